@@ -1,0 +1,44 @@
+# Everything runs in .venv, made from requirements.lock. Needs Python 3.11 and make, and nothing else.
+PYTHON ?= python3.11
+BIN := .venv/bin
+SOURCE ?= worlds
+RECIPE ?= tiny
+WORK ?= work
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check compile bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (about two minutes, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/.installed ## raw clips to a served video, through the whole pipeline (SOURCE=<folder> for your own)
+	@$(BIN)/python -m pipelines.demo --source "$(SOURCE)" --recipe $(RECIPE) --work "$(WORK)"
+
+serve: .venv/.installed ## serve the promoted model again, after a demo
+	@$(BIN)/kinora serve --work "$(WORK)"
+
+test: .venv/.installed ## run the tests
+	@$(BIN)/python -m pytest
+
+check: .venv/.installed ## lint, types, import direction, drift of generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pipelines.compile --check
+
+compile: .venv/.installed ## compile the pipelines to pipelines/compiled/
+	@$(BIN)/python -m pipelines.compile
+
+bench: .venv/.installed ## measure what docs/benchmarks.md reports
+	@$(BIN)/python -m benchmarks.all
+
+clean: ## remove the environment, the work folder and caches
+	rm -rf .venv $(WORK) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

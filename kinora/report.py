@@ -1,0 +1,104 @@
+"""Reports that stand alone: one HTML file with its styles, plots and playing clips inside."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+
+from kinora.data.media import enlarge, video_bytes, write_image
+from kinora.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CLIP_PIXELS = 192  # clips are enlarged to about this many pixels on their longer side
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip to show: frames `uint8 [T, H, W, 3]` (T = 1 is a still), what it is, and any note under it."""
+
+    frames: np.ndarray
+    fps: float
+    label: str
+    note: str = ""
+    failed: bool = False
+
+
+class Page:
+    """A report, built from top to bottom; every method adds one block and returns the page."""
+
+    def __init__(self, title: str, summary: str = ""):
+        self.title, self.summary = title, summary
+        self.blocks: list[dict[str, Any]] = []
+
+    def figures(self, figures: Mapping[str, str]) -> "Page":
+        """Add headline figures: name to formatted value."""
+        return self._add("figures", items=dict(figures))
+
+    def heading(self, text: str) -> "Page":
+        """Add a section heading."""
+        return self._add("heading", text=text)
+
+    def text(self, text: str) -> "Page":
+        """Add a paragraph."""
+        return self._add("text", text=text)
+
+    def table(self, rows: Sequence[Mapping[str, Any]], caption: str = "") -> "Page":
+        """Add a table; the first row's keys are the columns."""
+        columns = list(rows[0]) if rows else []
+        return self._add("table", columns=columns, rows=[[row[c] for c in columns] for row in rows], caption=caption)
+
+    def clips(self, clips: Iterable[Clip], caption: str = "") -> "Page":
+        """Add a grid of clips that play, looped and muted."""
+        return self._add("clips", clips=[_shown(clip) for clip in clips], caption=caption)
+
+    def plot(self, figure: "Figure", caption: str = "") -> "Page":
+        """Add a matplotlib figure as inline SVG."""
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", bbox_inches="tight")
+        svg = buffer.getvalue()
+        return self._add("plot", svg=svg[svg.index("<svg") :], caption=caption)
+
+    def links(self, links: Mapping[str, str]) -> "Page":
+        """Add an ordered list of links: text to address."""
+        return self._add("links", items=dict(links))
+
+    def write(self, path: str | Path) -> Path:
+        """Write the report, whole or not at all."""
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("kinora", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        html = environment.get_template("report.html.j2").render(page=self)
+        with whole_file(path) as temporary:
+            temporary.write_text(html)
+        return Path(path)
+
+    def _add(self, kind: str, **content: Any) -> "Page":
+        self.blocks.append({"kind": kind, **content})
+        return self
+
+
+def _shown(clip: Clip) -> dict[str, Any]:
+    factor = max(1, round(CLIP_PIXELS / max(clip.frames.shape[1:3])))
+    frames = enlarge(clip.frames, factor)
+    if len(frames) == 1:
+        buffer = io.BytesIO()
+        write_image(buffer, frames[0])
+        data = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    else:
+        data = f"data:video/mp4;base64,{base64.b64encode(video_bytes(frames, clip.fps)).decode()}"
+    return {
+        "data": data,
+        "still": len(frames) == 1,
+        "width": frames.shape[2],
+        "height": frames.shape[1],
+        "label": clip.label,
+        "note": clip.note,
+        "failed": clip.failed,
+    }
