@@ -10,7 +10,7 @@ import cattrs
 from kinora.files import whole_file
 
 T = TypeVar("T")
-_converter = cattrs.Converter(forbid_extra_keys=True)
+_converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 
 
 def to_dict(config: Any) -> Any:

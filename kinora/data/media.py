@@ -53,7 +53,8 @@ def write_video(target: str | Path | BinaryIO, frames: np.ndarray, fps: float, *
     if playable and (height % 2 or width % 2):
         frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         height, width = frames.shape[1:3]
-    options = {"movflags": "faststart"}  # a browser can start before the whole file has arrived
+    # A browser can start before the whole file has arrived; the muxer can only do that by opening the file again.
+    options = {"movflags": "faststart"} if isinstance(target, str | Path) else {}
     with av.open(target, mode="w", format="mp4", options=options) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height = width, height
