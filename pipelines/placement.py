@@ -5,14 +5,14 @@ in k8s/README.md.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from kfp import dsl, kubernetes
 from kfp.dsl import pipeline_channel
 
 # A Kubernetes node selector (label: value) and list of tolerations, or the pipeline parameters that hold them.
-NodeSelector = dict[str, str] | pipeline_channel.PipelineParameterChannel
-Tolerations = list[dict[str, Any]] | pipeline_channel.PipelineParameterChannel
+NodeSelector: TypeAlias = dict[str, str] | pipeline_channel.PipelineParameterChannel
+Tolerations: TypeAlias = list[dict[str, Any]] | pipeline_channel.PipelineParameterChannel
 
 # The label and the taint that k8s/README.md asks of a GPU pool: defaults of pipeline parameters.
 GPU_NODE_SELECTOR = {"kinora/pool": "gpu"}
