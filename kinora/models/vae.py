@@ -156,7 +156,9 @@ class VAE(nn.Module):
         """Write `model.safetensors` and `config.json` into `folder`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "model.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "model.safetensors"
+        )
         write_json(folder / "config.json", self.config)
 
     @classmethod

@@ -73,7 +73,9 @@ class Checkpoints:
         return [p for p in self.folder.iterdir() if p.is_dir() and re.match(r"\.?step-\d+", p.name)]
 
 
-def trainer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, Tensor]:
+def trainer_tensors(
+    model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Return everything that the next step depends on: weights, optimizer state and random state, by name."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, name, value in _optimizer_entries(optimizer):
