@@ -1,0 +1,32 @@
+"""Every clip is compressed once, before the transformer sees it many times."""
+
+from kfp import dsl
+
+from components.images import GPU_IMAGE
+
+
+@dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
+def encode_latents(
+    clips: dsl.Input[dsl.Dataset],
+    features: dsl.Input[dsl.Dataset],
+    autoencoder: dsl.Input[dsl.Model],
+    artifact_root: str,
+    fingerprint: str,
+    latents: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Encode the clips with the autoencoder, beside the captions that the feature store serves."""
+    from pathlib import Path
+
+    from components.step import running
+
+    with running("encode-latents", artifact_root) as step:
+        from kinora.data.clips import ClipDataset
+        from kinora.data.features import read_features
+        from kinora.training.latents import encode_latents as encode
+
+        dataset = ClipDataset.open(clips.path)
+        captions = read_features(Path(features.path), dataset.clips["clip_id"].tolist())
+        figures = encode(dataset, captions, Path(autoencoder.path), Path(latents.path))
+        step.measured(metrics, figures)
+        step.keep(latents)

@@ -1,0 +1,41 @@
+"""One checkpoint is asked for the held-out prompts, and what it makes is judged."""
+
+from kfp import dsl
+
+from components.images import GPU_IMAGE
+
+
+@dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
+def evaluate(
+    checkpoint: str,
+    transformer: dsl.Input[dsl.Model],
+    autoencoder: dsl.Input[dsl.Model],
+    recipe: str,
+    artifact_root: str,
+    fingerprint: str,
+    evaluation: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Generate a clip for each held-out prompt with one checkpoint and find its failures."""
+    import shutil
+    from pathlib import Path
+
+    from components.step import running
+
+    with running("evaluate", artifact_root, item=checkpoint) as step:
+        from evaluation.checkpoint import evaluate_checkpoint
+        from kinora import recipes
+        from kinora.data.worlds import evaluation_prompts
+        from kinora.generation import Simulator
+
+        chosen, out = recipes.get(recipe), Path(evaluation.path)
+        plan = chosen.evaluation
+        prompts = evaluation_prompts(chosen.ingest.worlds, plan.prompts, plan.seed)
+        weights = Path(transformer.path) / checkpoint
+        simulator = Simulator.load(Path(autoencoder.path), weights, sampling=chosen.sampling)
+        result = evaluate_checkpoint(simulator, prompts, out)
+        evaluation.metadata["checkpoint"] = checkpoint
+        shutil.copy(out / "report.html", report.path)
+        step.measured(metrics, result["rates"])
+        step.keep(evaluation, report)

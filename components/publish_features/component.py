@@ -1,0 +1,32 @@
+"""Feast stores the features that training reads; Evidently says whether they drifted."""
+
+from kfp import dsl
+
+from components.images import CPU_IMAGE
+
+
+@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+def publish_features(
+    clips: dsl.Input[dsl.Dataset],
+    artifact_root: str,
+    fingerprint: str,
+    features: dsl.Output[dsl.Dataset],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Publish each clip's features to a feature store and report how the validation split differs from training."""
+    import shutil
+    from pathlib import Path
+
+    from components.step import running
+
+    with running("publish-features", artifact_root) as step:
+        from kinora.data import features as feature_store
+        from kinora.data.clips import ClipDataset
+
+        dataset = ClipDataset.open(clips.path)
+        folder = feature_store.publish_features(dataset, Path(features.path))
+        page, figures = feature_store.feature_report(dataset, folder, reference=None)
+        shutil.copy(page, report.path)
+        step.measured(metrics, figures)
+        step.keep(features, report)

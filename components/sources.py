@@ -1,0 +1,23 @@
+"""A digest of the code that steps run: it is what decides, with their inputs, whether a finished step still holds."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+# Serving and the command line are not in it: they change what is done with a model, not how one is made.
+PACKAGES = ("kinora", "evaluation", "components")
+LEFT_OUT = ("kinora/commands/", "kinora/cli.py")
+
+
+def code_digest() -> str:
+    """Return the sha256 over the installed sources of `PACKAGES`."""
+    total = hashlib.sha256()
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        assert spec is not None and spec.origin is not None, package
+        root = Path(spec.origin).parent
+        for path in sorted(root.rglob("*")):
+            name = path.relative_to(root.parent).as_posix()
+            if path.suffix in (".py", ".j2") and not name.startswith(LEFT_OUT):
+                total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,34 @@
+"""The autoencoder learns to compress clips into latents."""
+
+from kfp import dsl
+
+from components.images import GPU_IMAGE
+
+
+@dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
+def train_autoencoder(
+    clips: dsl.Input[dsl.Dataset],
+    recipe: str,
+    artifact_root: str,
+    fingerprint: str,
+    autoencoder: dsl.Output[dsl.Model],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Train the video autoencoder and measure its reconstruction of unseen clips."""
+    from pathlib import Path
+
+    from components.step import running
+
+    with running("train-autoencoder", artifact_root) as step:
+        from kinora import recipes
+        from kinora.data.clips import ClipDataset
+        from kinora.training.vae import train_vae
+
+        config = recipes.get(recipe).autoencoder
+        with step.state(config, Path(clips.path)) as state:
+            dataset = ClipDataset.open(clips.path)
+            figures, page = train_vae(dataset, Path(autoencoder.path), config, checkpoints=state)
+        page.write(report.path)
+        step.measured(metrics, figures)
+        step.keep(autoencoder, report)

@@ -1,0 +1,32 @@
+"""The captioner learns to describe clips from those that arrived with a caption."""
+
+from kfp import dsl
+
+from components.images import GPU_IMAGE
+
+
+@dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
+def train_captioner(
+    clips: dsl.Input[dsl.Dataset],
+    recipe: str,
+    artifact_root: str,
+    fingerprint: str,
+    captioner: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Train the captioner on the captioned clips and measure it on unseen ones."""
+    from pathlib import Path
+
+    from components.step import running
+
+    with running("train-captioner", artifact_root) as step:
+        from kinora import recipes
+        from kinora.data.clips import ClipDataset
+        from kinora.training.captioner import train_captioner as train
+
+        chosen = recipes.get(recipe)
+        with step.state((chosen.captioner, chosen.ingest.worlds), Path(clips.path)) as state:
+            dataset = ClipDataset.open(clips.path)
+            figures = train(dataset, Path(captioner.path), chosen.captioner, chosen.ingest.worlds, checkpoints=state)
+        step.measured(metrics, figures)
+        step.keep(captioner)

@@ -1,0 +1,114 @@
+"""What is known of a run while it goes on: which step is where, for how long, and how long it will still take."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.events import Event
+
+Status = Literal["waiting", "running", "finished", "cached", "failed"]
+
+
+@dataclass
+class Task:
+    """One execution of a step: the only one, or one round of a loop."""
+
+    item: str
+    status: Status
+    started: float
+    ended: float | None = None
+    artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class StepState:
+    """One step and its tasks, in the order in which they started."""
+
+    name: str
+    expected: float  # seconds
+    tasks: list[Task] = field(default_factory=list)
+
+    @property
+    def status(self) -> Status:
+        """The step's status; a loop between two rounds is running."""
+        states = {task.status for task in self.tasks}
+        for status in ("failed", "running", "finished", "cached"):
+            if status in states:
+                return status  # type: ignore[return-value]
+        return "waiting"
+
+    def seconds(self, now: float) -> float:
+        """Return how long the step has taken up to `now`."""
+        if not self.tasks:
+            return 0.0
+        return max(task.ended or now for task in self.tasks) - min(task.started for task in self.tasks)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one task says it is: `done` of `total` units, of which `first` were there when it started."""
+
+    task: str
+    done: int
+    first: int
+    total: int
+    unit: str
+    figures: dict[str, float]
+    started: float
+    updated: float
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return the seconds to go at the rate so far, or None before there is one."""
+        elapsed, finished = self.updated - self.started, self.done - self.first
+        return None if finished <= 0 or elapsed < 1 else elapsed / finished * (self.total - self.done)
+
+
+class RunState:
+    """All steps of a run."""
+
+    def __init__(self, steps: Sequence[str], expected: dict[str, float], progress: Path):
+        self.steps = {name: StepState(name, expected.get(name, 5.0)) for name in steps}
+        self.progress_folder, self.started = progress, time.time()
+
+    def apply(self, event: Event) -> None:
+        """Take an event into account."""
+        if event.kind == "end":
+            return
+        step = self.steps.setdefault(event.step, StepState(event.step, 5.0))
+        if event.kind == "started":
+            step.tasks.append(Task(event.item, "running", event.at))
+            return
+        task = next(task for task in reversed(step.tasks) if task.item == event.item)
+        task.status, task.ended, task.artifacts, task.values = event.kind, event.at, event.artifacts, event.values
+
+    def progress(self, step: StepState) -> list[Progress]:
+        """Return what the step's running tasks say of themselves, the newest last."""
+        found = []
+        for task in step.tasks:
+            folder = self.progress_folder / (f"{step.name}-{task.item}" if task.item else step.name)
+            if task.status == "running" and folder.is_dir():
+                found += [_read(path) for path in folder.glob("*.json") if not path.name.startswith(".")]
+        return sorted((progress for progress in found if progress), key=lambda progress: progress.updated)
+
+    def seconds_left(self) -> float:
+        """Return the seconds to go, from what each step took last time and what the running ones say."""
+        now, total = time.time(), 0.0
+        for step in self.steps.values():
+            if step.status == "waiting":
+                total += step.expected
+            elif step.status == "running":
+                left = [progress.seconds_left or 0.0 for progress in self.progress(step)[-1:]]
+                total += max([step.expected - step.seconds(now), *left, 0.0])
+        return total
+
+
+def _read(path: Path) -> Progress | None:
+    try:
+        return Progress(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):  # just replaced, or of another kind
+        return None

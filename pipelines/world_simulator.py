@@ -1,0 +1,71 @@
+"""The whole workflow: raw clips to a promoted world simulator. One definition for a laptop and for a cluster."""
+
+from kfp import dsl
+
+from components.caption.component import caption
+from components.choose.component import choose
+from components.encode_latents.component import encode_latents
+from components.evaluate.component import evaluate
+from components.ingest.component import ingest
+from components.pretrain.component import pretrain
+from components.promote.component import promote
+from components.publish_features.component import publish_features
+from components.train_autoencoder.component import train_autoencoder
+from components.train_captioner.component import train_captioner
+from components.validate.component import validate
+from pipelines.placement import GPU_NODE_SELECTOR, GPU_TOLERATIONS, GpuPool, place
+
+POOL = GpuPool()
+EVALUATIONS_AT_ONCE = 2
+
+
+@dsl.pipeline(name="world-simulator", description="Raw clips to a promoted world simulator.")
+def world_simulator(
+    source: str = "worlds",
+    recipe: str = "tiny",
+    artifact_root: str = "",
+    fingerprint: str = "",
+    gpu_node_selector: dict = GPU_NODE_SELECTOR,
+    gpu_tolerations: list = GPU_TOLERATIONS,
+):
+    """Train, judge and promote a world simulator.
+
+    Args:
+        source: "worlds" for the simulated worlds alone, or a folder or s3:// address of videos and images.
+        recipe: the complete configuration.
+        artifact_root: where training state and finished artifacts are kept, a folder or s3://bucket/prefix.
+        fingerprint: of the code and the source, filled in by `kinora pipeline`, so that a change of either runs again.
+        gpu_node_selector: labels of the nodes that training runs on.
+        gpu_tolerations: taints of those nodes.
+    """
+    common = {"artifact_root": artifact_root, "fingerprint": fingerprint}
+
+    def on_gpu(task: dsl.PipelineTask) -> dsl.PipelineTask:
+        return place(task, POOL, gpu_node_selector, gpu_tolerations)
+
+    raw = ingest(source=source, recipe=recipe, **common)
+    valid = validate(clips=raw.outputs["clips"], **common)
+    clips = valid.outputs["valid_clips"]
+    captioner = on_gpu(train_captioner(clips=clips, recipe=recipe, **common)).outputs["captioner"]
+    captioned = on_gpu(caption(clips=clips, captioner=captioner, **common)).outputs["captioned_clips"]
+    features = publish_features(clips=captioned, **common).outputs["features"]
+    autoencoder = on_gpu(train_autoencoder(clips=clips, recipe=recipe, **common)).outputs["autoencoder"]
+    latents = on_gpu(encode_latents(clips=captioned, features=features, autoencoder=autoencoder, **common))
+    trained = on_gpu(pretrain(latents=latents.outputs["latents"], recipe=recipe, **common))
+    models = {"transformer": trained.outputs["transformer"], "autoencoder": autoencoder}
+    with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as checkpoint:
+        judged = on_gpu(evaluate(checkpoint=checkpoint, recipe=recipe, **models, **common))
+    # Choosing and promoting look at what is in service, which no cache key sees.
+    chosen = on_gpu(
+        choose(
+            evaluations=dsl.Collected(judged.outputs["evaluation"]),
+            captioner=captioner,
+            clips=captioned,
+            recipe=recipe,
+            artifact_root=artifact_root,
+            **models,
+        )
+    ).set_caching_options(False)
+    # "Output" is how Kubeflow calls a step's unnamed value; an If on any other name is silently false in the local runner.
+    with dsl.If(chosen.outputs["Output"] == "promote"):
+        promote(version=chosen.outputs["version"], artifact_root=artifact_root).set_caching_options(False)
