@@ -60,7 +60,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.space = nn.Conv2d(width, width, 3, padding=1)
+        self.space = nn.Linear(9 * width, width)  # a 3x3 convolution, its weight kept as a matrix for the optimizer
         self.time = nn.Linear(2 * width, width)
         self.out = nn.Linear(width, width)
         nn.init.zeros_(self.out.weight)  # the block begins as the identity
@@ -68,7 +68,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [B, t, h, w, C]
         y = F.rms_norm(x, x.shape[-1:])  # over channels only: statistics over time would look ahead
-        y = F.silu(over_space(self.space, y))
+        y = F.silu(convolve_frames(self.space, y))
         before = F.pad(y[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))  # zeros before the first frame
         y = F.silu(self.time(torch.cat([before, y], dim=-1)))
         return x + self.out(y)
@@ -195,9 +195,10 @@ def from_blocks(blocks: Tensor, config: VAEConfig) -> Tensor:
     return torch.cat([video[:, :, :k].mean(2, keepdim=True), video[:, :, k:]], dim=2)
 
 
-def over_space(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """Apply a 2-D convolution to every frame of `x [B, t, h, w, C]`, whose layout is already channels-last."""
-    y = convolution(x.flatten(0, 1).permute(0, 3, 1, 2))  # [B*t, C, h, w]
+def convolve_frames(kernel: nn.Linear, x: Tensor) -> Tensor:
+    """Apply the 3x3 convolution whose weight is `kernel.weight [C, 3*3*C]` to every frame of `x [B, t, h, w, C]`."""
+    weight = kernel.weight.unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)  # channels-last in memory, as x is
+    y = F.conv2d(x.flatten(0, 1).permute(0, 3, 1, 2), weight, kernel.bias, padding=1)  # [B*t, C, h, w]
     return y.permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
 
 

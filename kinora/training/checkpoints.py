@@ -6,7 +6,7 @@ A checkpoint is a folder `step-000120` with `tensors.safetensors` (weights, opti
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,30 +74,30 @@ class Checkpoints:
 
 
 def trainer_tensors(
-    model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Return everything that the next step depends on: weights, optimizer state and random state, by name."""
+    """Return everything that the next step depends on: weights, optimizer states and random state, by name."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, name, value in _optimizer_entries(optimizer):
-        tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    for number, optimizer in enumerate(optimizers):
+        for index, entries in optimizer.state_dict()["state"].items():
+            for name, value in entries.items():
+                tensors[f"optimizer.{number}.{index}.{name}"] = torch.as_tensor(value)
     return tensors | {"random": generator.get_state()}
 
 
 def restore_trainer(
-    tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    tensors: dict[str, Tensor],
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    generator: torch.Generator,
 ) -> None:
-    """Put back what `trainer_tensors` returned; model and optimizer are built as they were then."""
+    """Put back what `trainer_tensors` returned; model and optimizers are built as they were then."""
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
-    state: dict[int, dict[str, Tensor]] = {}
+    states: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
-            _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            _, number, index, name = key.split(".", 3)
+            states[int(number)].setdefault(int(index), {})[name] = tensor
+    for optimizer, state in zip(optimizers, states, strict=True):
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     generator.set_state(tensors["random"])
-
-
-def _optimizer_entries(optimizer: torch.optim.Optimizer) -> Iterator[tuple[int, str, Any]]:
-    for index, entries in optimizer.state_dict()["state"].items():
-        for name, value in entries.items():
-            yield index, name, value
