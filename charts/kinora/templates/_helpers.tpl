@@ -1,0 +1,102 @@
+{{- define "kinora.name" -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) | trunc 48 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Labels of every object. Takes (dict "root" . "component" "gateway"). */}}
+{{- define "kinora.labels" -}}
+{{ include "kinora.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: kinora
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "kinora.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Takes (dict "root" . "target" "cpu"): the Dockerfile's target. */}}
+{{- define "kinora.image" -}}
+{{ .root.Values.image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}-{{ .target }}
+{{- end }}
+
+{{- define "kinora.gatewayUrl" -}}
+http://{{ include "kinora.name" . }}-gateway.{{ .Release.Namespace }}:{{ .Values.service.port }}
+{{- end }}
+
+{{- define "kinora.tokenSecret" -}}
+{{ .Values.workerToken.existingSecret | default (printf "%s-worker-token" (include "kinora.name" .)) }}
+{{- end }}
+
+{{/* What every pod has: no token for the Kubernetes API, no root, no way to become it. */}}
+{{- define "kinora.pod" -}}
+serviceAccountName: {{ include "kinora.name" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "kinora.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{/* What the schema cannot say about single values: what is missing together with what, in a sentence. */}}
+{{- define "kinora.check" -}}
+{{- with .Values.model }}
+{{- $_ := required "model.uri is empty: name the promoted model version to serve, such as s3://bucket/versions/DIGEST." .uri }}
+{{- $_ := required "model.storage.endpoint is empty: give host:port of the S3 server that holds model.uri." .storage.endpoint }}
+{{- $_ := required "model.storage.existingSecret is empty: name a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY." .storage.existingSecret }}
+{{- end }}
+{{- with .Values.autoscaling }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- fail (printf "autoscaling.minReplicas is %v and autoscaling.maxReplicas is %v: the first may not be the larger." .minReplicas .maxReplicas) }}
+{{- end }}
+{{- end }}
+{{- with .Values.ingress }}
+{{- if and .enabled (not .host) }}
+{{- fail "ingress.host is empty: give the endpoint's host name, or set ingress.enabled to false." }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* To the gateway, and to the name service that tells where it is. */}}
+{{- define "kinora.egress" -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "kinora.selector" (dict "root" . "component" "gateway") | nindent 10 }}
+  ports:
+    - port: http
+      protocol: TCP
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: kube-system
+  ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+{{- end }}
