@@ -1,4 +1,4 @@
-"""Where a pipeline's step runs on a cluster: which GPU nodes, through which queue, for how long at most.
+"""Where a pipeline's step runs on a cluster: which GPU nodes, through which queue, for how long, with which keys.
 
 The embedded runner ignores all of it, so the same definition runs on a laptop. What the names mean on the cluster is
 in k8s/README.md.
@@ -17,6 +17,8 @@ Tolerations: TypeAlias = list[dict[str, Any]] | pipeline_channel.PipelineParamet
 # The label and the taint that k8s/README.md asks of a GPU pool: defaults of pipeline parameters.
 GPU_NODE_SELECTOR = {"kinora/pool": "gpu"}
 GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+
+STORAGE_VARIABLES = ("KINORA_S3_ENDPOINT", "KINORA_S3_SECURE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,12 @@ def place(
     if pool.queue:
         kubernetes.add_pod_label(task, "kueue.x-k8s.io/queue-name", pool.queue)
     return task
+
+
+def give_storage(task: dsl.PipelineTask, secret: str = "kinora-artifacts") -> dsl.PipelineTask:
+    """Give `task` the keys of the S3 server from a Secret in the run's namespace, and return it.
+
+    The Secret's keys are the environment variables that `kinora.data.storage` reads. A run with its artifact root on
+    a volume needs no such Secret.
+    """
+    return kubernetes.use_secret_as_env(task, secret, {name: name for name in STORAGE_VARIABLES}, optional=True)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl, local
 
-from pipelines.placement import GPU_NODE_SELECTOR, GPU_TOLERATIONS, GpuPool, place
+from pipelines.placement import GPU_NODE_SELECTOR, GPU_TOLERATIONS, STORAGE_VARIABLES, GpuPool, give_storage, place
 
 
 @dsl.component(base_image="kinora/python:0.1.0", install_kfp_package=False)
@@ -26,7 +26,8 @@ def placed(gpu_node_selector: dict = GPU_NODE_SELECTOR, gpu_tolerations: list = 
 
 @dsl.pipeline(name="fixed")
 def fixed():
-    place(double(x=1), GpuPool(queue=""), {"gpu": "h100"}, [{"key": "gpu", "operator": "Equal", "value": "h100"}])
+    task = give_storage(double(x=1))
+    place(task, GpuPool(queue=""), {"gpu": "h100"}, [{"key": "gpu", "operator": "Equal", "value": "h100"}])
 
 
 def compile_to_yaml(pipeline, folder: Path) -> tuple[dict, dict]:
@@ -105,6 +106,14 @@ def test_fixed_placement_makes_a_valid_pod(tmp_path):
     kubernetes_validate.validate(pod, "1.34.0", strict=True)
     assert pod["spec"]["nodeSelector"] == {"gpu": "h100"}
     assert pod["spec"]["tolerations"] == [{"key": "gpu", "operator": "Equal", "value": "h100"}]
+
+
+def test_keys_of_the_storage_come_from_a_secret(tmp_path):
+    _, executors = compile_to_yaml(fixed, tmp_path)
+    (secret,) = executors["exec-double"]["secretAsEnv"]
+    assert secret["secretName"] == "kinora-artifacts"
+    assert secret["optional"] is True
+    assert {(pair["secretKey"], pair["envVar"]) for pair in secret["keyToEnv"]} == {(v, v) for v in STORAGE_VARIABLES}
 
 
 def test_runs_where_there_is_no_cluster(tmp_path, monkeypatch):
