@@ -1,0 +1,94 @@
+"""What a person asks for, and the checks that turn impossible wishes into one sentence."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from kinora.diffusion.conditioning import Task
+from kinora.errors import UsageError
+
+SIDE_STEP = 8  # pixels: 4 of the autoencoder times 2 of the patch
+FRAME_STEP = 4  # frames that the autoencoder takes together, after the first
+LARGEST_SIDE, MOST_FRAMES = 1024, 257
+
+
+@dataclass(frozen=True, eq=False)
+class GenerationRequest:
+    """One clip to be made.
+
+    width, height: pixels, multiples of 8.
+    frames: 1 (a still) or 1 + a multiple of 4. When a video is extended, the frames that the model sees at once: some
+        of the given video, the others new.
+    image: `uint8 [H, W, 3]`, the first frame of the clip.
+    video: `uint8 [T, H, W, 3]`, the clip to extend, in `direction` "forward" or "backward".
+
+    Raises:
+        UsageError: if it cannot be made.
+    """
+
+    prompt: str
+    width: int = 32
+    height: int = 32
+    frames: int = 17
+    fps: float = 8.0
+    seed: int = 0
+    image: np.ndarray | None = None
+    video: np.ndarray | None = None
+    direction: str = "forward"
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise UsageError("the prompt is empty; say what the video should show.")
+        for side, name in ((self.width, "width"), (self.height, "height")):
+            if side % SIDE_STEP or not SIDE_STEP <= side <= LARGEST_SIDE:
+                raise UsageError(
+                    f"a {name} of {side} pixels cannot be made; "
+                    f"give a multiple of {SIDE_STEP} from {SIDE_STEP} to {LARGEST_SIDE}."
+                )
+        if (self.frames - 1) % FRAME_STEP or not 1 <= self.frames <= MOST_FRAMES:
+            raise UsageError(
+                f"{self.frames} frames cannot be made; "
+                f"give 1, or 1 more than a multiple of {FRAME_STEP}, up to {MOST_FRAMES}."
+            )
+        if not 0 < self.fps <= 120:
+            raise UsageError(f"{self.fps:g} frames a second cannot be made; give a number above 0, up to 120.")
+        if self.direction not in ("forward", "backward"):
+            raise UsageError(f"there is no direction '{self.direction}'; give forward or backward.")
+        if self.image is not None and self.video is not None:
+            raise UsageError("an image and a video were given; give one of them.")
+        if self.task is not Task.TEXT and self.frames == 1:
+            raise UsageError("a still leaves nothing to generate beside what is given; ask for more frames.")
+        if self.video is not None and (self.frames < 9 or len(self.video) < 5):
+            raise UsageError(
+                f"extending a video of {len(self.video)} frames by a window of {self.frames} cannot be done; "
+                "give a video of at least 5 frames and ask for at least 9."
+            )
+
+    @property
+    def task(self) -> Task:
+        """What is given besides the prompt."""
+        if self.image is not None:
+            return Task.IMAGE
+        if self.video is not None:
+            return Task(self.direction)
+        return Task.TEXT
+
+    @property
+    def context_frames(self) -> int:
+        """Frames of the given video that the model sees: 1 + a multiple of 4, at most about half of the window."""
+        assert self.video is not None
+        return 1 + FRAME_STEP * (min(len(self.video) - 1, self.frames // 2) // FRAME_STEP)
+
+
+def fitted(frames: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Scale `uint8 [T, H, W, 3]` to cover `width` x `height` and cut off what stands over, from both sides alike."""
+    rows, columns = frames.shape[1:3]
+    if (rows, columns) == (height, width):
+        return frames
+    scale = max(width / columns, height / rows)
+    size = max(width, round(columns * scale)), max(height, round(rows * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    scaled = np.stack([cv2.resize(frame, size, interpolation=method) for frame in frames])
+    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    return scaled[:, top : top + height, left : left + width]

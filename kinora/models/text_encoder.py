@@ -1,0 +1,117 @@
+"""A small text encoder, trained together with the transformer: words in, one vector a word and one a sentence out.
+
+Axes: S sentences, M words (padded to `max_words`, so that a sentence's numbers do not depend on its neighbours),
+W width, H heads.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PAD, UNKNOWN = 0, 1
+SPECIAL = ("<pad>", "<unknown>")
+
+
+@dataclass(frozen=True)
+class TextEncoderConfig:
+    """`vocabulary` is filled from the captions when training starts: place in it is the word's number."""
+
+    vocabulary: tuple[str, ...] = SPECIAL
+    width: int = 128
+    depth: int = 1
+    heads: int = 4
+    max_words: int = 24
+
+
+@dataclass(frozen=True)
+class Text:
+    """Encoded sentences: words `[S, M, W]`, which of them are words `[S, M]`, and whole sentences `[S, W]`."""
+
+    words: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+
+def split_words(sentence: str) -> list[str]:
+    """Return the lower-case words and numbers of a sentence, without punctuation."""
+    return re.findall(r"[^\W_]+(?:'[^\W_]+)?", sentence.lower())
+
+
+def build_vocabulary(sentences: Iterable[str], size: int = 4096) -> tuple[str, ...]:
+    """Return the special marks and the `size` most frequent words, most frequent first, ties in alphabetical order."""
+    counts = Counter(word for sentence in sentences for word in split_words(sentence))
+    return SPECIAL + tuple(sorted(counts, key=lambda word: (-counts[word], word))[:size])
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention `[S, H, L, K]`, returned in the type of `v`."""
+    kind = v.dtype
+    if q.device.type == "cpu":  # PyTorch's bfloat16 backward on CPU takes four times as long as float32
+        q, k, v = q.float(), k.float(), v.float()
+    return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=mask).to(kind)
+
+
+class TextEncoder(nn.Module):
+    """Word embeddings, a shallow transformer, and a pooled sentence. The empty sentence means "no condition"."""
+
+    def __init__(self, config: TextEncoderConfig):
+        super().__init__()
+        self.config = config
+        self.numbers = {word: number for number, word in enumerate(config.vocabulary)}
+        self.embed = nn.Embedding(len(config.vocabulary), config.width)
+        self.place = nn.Parameter(torch.zeros(config.max_words, config.width))
+        self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+        self.empty = nn.Parameter(torch.zeros(config.width))
+        nn.init.normal_(self.embed.weight, std=1.0)
+        nn.init.normal_(self.place, std=0.3)
+        nn.init.normal_(self.empty, std=1.0)
+
+    def tokenize(self, sentences: Iterable[str]) -> Tensor:
+        """Return word numbers `int64 [S, M]`; words beyond `max_words` are dropped, unknown words keep their place."""
+        rows = [[self.numbers.get(w, UNKNOWN) for w in split_words(s)][: self.config.max_words] for s in sentences]
+        padded = [row + [PAD] * (self.config.max_words - len(row)) for row in rows]
+        return torch.tensor(padded, dtype=torch.int64, device=self.place.device)
+
+    def unknown_words(self, sentence: str) -> list[str]:
+        """Return the words of a sentence that training never met."""
+        return [word for word in split_words(sentence) if word not in self.numbers]
+
+    def forward(self, numbers_SM: Tensor) -> Text:
+        """Encode word numbers `[S, M]`."""
+        mask_SM = numbers_SM != PAD
+        is_empty_S1 = ~mask_SM.any(dim=1, keepdim=True)
+        first = torch.arange(numbers_SM.shape[1], device=mask_SM.device) == 0
+        mask_SM = mask_SM | (is_empty_S1 & first)  # an empty sentence attends to its one empty place
+        x_SMW = self.embed(numbers_SM) + self.place
+        x_SMW = torch.where(is_empty_S1[:, :, None], self.empty, x_SMW)
+        for layer in self.layers:
+            x_SMW = layer(x_SMW, mask_SM)
+        x_SMW = self.norm(x_SMW)
+        weight_SM1 = mask_SM[:, :, None].to(x_SMW.dtype)
+        pooled_SW = (x_SMW * weight_SM1).sum(1) / weight_SM1.sum(1)
+        return Text(x_SMW, mask_SM, pooled_SW)
+
+
+class Layer(nn.Module):
+    """Self-attention over the words of each sentence, then a gated step for each word."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x_SMW: Tensor, mask_SM: Tensor) -> Tensor:
+        """Return the words after the layer, `[S, M, W]`."""
+        s, m, w = x_SMW.shape
+        q, k, v = self.qkv(self.norm1(x_SMW)).view(s, m, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = attention(q, k, v, mask_SM[:, None, None, :])
+        x_SMW = x_SMW + self.out(mixed.transpose(1, 2).reshape(s, m, w))
+        return x_SMW + self.down(F.gelu(self.up(self.norm2(x_SMW))))
