@@ -14,8 +14,8 @@ def code_digest() -> str:
     total = hashlib.sha256()
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)
-        assert spec is not None and spec.origin is not None, package
-        root = Path(spec.origin).parent
+        assert spec, package
+        root = Path(str(spec.origin)).parent
         for path in sorted(root.rglob("*")):
             name = path.relative_to(root.parent).as_posix()
             if path.suffix in (".py", ".j2") and not name.startswith(LEFT_OUT):

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from components.step import FAILURE, storage_sentence
@@ -85,7 +86,12 @@ class Workplace:
 
 
 def execute(
-    workplace: Workplace, pipeline: str, arguments: dict[str, Any], state: RunState, view: View, threads: int = 0
+    workplace: Workplace,
+    pipeline: str,
+    arguments: dict[str, Any],
+    state: RunState,
+    view: View,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Run `pipeline` (`module:function`) to its end, keeping `state` current and shown.
 
@@ -100,20 +106,19 @@ def execute(
         outputs=str(workplace.outputs.absolute()),
         progress=str(state.progress_folder.absolute()),
         events=str((workplace.run / "events.jsonl").absolute()),
-        threads=threads or len(os.sched_getaffinity(0)),
+        threads=len(os.sched_getaffinity(0)),
     )
     state.progress_folder.mkdir(parents=True, exist_ok=True)
     request_path = workplace.run / "request.json"
     request.write(request_path)
     reader = EventReader(Path(request.events))
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"}
     with open(workplace.log, "w") as log, _signals_as_interrupts(), view:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.embedded", str(request_path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=environment,
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"} | dict(environment),
             start_new_session=True,  # the terminal's Ctrl-C reaches us alone, and we end the others in order
         )
         try:

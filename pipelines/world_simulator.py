@@ -13,7 +13,7 @@ from components.publish_features.component import publish_features
 from components.train_autoencoder.component import train_autoencoder
 from components.train_captioner.component import train_captioner
 from components.validate.component import validate
-from pipelines.placement import GPU_NODE_SELECTOR, GPU_TOLERATIONS, GpuPool, place
+from pipelines.placement import GPU_NODE_SELECTOR, GPU_TOLERATIONS, GpuPool, give_storage, place
 
 POOL = GpuPool()
 EVALUATIONS_AT_ONCE = 2
@@ -40,32 +40,30 @@ def world_simulator(
     """
     common = {"artifact_root": artifact_root, "fingerprint": fingerprint}
 
-    def on_gpu(task: dsl.PipelineTask) -> dsl.PipelineTask:
-        return place(task, POOL, gpu_node_selector, gpu_tolerations)
+    def here(task: dsl.PipelineTask, cached: bool = True) -> dsl.PipelineTask:
+        return give_storage(task.set_caching_options(cached))
 
-    raw = ingest(source=source, recipe=recipe, **common)
-    valid = validate(clips=raw.outputs["clips"], **common)
-    clips = valid.outputs["valid_clips"]
+    def on_gpu(task: dsl.PipelineTask, cached: bool = True) -> dsl.PipelineTask:
+        return place(here(task, cached), POOL, gpu_node_selector, gpu_tolerations)
+
+    raw = here(ingest(source=source, recipe=recipe, **common)).outputs["clips"]
+    clips = here(validate(clips=raw, **common)).outputs["valid_clips"]
     captioner = on_gpu(train_captioner(clips=clips, recipe=recipe, **common)).outputs["captioner"]
     captioned = on_gpu(caption(clips=clips, captioner=captioner, **common)).outputs["captioned_clips"]
-    features = publish_features(clips=captioned, **common).outputs["features"]
+    features = here(publish_features(clips=captioned, **common)).outputs["features"]
     autoencoder = on_gpu(train_autoencoder(clips=clips, recipe=recipe, **common)).outputs["autoencoder"]
-    latents = on_gpu(encode_latents(clips=captioned, features=features, autoencoder=autoencoder, **common))
-    trained = on_gpu(pretrain(latents=latents.outputs["latents"], recipe=recipe, **common))
-    models = {"transformer": trained.outputs["transformer"], "autoencoder": autoencoder}
+    encoded = on_gpu(encode_latents(clips=captioned, features=features, autoencoder=autoencoder, **common))
+    trained = on_gpu(pretrain(latents=encoded.outputs["latents"], recipe=recipe, **common))
+    made = {"transformer": trained.outputs["transformer"], "autoencoder": autoencoder, "clips": captioned}
+    # "Output" is how Kubeflow calls a step's unnamed value.
     with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as checkpoint:
-        judged = on_gpu(evaluate(checkpoint=checkpoint, recipe=recipe, **models, **common))
+        judged = on_gpu(evaluate(checkpoint=checkpoint, recipe=recipe, **made, **common))
     # Choosing and promoting look at what is in service, which no cache key sees.
+    results = dsl.Collected(judged.outputs["evaluation"])
     chosen = on_gpu(
-        choose(
-            evaluations=dsl.Collected(judged.outputs["evaluation"]),
-            captioner=captioner,
-            clips=captioned,
-            recipe=recipe,
-            artifact_root=artifact_root,
-            **models,
-        )
-    ).set_caching_options(False)
-    # "Output" is how Kubeflow calls a step's unnamed value; an If on any other name is silently false in the local runner.
+        choose(evaluations=results, captioner=captioner, recipe=recipe, artifact_root=artifact_root, **made),
+        cached=False,
+    )
+    # On a named value an If is silently false in the local runner.
     with dsl.If(chosen.outputs["Output"] == "promote"):
-        promote(version=chosen.outputs["version"], artifact_root=artifact_root).set_caching_options(False)
+        here(promote(version=chosen.outputs["version"], artifact_root=artifact_root), cached=False)

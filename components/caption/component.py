@@ -18,7 +18,7 @@ def caption(
     """Write a caption for every clip that has none; captions by people and by the simulator stay."""
     from pathlib import Path
 
-    from components.step import running
+    from components.step import lasting_uri, running
 
     with running("caption", artifact_root) as step:
         from kinora.captioning.caption import caption_dataset
@@ -26,7 +26,7 @@ def caption(
 
         dataset = ClipDataset.open(clips.path)
         out = Path(captioned_clips.path)
-        _, page, figures = caption_dataset(dataset, Path(captioner.path), out, base_uri=clips.uri)
+        _, page, figures = caption_dataset(dataset, Path(captioner.path), out, base_uri=lasting_uri(clips))
         page.write(report.path)
         step.measured(metrics, figures)
         step.keep(captioned_clips, report)

@@ -18,5 +18,21 @@ def choose(
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> str:
-    """Make a model version of the best checkpoint; return "promote" or "keep" after the gate."""
-    raise NotImplementedError
+    """Make a model version of the best checkpoint; return "promote" or "keep", which the gate decides."""
+    from pathlib import Path
+
+    from components.step import running
+
+    with running("choose", artifact_root) as step:
+        from components.choosing import Models, decide_promotion
+        from evaluation.gate import decision_page
+
+        models = Models(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
+        results = [Path(result.path) for result in evaluations]
+        out = Path(version.path)
+        decision = decide_promotion(models, results, Path(clips.path), recipe, artifact_root, out)
+        decision_page(decision).write(report.path)
+        version.metadata["reason"] = decision.reason
+        step.measured(metrics, {"promote": decision.promote, "paired_prompts": decision.pairs})
+        step.keep(version, report)
+    return "promote" if decision.promote else "keep"

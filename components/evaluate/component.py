@@ -10,6 +10,7 @@ def evaluate(
     checkpoint: str,
     transformer: dsl.Input[dsl.Model],
     autoencoder: dsl.Input[dsl.Model],
+    clips: dsl.Input[dsl.Dataset],
     recipe: str,
     artifact_root: str,
     fingerprint: str,
@@ -24,17 +25,17 @@ def evaluate(
     from components.step import running
 
     with running("evaluate", artifact_root, item=checkpoint) as step:
+        from components.choosing import prompts_for
         from evaluation.checkpoint import evaluate_checkpoint
         from kinora import recipes
-        from kinora.data.worlds import evaluation_prompts
+        from kinora.data.clips import ClipDataset
         from kinora.generation import Simulator
 
         chosen, out = recipes.get(recipe), Path(evaluation.path)
-        plan = chosen.evaluation
-        prompts = evaluation_prompts(chosen.ingest.worlds, plan.prompts, plan.seed)
+        prompts = prompts_for(ClipDataset.open(clips.path), chosen)
         weights = Path(transformer.path) / checkpoint
         simulator = Simulator.load(Path(autoencoder.path), weights, sampling=chosen.sampling)
-        result = evaluate_checkpoint(simulator, prompts, out)
+        result = evaluate_checkpoint(simulator, prompts, out, name=checkpoint, worlds=chosen.ingest.worlds)
         evaluation.metadata["checkpoint"] = checkpoint
         shutil.copy(out / "report.html", report.path)
         step.measured(metrics, result["rates"])

@@ -22,11 +22,12 @@ def pretrain(
 
     with running("pretrain", artifact_root) as step:
         from kinora import recipes
+        from kinora.files import folder_digest
         from kinora.training.dit import train_dit, training_page
 
         config = recipes.get(recipe).transformer
         out = Path(transformer.path)
-        with step.state(config, Path(latents.path)) as state:
+        with step.state(config, folder_digest(latents.path)) as state:
             names = train_dit(Path(latents.path), out, config, checkpoints=state)
         training_page(out).write(report.path)
         step.measured(metrics, {"checkpoints": len(names)})

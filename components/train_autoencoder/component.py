@@ -26,8 +26,8 @@ def train_autoencoder(
         from kinora.training.vae import train_vae
 
         config = recipes.get(recipe).autoencoder
-        with step.state(config, Path(clips.path)) as state:
-            dataset = ClipDataset.open(clips.path)
+        dataset = ClipDataset.open(clips.path)
+        with step.state(config, dataset.digest) as state:
             figures, page = train_vae(dataset, Path(autoencoder.path), config, checkpoints=state)
         page.write(report.path)
         step.measured(metrics, figures)

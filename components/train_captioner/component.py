@@ -25,8 +25,8 @@ def train_captioner(
         from kinora.training.captioner import train_captioner as train
 
         chosen = recipes.get(recipe)
-        with step.state((chosen.captioner, chosen.ingest.worlds), Path(clips.path)) as state:
-            dataset = ClipDataset.open(clips.path)
-            figures = train(dataset, Path(captioner.path), chosen.captioner, chosen.ingest.worlds, checkpoints=state)
+        worlds, dataset = chosen.ingest.worlds, ClipDataset.open(clips.path)
+        with step.state((chosen.captioner, worlds), dataset.digest) as state:
+            figures = train(dataset, Path(captioner.path), chosen.captioner, worlds, checkpoints=state)
         step.measured(metrics, figures)
         step.keep(captioner)

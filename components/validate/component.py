@@ -17,14 +17,14 @@ def validate(
     """Check every clip against the dataset's contract; rows that break it go to quarantine."""
     from pathlib import Path
 
-    from components.step import running
+    from components.step import lasting_uri, running
 
     with running("validate", artifact_root) as step:
         from kinora.data.clips import ClipDataset
         from kinora.data.validation import validate as validate_clips
 
         dataset = ClipDataset.open(clips.path)
-        _, page, figures = validate_clips(dataset, Path(valid_clips.path), base_uri=clips.uri)
+        _, page, figures = validate_clips(dataset, Path(valid_clips.path), base_uri=lasting_uri(clips))
         page.write(report.path)
         step.measured(metrics, figures)
         step.keep(valid_clips, report)

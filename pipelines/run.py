@@ -1,0 +1,133 @@
+"""`world_simulator`, run here: checked before any work, watched, and shown on one page afterwards."""
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.sources import code_digest
+from kinora import recipes
+from kinora.data.storage import open_store
+from kinora.errors import KinoraError
+from pipelines.estimates import SECONDS
+from pipelines.run_page import write_run_page
+from pipelines.runner import Workplace, execute, known_durations, record_durations
+from pipelines.state import RunState
+from pipelines.view import View, view_for
+
+PIPELINE = "pipelines.world_simulator:world_simulator"
+# In the order of the story, which is how they are shown; Kubeflow may run independent ones in another.
+STEPS = (
+    "ingest", "validate", "train-captioner", "caption", "publish-features", "train-autoencoder", "encode-latents",
+    "pretrain", "evaluate", "choose", "promote",
+)  # fmt: skip
+WORLDS = "worlds"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a person chooses.
+
+    source: "worlds" for the simulated worlds, or a folder or s3:// address of videos and images.
+    recipe: the complete configuration.
+    work: the folder that everything is kept in.
+    artifact_root: s3://bucket/prefix, to keep training state and every finished artifact there too.
+    """
+
+    source: str = WORLDS
+    recipe: str = "tiny"
+    work: Path = Path("work")
+    artifact_root: str = ""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run."""
+
+    state: RunState
+    workplace: Workplace
+    page: Path
+    arguments: dict[str, str]
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the gate let the new version into service."""
+        return bool(self.state.steps["promote"].tasks)
+
+    def artifact(self, step: str, name: str) -> Path:
+        """Return the path of an artifact that `step` made in its last task."""
+        return Path(self.state.steps[step].tasks[-1].artifacts[name]["path"])
+
+
+def run_world_simulator(options: RunOptions, view: View | None = None) -> RunResult:
+    """Run the whole pipeline.
+
+    Raises:
+        UsageError: for an unknown recipe.
+        KinoraError: if the source or a folder cannot be used, or a step fails.
+    """
+    check(options)
+    workplace = Workplace(options.work.absolute())
+    with workplace.taken():
+        arguments = {
+            "source": resolved(options.source),
+            "recipe": options.recipe,
+            "artifact_root": options.artifact_root or str(workplace.artifacts),
+            "fingerprint": fingerprint(options.source),
+        }
+        expected = SECONDS.get(options.recipe, {}) | known_durations(workplace).get(options.recipe, {})
+        state = RunState(STEPS, expected, workplace.run / "progress")
+        try:
+            # Promotion and the endpoint use the same model store.
+            environment = {"BENTOML_HOME": str(workplace.root / "bentoml")}
+            execute(workplace, PIPELINE, arguments, state, view or view_for(sys.stderr), environment)
+        finally:
+            record_durations(workplace, options.recipe, state)
+            page = write_run_page(workplace.run, state, arguments)
+    return RunResult(state, workplace, page, arguments)
+
+
+def check(options: RunOptions) -> None:
+    """Refuse what cannot work, before any work.
+
+    Raises:
+        UsageError: for an unknown recipe.
+        KinoraError: if the source is missing or empty, or the artifact root cannot be reached.
+    """
+    if options.recipe not in recipes.NAMES:
+        recipes.get(options.recipe)
+    if options.source.startswith("s3://"):
+        if not open_store(options.source).list(""):
+            raise KinoraError(f"{options.source} is empty or does not exist; name a place with videos or images.")
+    elif options.source != WORLDS:
+        folder = Path(options.source.removeprefix("file://"))
+        if not folder.is_dir():
+            raise KinoraError(
+                f"there is no folder {folder}; give one with videos and images, or 'worlds' for the simulated worlds."
+            )
+        if not any(path.is_file() for path in folder.rglob("*")):
+            raise KinoraError(f"the folder {folder} is empty; put videos or images into it.")
+    if options.artifact_root:
+        open_store(options.artifact_root).list("checkpoints")
+
+
+def resolved(source: str) -> str:
+    """Return the source as every step's process can find it."""
+    if source == WORLDS or "://" in source:
+        return source
+    return str(Path(source).absolute())
+
+
+def fingerprint(source: str) -> str:
+    """Return a digest of what the cache cannot see for itself: the code, and the files of the source."""
+    total = hashlib.sha256(code_digest().encode())
+    if source.startswith("s3://"):
+        names = sorted(open_store(source).list(""))
+    elif source == WORLDS:
+        names = []
+    else:
+        root = Path(source.removeprefix("file://"))
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        names = [f"{path.relative_to(root)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    total.update("\n".join(names).encode())
+    return total.hexdigest()
