@@ -18,7 +18,13 @@ Tolerations: TypeAlias = list[dict[str, Any]] | pipeline_channel.PipelineParamet
 GPU_NODE_SELECTOR = {"kinora/pool": "gpu"}
 GPU_TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
-STORAGE_VARIABLES = ("KINORA_S3_ENDPOINT", "KINORA_S3_SECURE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+STORAGE_VARIABLES = (
+    "KINORA_S3_ENDPOINT",
+    "KINORA_S3_SECURE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION",
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def place(
 def give_storage(task: dsl.PipelineTask, secret: str = "kinora-artifacts") -> dsl.PipelineTask:
     """Give `task` the keys of the S3 server from a Secret in the run's namespace, and return it.
 
-    The Secret's keys are the environment variables that `kinora.data.storage` reads. A run with its artifact root on
-    a volume needs no such Secret.
+    The Secret's keys are the environment variables that `kinora.data.storage` reads, as far as it has them. A run with
+    its artifact root on a volume needs no such Secret.
     """
     return kubernetes.use_secret_as_env(task, secret, {name: name for name in STORAGE_VARIABLES}, optional=True)

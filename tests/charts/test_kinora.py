@@ -26,6 +26,7 @@ VARIANTS = {
         "gateway": {"persistence": {"existingClaim": "jobs"}, "nodeSelector": {"disk": "ssd"}, "tolerations": []},
         "serviceAccount": {"annotations": {"team": "video"}},
         "priorityClassName": "kinora-serving",
+        "model": {"storage": {"region": "eu-1"}},
     },
     "public": {
         "ingress": {
@@ -42,7 +43,7 @@ VARIANTS = {
 }
 
 BAD = {
-    "model.uri": ({"model": {"uri": "versions/3f9a"}}, "/model/uri"),
+    "model.uri": ({"model": {"uri": "models/3f9a"}}, "/model/uri"),
     "no model": ({"model": {"uri": ""}}, "model.uri is empty: name the promoted model version"),
     "no storage": ({"model": {"storage": {"endpoint": ""}}}, "model.storage.endpoint is empty"),
     "no credentials": ({"model": {"storage": {"existingSecret": ""}}}, "model.storage.existingSecret is empty"),
@@ -221,8 +222,8 @@ def test_what_is_written_to_is_a_volume(render):
         pod = render()[kind]["spec"]["template"]["spec"]
         for container in pod.get("initContainers", []) + pod["containers"]:
             mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-            home = next(e["value"] for e in container["env"] if e["name"] == "BENTOML_HOME")
-            assert {"/tmp", home} <= mounts
+            environment = {e["name"]: e.get("value") for e in container["env"]}
+            assert {"/tmp", environment["BENTOML_HOME"], environment["HOME"]} <= mounts
 
 
 def test_every_container_says_what_it_needs(rendered):
@@ -271,7 +272,7 @@ def test_gateway_and_worker_share_one_token(render):
 def test_the_model_version_is_fetched_as_on_a_laptop(render):
     fetch, *_ = render()[WORKER]["spec"]["template"]["spec"]["initContainers"]
     assert fetch["command"] == ["kinora", "promote"]
-    assert fetch["args"] == ["s3://kinora/versions/3f9a"]
+    assert fetch["args"] == ["s3://kinora/models/3f9a"]
     environment = {e["name"]: e.get("value") for e in fetch["env"]}
     assert environment["KINORA_S3_ENDPOINT"] == "seaweedfs.storage:8333"
     assert environment["KINORA_S3_SECURE"] == "true"

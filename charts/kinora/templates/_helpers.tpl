@@ -65,7 +65,7 @@ securityContext:
 {{/* What the schema cannot say about single values: what is missing together with what, in a sentence. */}}
 {{- define "kinora.check" -}}
 {{- with .Values.model }}
-{{- $_ := required "model.uri is empty: name the promoted model version to serve, such as s3://bucket/versions/DIGEST." .uri }}
+{{- $_ := required "model.uri is empty: name the promoted model version to serve, such as s3://bucket/prefix/models/VERSION." .uri }}
 {{- $_ := required "model.storage.endpoint is empty: give host:port of the S3 server that holds model.uri." .storage.endpoint }}
 {{- $_ := required "model.storage.existingSecret is empty: name a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY." .storage.existingSecret }}
 {{- end }}
@@ -99,4 +99,14 @@ securityContext:
       protocol: UDP
     - port: 53
       protocol: TCP
+{{- end }}
+
+{{/* Where BentoML and the libraries write, as the root file system is read-only: both are volumes. */}}
+{{- define "kinora.environment" -}}
+- name: BENTOML_HOME
+  value: /bentoml
+- name: BENTOML_DO_NOT_TRACK
+  value: "True"
+- name: HOME
+  value: /tmp
 {{- end }}
