@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from kinora.config import from_dict, read_json, write_json
@@ -156,9 +156,8 @@ class VAE(nn.Module):
         """Write `model.safetensors` and `config.json` into `folder`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "model.safetensors"
-        )
+        # `save_file` would make a file that only its owner can read.
+        (folder / "model.safetensors").write_bytes(save({n: t.contiguous() for n, t in self.state_dict().items()}))
         write_json(folder / "config.json", self.config)
 
     @classmethod

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kinora.data.clips import ClipDataset
 from kinora.data.latents import LatentDataset
+from kinora.data.media import to_tensor
 from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.models.vae import VAE
@@ -62,7 +63,7 @@ def _encoded(
         for _, group in table.groupby(["frames", "height", "width"], sort=True):
             for start in range(0, len(group), CLIPS_AT_ONCE):
                 some = group.iloc[start : start + CLIPS_AT_ONCE]
-                video = torch.stack([dataset.video(clip_id) for clip_id in some["clip_id"]])
+                video = torch.stack([to_tensor(frames) for frames in dataset.read(some["clip_id"])])
                 latents = model.normalise(model.encode(video.to(model.latent_mean.device))[0]).cpu()
                 for row, latent in zip(some.to_dict("records"), latents, strict=True):
                     statistics.add(row, latent)

@@ -97,8 +97,8 @@ def load_clips(dataset: ClipDataset, split: str) -> dict[Shape, Tensor]:
     """Read the clips of a split into memory: one `uint8 [N, T, H, W, 3]` for every size and length."""
     rows = dataset.clips[dataset.clips["split"] == split]
     by_shape: dict[Shape, list[Tensor]] = defaultdict(list)
-    for clip_id in rows["clip_id"]:
-        frames = torch.from_numpy(dataset.frames(clip_id))
+    for array in dataset.read(rows["clip_id"]):
+        frames = torch.from_numpy(np.array(array))  # a copy: decoded stills cannot be written to
         by_shape[frames.shape[0], frames.shape[1], frames.shape[2]].append(frames)
     return {shape: torch.stack(clips) for shape, clips in sorted(by_shape.items())}
 
@@ -134,7 +134,7 @@ def measure(model: VAE, clips: dict[Shape, Tensor], seed: int) -> dict[str, floa
                 kinds["psnr_video_disturbed"].append(psnr(model.decode(model.denormalise(latent + error)), video))
         kinds["psnr_video" if count > 1 else "psnr_image"] += here
         figures[f"psnr_{width}x{height}x{count}"] = float(torch.cat(here).mean())
-    return {name: float(torch.cat(values).mean()) for name, values in kinds.items()} | figures
+    return {name: float(torch.cat(kinds[name]).mean()) for name in sorted(kinds, reverse=True)} | figures
 
 
 def _portions(frames: Tensor, model: VAE) -> Iterator[Tensor]:
@@ -296,7 +296,7 @@ def _comparisons(model: VAE, dataset: ClipDataset, split: str) -> Iterator[Clip]
     rows = dataset.clips[dataset.clips["split"] == split]
     for _, some in rows.groupby(["frames", "height", "width"], sort=True):
         for row in some.head(CLIPS_SHOWN).itertuples():
-            video = to_video(torch.from_numpy(dataset.frames(row.clip_id))[None], model.latent_mean.device)
+            video = to_video(torch.from_numpy(np.array(dataset.frames(row.clip_id)))[None], model.latent_mean.device)
             decoded = model.decode(model.encode(video)[0])
             difference = (4 * (decoded - video).abs() - 1).clamp(-1, 1)  # black where there is none
             panels = np.concatenate([to_frames(v[0]) for v in (video, decoded.clamp(-1, 1), difference)], axis=2)

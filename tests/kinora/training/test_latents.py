@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from kinora.data.clips import ClipDataset
+from kinora.data.latents import LatentDataset
+from kinora.data.media import to_tensor
+from kinora.data.worlds import WorldsConfig, write_worlds
+from kinora.errors import KinoraError
+from kinora.files import file_digest
+from kinora.models.vae import VAE, VAEConfig
+from kinora.training.latents import encode_latents
+from kinora.training.vae import load_clips, measure_latents
+
+WORLDS = WorldsConfig(
+    videos=8, images=4, sizes=((32, 32), (40, 24)), frames=(9,), fps=8.0, objects=(1,), held_out=4, seed=5
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> ClipDataset:
+    return write_worlds(WORLDS, tmp_path_factory.mktemp("worlds") / "clips")
+
+
+@pytest.fixture(scope="module")
+def vae(dataset, tmp_path_factory):
+    torch.manual_seed(0)
+    model = VAE(VAEConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1))
+    measure_latents(model, load_clips(dataset, "train"), seed=0)
+    folder = tmp_path_factory.mktemp("vae")
+    model.save(folder)
+    return folder
+
+
+@pytest.fixture
+def captions(dataset):
+    texts = [f"caption of {clip_id}" for clip_id in dataset.clips["clip_id"]]
+    return dataset.clips[["clip_id"]].assign(caption=texts, short_caption=["short"] * len(texts))
+
+
+@torch.no_grad()
+def test_every_clip_is_encoded_with_its_caption_whatever_the_captions_order(dataset, vae, captions, tmp_path):
+    figures = encode_latents(dataset, captions.sample(frac=1, random_state=0), vae, tmp_path / "latents")
+    latents, model = LatentDataset.open(tmp_path / "latents"), VAE.load(vae)
+    assert figures["clips"] == len(latents) == len(dataset.clips)
+    assert {latents[n].clip_id for n in range(len(latents))} == set(dataset.clips["clip_id"])
+    for number, shape in enumerate(latents.shapes()):
+        clip = latents[number]
+        assert clip.caption == f"caption of {clip.clip_id}"
+        assert clip.short_caption == "short"
+        video = to_tensor(dataset.frames(clip.clip_id))[None]
+        assert clip.latent.shape == (4, *shape)
+        torch.testing.assert_close(clip.latent[None], model.normalise(model.encode(video)[0]), atol=5e-3, rtol=2e-3)
+    assert figures["latent_mean_off"] < 1e-3
+    assert figures["latent_std_off"] < 1e-3
+    assert latents.config["vae_digest"] == file_digest(vae / "model.safetensors")
+    splits = dict(zip(latents.index["clip_id"], latents.index["split"], strict=True))
+    assert splits == dict(zip(dataset.clips["clip_id"], dataset.clips["split"], strict=True))
+
+
+def test_a_clip_without_a_caption_is_refused(dataset, vae, captions, tmp_path):
+    with pytest.raises(KinoraError, match=f"2 of {len(captions)} clips have no caption"):
+        encode_latents(dataset, captions.iloc[2:], vae, tmp_path / "latents")
+    assert not (tmp_path / "latents").exists()

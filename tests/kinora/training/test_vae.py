@@ -1,0 +1,143 @@
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kinora.data.clips import ClipDataset
+from kinora.data.worlds import WorldsConfig, write_worlds
+from kinora.errors import KinoraError
+from kinora.models.vae import VAE, VAEConfig
+from kinora.training.vae import VAETraining, load_clips, psnr, train_vae
+
+WORLDS = WorldsConfig(
+    videos=24, images=12, sizes=((32, 32), (40, 24)), frames=(9, 5), fps=8.0, objects=(1,), held_out=6, seed=3
+)
+TRAINING = VAETraining(
+    model=VAEConfig(latent_channels=8, width=16, encoder_blocks=1, decoder_blocks=1),
+    steps=60,
+    pixels_per_step=2 * 9 * 32 * 32,
+    warmup=5,
+    save_every=20,
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> ClipDataset:
+    return write_worlds(WORLDS, tmp_path_factory.mktemp("worlds") / "clips")
+
+
+@pytest.fixture(scope="module")
+def trained(dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "vae"
+    return out, train_vae(dataset, out, TRAINING)
+
+
+def test_psnr_is_the_textbook_formula():
+    reference = torch.zeros(2, 3, 1, 4, 4)
+    video = reference + torch.tensor([0.2, 0.02])[:, None, None, None, None]
+    expected = [20 * math.log10(2 / 0.2), 20 * math.log10(2 / 0.02)]
+    torch.testing.assert_close(psnr(video, reference), torch.tensor(expected))
+
+
+def test_training_beats_the_best_linear_autoencoder_on_unseen_clips(dataset, trained, tmp_path):
+    _, figures = trained
+    linear = train_vae(dataset, tmp_path / "linear", replace(TRAINING, steps=0))
+    assert figures["psnr_video"] > linear["psnr_video"] + 0.3
+    assert figures["psnr_image"] > linear["psnr_image"]
+    assert linear["psnr_video"] > 15
+    assert figures["psnr_video_disturbed"] < figures["psnr_video"]
+
+
+def test_every_size_and_length_is_measured(dataset, trained):
+    shapes = load_clips(dataset, "validation")
+    assert shapes
+    assert {name for name in trained[1] if name[5].isdigit()} == {f"psnr_{w}x{h}x{t}" for t, h, w in shapes}
+
+
+def test_latents_of_the_training_split_have_zero_mean_and_unit_variance(dataset, trained):
+    model = VAE.load(trained[0])
+    values = []
+    for frames in load_clips(dataset, "train").values():
+        video = frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+        values.append(model.normalise(model.encode(video)[0]).detach().movedim(1, -1).flatten(0, 3))
+    together = torch.cat(values)
+    torch.testing.assert_close(together.mean(0), torch.zeros(8), atol=1e-3, rtol=0)
+    torch.testing.assert_close(together.std(0), torch.ones(8), atol=1e-3, rtol=0)
+
+
+def test_the_folder_holds_what_explains_the_model(trained):
+    out, figures = trained
+    assert {p.name for p in out.iterdir()} == {
+        "model.safetensors", "config.json", "training.json", "training.jsonl", "figures.json", "report.html",
+    }  # fmt: skip
+    assert json.loads((out / "training.json").read_text())["steps"] == 60
+    assert json.loads((out / "figures.json").read_text()) == pytest.approx(figures)
+    steps = [json.loads(line)["step"] for line in (out / "training.jsonl").read_text().splitlines()]
+    assert steps == [10, 20, 30, 40, 50, 60]
+    page = (out / "report.html").read_text()
+    assert "data:video/mp4" in page
+    assert "data:image/png" in page
+    assert "<svg" in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+
+
+# A child of its own, so that it can be killed as a crash or a pre-emption would kill it.
+CHILD = """
+import sys
+from kinora.config import from_dict, read_json
+from kinora.data.clips import ClipDataset
+from kinora.training.vae import VAETraining, train_vae
+dataset, config, out, checkpoints = sys.argv[1:]
+train_vae(ClipDataset.open(dataset), out, from_dict(VAETraining, read_json(config)), checkpoints)
+"""
+
+
+def test_killed_training_goes_on_and_ends_as_if_never_stopped(dataset, trained, tmp_path):
+    out, checkpoints, config = tmp_path / "vae", tmp_path / "checkpoints", trained[0] / "training.json"
+    command = [sys.executable, "-c", CHILD, str(dataset.path), str(config), str(out), str(checkpoints)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads()), "KINORA_PROGRESS_DIR": str(tmp_path)}
+    child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    try:
+        while not list(checkpoints.glob("step-*")):
+            assert child.poll() is None, child.stderr.read().decode()
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+    finally:
+        child.kill()
+        child.wait()
+    assert not out.exists()
+
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    progress = json.loads((tmp_path / "train-autoencoder.json").read_text())
+    assert progress["first"] in (20, 40)  # it went on from there
+    assert progress["done"] == 60
+    expected, found = load_file(trained[0] / "model.safetensors"), load_file(out / "model.safetensors")
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, msg=name)
+    assert (out / "training.jsonl").read_text() == (trained[0] / "training.jsonl").read_text()
+    assert not list(checkpoints.iterdir())  # the result stands; nothing is left to resume
+
+
+def test_a_dataset_without_training_clips_is_refused(dataset, tmp_path):
+    empty = dataset.derive(tmp_path / "d", dataset.clips[dataset.clips["split"] == "none"], dataset.quarantine, {})
+    with pytest.raises(KinoraError, match="no clips in its training split"):
+        train_vae(empty, tmp_path / "vae", TRAINING)
+
+
+def test_clips_keep_their_own_size(dataset):
+    clips = load_clips(dataset, "train")
+    assert {shape[1:] for shape in clips} == {(32, 32), (24, 40)}
+    assert {shape[0] for shape in clips} == {1, 5, 9}
+    assert all(frames.dtype == torch.uint8 for frames in clips.values())
+    total = sum(map(len, clips.values()))
+    assert total == int(np.sum(dataset.clips["split"] == "train"))
