@@ -51,7 +51,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "still": ("rests", "resting", "motionless", "stationary", "unmoving"),
     "two": ("2",),
     "three": ("3",),
-} | {name: words for name, words in DIRECTION_WORDS.items()}
+} | DIRECTION_WORDS
 NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
 CANONICAL = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
 NOUNS = (*SHAPES, WALL)

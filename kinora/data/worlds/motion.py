@@ -26,8 +26,9 @@ class Uniform:
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:
         """Draw a scene in which everything moves the same way."""
         assert brief.speed is not None
-        velocity = np.multiply(DIRECTIONS[brief.motion], rng.uniform(*SPEEDS[brief.speed]))
-        return throw(rng, brief, "uniform", velocity, gravity=0.0)
+        dx, dy = DIRECTIONS[brief.motion]
+        speed = rng.uniform(*SPEEDS[brief.speed])
+        return throw(rng, brief, "uniform", (dx * speed, dy * speed), gravity=0.0)
 
     def simulate(self, scene: Scene, frames: int, fps: float) -> np.ndarray:
         """Return the states."""
@@ -46,12 +47,12 @@ class Ballistics:
 
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:
         """Draw a scene in which things are let go or thrown."""
-        velocity = np.zeros(2)
+        velocity = (0.0, 0.0)
         if brief.motion != "fall":
             sideways = {"thrown right": 1, "thrown left": -1, "thrown up": 0}[brief.motion]
             # Thrown so that two seconds show a rise and a fall; a longer clip lets the object leave.
             apex = rng.uniform(*APEX) * min(brief.seconds, 2.0)
-            velocity = np.array([sideways * rng.uniform(*THROW), GRAVITY * apex])
+            velocity = (sideways * rng.uniform(*THROW), GRAVITY * apex)
         return throw(rng, brief, "ballistics", velocity, gravity=GRAVITY)
 
     def simulate(self, scene: Scene, frames: int, fps: float) -> np.ndarray:
@@ -61,19 +62,19 @@ class Ballistics:
     draw = staticmethod(draw_flat)
 
 
-def throw(rng: np.random.Generator, brief: Brief, world: str, velocity: np.ndarray, gravity: float) -> Scene:
+def throw(rng: np.random.Generator, brief: Brief, world: str, velocity: tuple[float, float], gravity: float) -> Scene:
     """Place the things of a brief, all of one velocity, so that they stay in the frame as far as they can."""
     count = len(brief.things)
     size = min(SIZE, SIZES_TOGETHER / count)
     t = np.linspace(0, brief.seconds, 33)
-    path = velocity * t[:, None] + np.stack([0 * t, -gravity * t**2 / 2], axis=1)  # [33, 2]
+    path = np.stack([velocity[0] * t, velocity[1] * t - gravity * t**2 / 2], axis=1)  # [33, 2]
     across = int(abs(velocity[0]) > 0)  # things are spread over lanes across their motion: 1 is y, 0 is x
     extent = (brief.width, brief.height)
     lanes = lane_centres(extent[across], count)
     bodies = []
     for (colour, shape), lane in zip(brief.things, rng.permutation(lanes), strict=True):
         turn, spin = (rng.uniform(-np.pi, np.pi), rng.uniform(-1, 1) * brief.spin) if brief.spin else (0.0, 0.0)
-        body = Body(colour, shape, size, 0.0, 0.0, *velocity.tolist(), angle=turn, spin=spin)
+        body = Body(colour, shape, size, 0.0, 0.0, velocity[0], velocity[1], angle=turn, spin=spin)
         start = [place(rng, path[:, axis], extent[axis], *reach(body, axis)) for axis in (0, 1)]
         if count > 1:
             start[across] = float(lane - (path[:, across].max() + path[:, across].min()) / 2)

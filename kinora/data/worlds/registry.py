@@ -2,10 +2,19 @@
 
 import numpy as np
 
+from kinora.data.worlds.collision import Collision
 from kinora.data.worlds.motion import Ballistics, Uniform
+from kinora.data.worlds.occlusion import Occlusion
 from kinora.data.worlds.scene import Scene, World
+from kinora.data.worlds.shatter import Shatter
 
-WORLDS: dict[str, World] = {"uniform": Uniform(), "ballistics": Ballistics()}
+WORLDS: dict[str, World] = {
+    "uniform": Uniform(),
+    "ballistics": Ballistics(),
+    "collision": Collision(),
+    "occlusion": Occlusion(),
+    "shatter": Shatter(),
+}
 
 
 def simulate(scene: Scene, frames: int, fps: float) -> np.ndarray:

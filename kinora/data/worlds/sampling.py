@@ -86,9 +86,7 @@ def split_combinations(config: WorldsConfig) -> tuple[tuple[Combination, ...], t
     motions = [motion for name in config.worlds for motion in WORLDS[name].motions]
     rest = [Combination(*c) for c in product(config.colours, config.shapes, config.backgrounds, motions)]
     if config.held_out >= len(rest):
-        raise UsageError(
-            f"held_out={config.held_out} leaves nothing to train on: there are {len(rest)} combinations; hold out fewer."
-        )
+        raise UsageError(f"held_out={config.held_out} leaves nothing to train on: there are {len(rest)} combinations.")
     order = np.random.default_rng(config.seed).permutation(len(rest))
     rest = [rest[index] for index in order]
     held: list[Combination] = []
@@ -120,7 +118,7 @@ def check(config: WorldsConfig) -> None:
             shortest = WORLDS[name].shortest_s
             raise UsageError(
                 f"the world '{name}' needs clips of at least {shortest} s to be seen; give frames of "
-                f"{int(np.ceil(shortest * config.fps)) + 1} or more at {config.fps:g} frames per second, or leave it out."
+                f"{int(np.ceil(shortest * config.fps)) + 1} or more at {config.fps:g} fps, or leave it out."
             )
     most = max(max(config.objects), max(WORLDS[name].things or 0 for name in config.worlds))
     if most > len(config.colours):
@@ -195,7 +193,8 @@ def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[Eval
 def simulate_prompt(prompt: EvaluationPrompt, config: WorldsConfig) -> np.ndarray:
     """Return the simulator's own clip of a prompt, `uint8 [T, H, W, 3]`."""
     said = prompt.attributes
-    assert said.motion is not None and said.background is not None, "evaluation prompts say everything"
+    assert said.motion is not None, "evaluation prompts say everything"
+    assert said.background is not None, "evaluation prompts say everything"
     brief = Brief(
         motion=said.motion,
         speed=said.speed,

@@ -32,8 +32,8 @@ class Body:
     """One thing in a scene, as it starts.
 
     `size` is the radius of a circle; a square has half-sides of 0.89 of it (the same area) and a triangle corners at
-    1.45 of it. `points`, if any, are the corners of a convex figure about its centre, anticlockwise, instead of a shape.
-    Bodies that captions speak of are `named`.
+    1.45 of it. `points`, if any, are the corners of a convex figure about its centre, anticlockwise, which is
+    then drawn instead. Bodies that captions speak of are `named`.
     """
 
     colour: str
