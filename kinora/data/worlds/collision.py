@@ -7,8 +7,8 @@ from kinora.data.worlds.drawing import draw_flat, outline
 from kinora.data.worlds.motion import reach
 from kinora.data.worlds.scene import ANGLE, VISIBLE, VX, VY, Body, Brief, Scene, X, Y
 
-SIZE = 0.15
-SPEED = (0.22, 0.28)  # of each, world units per second
+SIZE = 0.13
+SPEED = (0.18, 0.22)  # of each, world units per second
 ELASTICITY = 0.9
 MEETING = (0.38, 0.45)  # when they touch, as a share of the clip
 MISS = 0.05  # how far their centres pass beside each other at most

@@ -7,8 +7,8 @@ from kinora.data.worlds.language import WALL
 from kinora.data.worlds.motion import fly, place, reach
 from kinora.data.worlds.scene import Body, Brief, Scene
 
-SIZE = 0.14
-WALL_WIDTH = 0.42  # wider than the thing, which is hidden completely
+SIZE = 0.13
+WALL_WIDTH = 0.36  # wider than the thing, which is hidden completely
 SPEED = (0.36, 0.40)  # world units per second: from one side of the wall to the other in two seconds
 
 
