@@ -1,0 +1,116 @@
+"""Judge one checkpoint: generate a clip for every held-out prompt and hold it against the prompt and physics."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from evaluation.evaluator import clip_record, evaluator, judge, summary
+from evaluation.findings import ClipInput
+from evaluation.report import checkpoint_page
+from kinora.config import to_dict, write_json
+from kinora.data.media import write_video
+from kinora.data.worlds import EvaluationPrompt, WorldsConfig, simulate_prompt
+from kinora.errors import KinoraError
+from kinora.progress import Progress
+
+if TYPE_CHECKING:
+    from kinora.generation import GenerationRequest
+
+BATCH = 16  # prompts generated together: few enough that progress shows, enough to fill a packed sequence
+
+
+class Generates(Protocol):
+    """Whatever turns requests into clips; `kinora.generation.Simulator` does."""
+
+    def generate(self, requests: list["GenerationRequest"]) -> list[np.ndarray]:
+        """Return frames `uint8 [T, H, W, 3]` for every request."""
+        ...
+
+
+def evaluate_checkpoint(
+    simulator: Generates,
+    prompts: Sequence[EvaluationPrompt],
+    out: Path,
+    *,
+    name: str = "checkpoint",
+    worlds: WorldsConfig | None = None,
+) -> dict[str, Any]:
+    """Generate and judge one clip a prompt; write `evaluation.json`, `report.html` and the clips to `out`.
+
+    Args:
+        simulator: the model under judgement.
+        prompts: what to ask for; the same prompts and seeds make two evaluations comparable.
+        out: folder for the results.
+        name: what the report calls the model.
+        worlds: the world's configuration, so that the simulator's own clip of every prompt can be shown beside it.
+
+    Returns:
+        The content of `evaluation.json`: the evaluator, `rates` (means over prompts), `summary`, one record a clip.
+
+    Raises:
+        KinoraError: if there are no prompts.
+    """
+    if not prompts:
+        raise KinoraError("there are no prompts to evaluate on; hold out some combinations of the world.")
+    clips = generate_clips(simulator, prompts)
+    evaluation = judge_prompts(clips, prompts, name)
+    references: list[np.ndarray] = []
+    if worlds is not None:
+        references = [simulate_prompt(prompt, worlds) for prompt in prompts]
+        own = [replace(clip, frames=frames) for clip, frames in zip(clips, references, strict=True)]
+        evaluation["reference"] = {"rates": judge_prompts(own, prompts, "the simulator")["rates"]}
+    for clip in clips:
+        path = out / "clips" / f"{clip.name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, clip.frames, clip.fps)
+    write_json(out / "evaluation.json", evaluation)
+    checkpoint_page(evaluation, clips, references).write(out / "report.html")
+    return evaluation
+
+
+def generate_clips(simulator: Generates, prompts: Sequence[EvaluationPrompt]) -> list[ClipInput]:
+    """Return one generated clip a prompt, in the prompts' order."""
+    clips: list[ClipInput] = []
+    with Progress("generate for evaluation", len(prompts), "clips") as progress:
+        for start in range(0, len(prompts), BATCH):
+            group = prompts[start : start + BATCH]
+            for prompt, frames in zip(group, simulator.generate([request(p) for p in group]), strict=True):
+                clips.append(ClipInput(f"{len(clips):03d}", frames, prompt.fps, prompt.prompt))
+            progress.update(len(clips))
+    return clips
+
+
+def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt], name: str) -> dict[str, Any]:
+    """Judge one clip a prompt and return the evaluation."""
+    records = []
+    for clip, prompt in zip(clips, prompts, strict=True):
+        findings = judge(clip)
+        if findings["prompt_mismatch"].score is None:
+            raise KinoraError(f"the prompt '{prompt.prompt}' names nothing that can be checked; use the world's words.")
+        records.append({**clip_record(clip, findings), "asked": to_dict(prompt)})
+    summed = summary(records)
+    return {
+        "name": name,
+        "evaluator": evaluator(),
+        "rates": summed["rates"],
+        "measurable": {kind: row["measurable"] / row["clips"] for kind, row in summed["types"].items()},
+        "summary": summed,
+        "clips": records,
+    }
+
+
+def request(prompt: EvaluationPrompt) -> "GenerationRequest":
+    """Return what the model is asked for."""
+    from kinora.generation import GenerationRequest  # brings in torch, which judging clips does not need
+
+    return GenerationRequest(
+        prompt=prompt.prompt,
+        width=prompt.width,
+        height=prompt.height,
+        frames=prompt.frames,
+        fps=prompt.fps,
+        seed=prompt.seed,
+    )

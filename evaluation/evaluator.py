@@ -1,0 +1,125 @@
+"""Judge clips: every detector on every clip, and the report's data in the form of `report.json`."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import evaluation
+from evaluation.consistency.freeze import freeze
+from evaluation.consistency.incoherence import incoherence
+from evaluation.fidelity.prompt import prompt_mismatch
+from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
+from evaluation.observation import Observation, observe
+from evaluation.physics.gravity import gravity
+from evaluation.physics.permanence import appearance, disappearance, permanence
+from evaluation.rates import METRICS, quality, rates
+from kinora.config import digest
+from kinora.data import worlds
+
+VERSION = "1"
+DETECTORS: dict[str, Callable[[Observation], Finding]] = {
+    "appearance": appearance,
+    "disappearance": disappearance,
+    "permanence": permanence,
+    "gravity": gravity,
+    "incoherence": incoherence,
+    "freeze": freeze,
+    "prompt_mismatch": prompt_mismatch,
+}
+# The files that decide scores. Reports and commands can change without making evaluations incomparable.
+DECIDING = ("findings.py", "segmentation.py", "tracking.py", "observation.py", "rates.py", "evaluator.py")
+DECIDING_FOLDERS = ("physics", "consistency", "fidelity")
+
+
+def judge(clip: ClipInput) -> dict[str, Finding]:
+    """Return the finding of every detector on one clip."""
+    seen = observe(clip)
+    return {kind: detector(seen) for kind, detector in DETECTORS.items()}
+
+
+def evaluate_clips(clips: Sequence[ClipInput], on_clip: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """Judge clips and return the content of `report.json`.
+
+    A score says how strongly a failure of its type is present, 0 none to 1 complete. Types that this version does not
+    detect are named in `evaluator.not_detected` and absent from `scores`; types that a clip does not let measure are
+    absent from its `scores` and explained in its `not_measurable`. `quality` is the mean of 1 - score.
+
+    Args:
+        clips: what to judge.
+        on_clip: called with the number of clips done after each.
+    """
+    records = []
+    for index, clip in enumerate(clips):
+        records.append(clip_record(clip, judge(clip)))
+        if on_clip is not None:
+            on_clip(index + 1)
+    return {"evaluator": evaluator(), "clips": records, "summary": summary(records)}
+
+
+def clip_record(clip: ClipInput, findings: dict[str, Finding]) -> dict[str, Any]:
+    """Return what `report.json` holds of one clip."""
+    frames, height, width, _ = clip.frames.shape
+    prompted = findings["prompt_mismatch"].score is not None
+    return {
+        "clip": clip.name,
+        "frames": frames,
+        "width": width,
+        "height": height,
+        "fps": round(clip.fps, 3),
+        "prompt": clip.prompt,
+        "measurable": {kind: finding.score is not None for kind, finding in findings.items()},
+        "scores": {kind: round(f.score, 4) for kind, f in findings.items() if f.score is not None},
+        "quality": quality(list(findings.values())),
+        "rates": rates(findings) if prompted else None,
+        "failures": [failure.as_dict() for finding in findings.values() for failure in finding.failures],
+        "not_measurable": {kind: finding.reason for kind, finding in findings.items() if finding.score is None},
+        "due": [kind for kind, finding in findings.items() if finding.due],
+        "parts": {kind: f.parts for kind, f in findings.items() if f.parts},
+    }
+
+
+def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return for every type how many clips could be measured and failed, and the mean of every rate of prompted clips.
+
+    `failed` counts clips with a failure and clips that were due and could not be measured.
+    """
+    types = {}
+    for kind in DETECTORS:
+        measurable = [r for r in records if r["measurable"][kind]]
+        failed = sum(failing(r, kind) for r in records)
+        types[kind] = {
+            "clips": len(records),
+            "measurable": len(measurable),
+            "due_but_not_measurable": sum(kind in r["due"] and not r["measurable"][kind] for r in records),
+            "failed": failed,
+            "mean_score": float(np.mean([r["scores"][kind] for r in measurable])) if measurable else None,
+        }
+    prompted = [r["rates"] for r in records if r["rates"]]
+    means = {metric: float(np.mean([r[metric] for r in prompted])) for metric in METRICS} if prompted else None
+    return {"types": types, "rates": means, "prompted": len(prompted)}
+
+
+def failing(record: dict[str, Any], kind: str) -> bool:
+    """Say whether a clip failed in one type: found failing, or due and not measurable."""
+    if not record["measurable"][kind]:
+        return kind in record["due"]
+    return bool(record["scores"][kind] >= FAILS_FROM or any(f["type"] == kind for f in record["failures"]))
+
+
+def evaluator() -> dict[str, Any]:
+    """Return which evaluator this is: evaluations with different digests must not be compared."""
+    root = Path(evaluation.__file__).parent
+    files = [root / name for name in DECIDING]
+    files += [file for folder in DECIDING_FOLDERS for file in sorted((root / folder).glob("*.py"))]
+    sources = {str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    words = {"palette": worlds.PALETTE, "backgrounds": worlds.BACKGROUNDS, "gravity": worlds.GRAVITY}
+    return {
+        "version": VERSION,
+        "digest": digest({"sources": sources, "worlds": words}),
+        "scale": "0 no failure of this type, 1 complete failure; listed as a failure from 0.5",
+        "detected": list(DETECTORS),
+        "not_detected": [kind for kind in TYPES if kind not in DETECTORS],
+    }

@@ -1,0 +1,131 @@
+"""Prompt agreement: does the clip show the objects, the background and the motion that its prompt names?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from evaluation.fidelity.colours import name_colour
+from evaluation.fidelity.motions import CHECKED, EVEN, motion_of, name_motion, name_speed
+from evaluation.fidelity.shapes import CENTRES, classify_shape
+from evaluation.findings import Failure, Finding, stretches, unmeasurable
+from evaluation.observation import Observation
+from evaluation.tracking import Track, begins_hidden, ends_hidden
+from kinora.data.worlds import BACKGROUNDS, PALETTE
+
+TYPE = "prompt_mismatch"
+SHORTEST = 3  # frames that show a motion
+UNCOUNTED = ("shatter", "behind right", "behind left")  # motions that change how many objects are in sight
+
+Asked = tuple[str | None, str | None]  # colour and shape; None where the prompt leaves it open
+Pair = tuple[Track | None, Asked]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One attribute: what the prompt asks for and what is seen, None where it cannot be told."""
+
+    part: str
+    asked: str
+    found: str | None
+
+
+def prompt_mismatch(seen: Observation) -> Finding:
+    """Compare what is seen with what the prompt asks for.
+
+    `parts` gives 1 for every attribute that is right and 0 for one that is wrong or cannot be seen: `colour`, `shape`,
+    `background`, `motion`; `objects` is the share of frames with exactly the prompted number of objects. The score is
+    1 - mean(parts).
+    """
+    if seen.wanted is None:
+        reason = "the prompt names nothing that can be checked" if seen.clip.prompt else "there is no prompt"
+        return unmeasurable(TYPE, reason, due=False)
+    wanted = seen.wanted
+    pairs = match(seen.objects, wanted.objects)
+    checks: list[Check] = []
+    if pairs:
+        checks.append(_colours(pairs))
+        checks.append(_shapes(pairs))
+    if wanted.background:
+        found = name_colour(np.median(seen.scene.background, axis=0), BACKGROUNDS) if seen.scene.plain else None
+        checks.append(Check("background", wanted.background, found))
+    if wanted.motion in CHECKED and seen.frames >= SHORTEST:
+        track = pairs[0][0] if pairs else max(seen.objects, key=lambda t: len(t.blobs), default=None)
+        motion = motion_of(seen, track)
+        checks.append(Check("motion", wanted.motion, name_motion(motion) if motion else None))
+        if wanted.speed and wanted.motion in EVEN:
+            checks.append(Check("speed", wanted.speed, name_speed(motion) if motion else None))
+    checks = [check for check in checks if check.asked]
+    parts = {check.part: float(check.asked == check.found) for check in checks}
+    failures = [_failure(check, seen.frames) for check in checks if check.asked != check.found]
+    if pairs and wanted.motion not in UNCOUNTED:
+        exact = exactly(seen, len(pairs))
+        parts["objects"] = float(exact.mean())
+        failures += _miscounts(seen, exact, len(pairs))
+    if not parts:
+        return unmeasurable(TYPE, "the prompt names nothing that can be checked", due=False)
+    return Finding(TYPE, 1.0 - float(np.mean(list(parts.values()))), tuple(failures), parts=parts)
+
+
+def _colours(pairs: list[Pair]) -> Check:
+    asked = [(t, colour) for t, (colour, _) in pairs if colour is not None]
+    return Check(
+        "colour", _list([c for _, c in asked]), _list([name_colour(t.rgb, PALETTE) if t else None for t, _ in asked])
+    )
+
+
+def _shapes(pairs: list[Pair]) -> Check:
+    asked = [(t, shape) for t, (_, shape) in pairs if shape in CENTRES]
+    return Check("shape", _list([s for _, s in asked]), _list([shape_of(t) if t else None for t, _ in asked]))
+
+
+def shape_of(track: Track) -> str | None:
+    """Return the shape that a track shows, by its whole views where it has any."""
+    return classify_shape(track.whole or track.blobs)[0]
+
+
+def _failure(check: Check, frames: int) -> Failure:
+    text = f"The prompt asks for the {check.part} {check.asked}; {check.found or 'none that has a name'} is seen."
+    return Failure(TYPE, 0, frames - 1, 1.0, text)
+
+
+def _miscounts(seen: Observation, exact: np.ndarray, number: int) -> list[Failure]:
+    failures = []
+    for start, end in stretches(~exact):
+        counts = " or ".join(str(c) for c in sorted(set(seen.counts[start : end + 1].tolist())))
+        text = f"The prompt asks for {number} object{'s' * (number > 1)}; {counts} can be told from the background."
+        failures.append(Failure(TYPE, start, end, 0.5 + 0.5 * (end - start + 1) / seen.frames, text))
+    return failures
+
+
+def match(tracks: list[Track], wanted: Sequence[Asked]) -> list[Pair]:
+    """Pair every wanted (colour, shape) with the track most like it, or with None where there are too few."""
+    cost = np.zeros((len(wanted), len(tracks)))
+    for i, (colour, shape) in enumerate(wanted):
+        for j, track in enumerate(tracks):
+            # Long and large tracks first among those that agree equally.
+            cost[i, j] -= len(track.blobs) * np.sqrt(track.area) / 1e4
+            cost[i, j] -= 2.0 * (name_colour(track.rgb, PALETTE) == colour)
+            cost[i, j] -= 1.0 * (shape_of(track) == shape)
+    rows, columns = linear_sum_assignment(cost)
+    found = {int(r): tracks[c] for r, c in zip(rows, columns, strict=True)}
+    return [(found.get(i), (colour, shape)) for i, (colour, shape) in enumerate(wanted)]
+
+
+def exactly(seen: Observation, number: int) -> np.ndarray:
+    """Return `bool [T]`: the frames that show exactly `number` objects, or fewer where some are beyond the edge."""
+    if seen.unseen:
+        return np.zeros(seen.frames, dtype=bool)
+    away = np.zeros(seen.frames, dtype=int)
+    for track in seen.objects:
+        if track.end < seen.frames - 1 and ends_hidden(track, seen.tracks, seen.scene):
+            away[track.end + 1 :] += 1
+        if track.start > 0 and begins_hidden(track, seen.tracks, seen.scene):
+            away[: track.start] += 1
+    counts = seen.counts
+    return (counts <= number) & (counts + away >= number)
+
+
+def _list(names: list[str | None]) -> str:
+    return " and ".join(name or "none that has a name" for name in names)

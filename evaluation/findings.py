@@ -1,0 +1,75 @@
+"""What goes into an evaluation and what comes out of each detector.
+
+A score says how strongly a failure of one type is present: 0 none, 1 complete. Where a detector cannot measure a clip
+it says why instead, and gives no score.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+TYPES = (
+    "appearance", "disappearance", "permanence", "identity_drift", "teleport", "flicker", "gravity", "interpenetration",
+    "momentum", "state_change", "view_inconsistency", "incoherence", "freeze", "prompt_mismatch",
+)  # fmt: skip
+FAILS_FROM = 0.5  # a stretch of frames that scores this much or more is listed as a failure
+
+
+@dataclass(frozen=True, eq=False)
+class ClipInput:
+    """A clip to judge: frames `uint8 [T, H, W, 3]`, and the prompt it was made from where there is one."""
+
+    name: str
+    frames: np.ndarray
+    fps: float
+    prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure, located: frames `start_frame` to `end_frame`, both inclusive, counted from 0."""
+
+    type: str
+    start_frame: int
+    end_frame: int
+    score: float
+    explanation: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the failure as `report.json` holds it."""
+        return {**asdict(self), "score": round(self.score, 4)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one detector found: a score 0..1, or None and the reason why it could not measure.
+
+    `due` says whether the clip had to be measurable: a clip whose prompt names an object that nobody can see is not
+    excused for it, and the unmeasured score counts as failed.
+    """
+
+    type: str
+    score: float | None
+    failures: tuple[Failure, ...] = ()
+    reason: str = ""
+    due: bool = True
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+def unmeasurable(kind: str, reason: str, *, due: bool) -> Finding:
+    """Return the finding of a detector that cannot measure this clip."""
+    return Finding(kind, None, reason=reason, due=due)
+
+
+def measured(kind: str, candidates: list[Failure], parts: dict[str, float] | None = None) -> Finding:
+    """Return the finding whose score is that of the worst candidate; weak candidates are not listed as failures."""
+    score = max((c.score for c in candidates), default=0.0)
+    listed = tuple(c for c in candidates if c.score >= FAILS_FROM)
+    return Finding(kind, float(score), listed, parts=parts or {})
+
+
+def stretches(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Return the first and last index, both inclusive, of every run of true in `flags [T]`."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, dtype=np.int8), [0]])))
+    return [(int(start), int(end) - 1) for start, end in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,0 +1,185 @@
+"""The gate: a candidate replaces the rival only where it is measured to be better.
+
+Both are judged by the same evaluator on the same prompts with the same seeds, so that every prompt gives one paired
+difference of the overall score. The 95 % interval of their mean comes from the percentile bootstrap over prompts
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluation.rates import METRICS
+from kinora.config import digest
+from kinora.errors import KinoraError
+from kinora.report import Page
+
+CONFIDENCE = 0.95
+DRAWS = 10_000
+FEWEST = 8  # pairs: with fewer, a bootstrap interval is narrower than what is known
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of both sides over the paired prompts, and the interval of the mean difference."""
+
+    metric: str
+    candidate: float
+    rival: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the candidate is promoted, one sentence that says why, and the figures behind it."""
+
+    promote: bool
+    reason: str
+    rival: str  # "incumbent" or "untrained"
+    pairs: int
+    interval: tuple[float, float] | None  # of the mean difference of the overall score; None if nothing was compared
+    table: tuple[Comparison, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the decision as plain values for JSON."""
+        return asdict(self)
+
+
+def decide(
+    candidate: dict[str, Any],
+    incumbent: dict[str, Any] | None,
+    untrained: dict[str, Any] | None = None,
+    *,
+    seed: int = 0,
+) -> Decision:
+    """Compare two evaluations (`evaluation.json`) of `evaluate_checkpoint`.
+
+    Args:
+        candidate: evaluation of the model that asks to be promoted.
+        incumbent: evaluation of the model in service, None if there is none.
+        untrained: evaluation of the untrained checkpoint, the rival where nothing is in service yet.
+        seed: of the bootstrap's draws.
+
+    Raises:
+        KinoraError: if there is neither an incumbent nor an untrained checkpoint to compare with.
+    """
+    rival, role = (incumbent, "incumbent") if incumbent is not None else (untrained, "untrained")
+    if rival is None:
+        raise KinoraError(
+            "there is no rival to compare the candidate with; give the evaluation of the untrained checkpoint."
+        )
+    kept = "the incumbent stays" if role == "incumbent" else "nothing is promoted"
+    difference = incomparable(candidate, rival)
+    if difference:
+        return Decision(False, f"The two evaluations cannot be compared: {difference}; {kept}.", role, 0, None)
+    pairs = len(candidate["clips"])
+    if pairs < FEWEST:
+        reason = f"Inconclusive: {pairs} prompts are too few, {FEWEST} are needed; {kept}."
+        return Decision(False, reason, role, pairs, None)
+    table = tuple(_compare(metric, candidate, rival, seed) for metric in METRICS)
+    overall = table[0]
+    span = f"by {overall.difference:+.3f} on average (95 % interval {overall.low:+.3f} to {overall.high:+.3f})"
+    name = "the incumbent" if role == "incumbent" else "the untrained checkpoint"
+    if overall.low > 0:
+        return Decision(True, f"The candidate beats {name} {span}.", role, pairs, (overall.low, overall.high), table)
+    if overall.high < 0:
+        reason = f"The candidate is worse than {name} {span}; {kept}."
+    else:
+        reason = f"Inconclusive: the candidate differs from {name} {span}, which includes no difference; {kept}."
+    return Decision(False, reason, role, pairs, (overall.low, overall.high), table)
+
+
+def incomparable(candidate: dict[str, Any], rival: dict[str, Any]) -> str:
+    """Say why two evaluations cannot be compared; empty where they can."""
+    if candidate["evaluator"]["digest"] != rival["evaluator"]["digest"]:
+        return "they were made by different versions of the evaluator"
+    if _asked(candidate) != _asked(rival):
+        return "they were made on different prompts, sizes or seeds"
+    return ""
+
+
+def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """Return the percentile bootstrap interval, at `CONFIDENCE`, of the mean of `differences [n]`."""
+    rng = np.random.default_rng(seed)
+    means = differences[rng.integers(len(differences), size=(DRAWS, len(differences)))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def decision_page(decision: Decision) -> Page:
+    """Return the page that shows a decision."""
+    title = "Promoted" if decision.promote else "Not promoted"
+    rival = "incumbent" if decision.rival == "incumbent" else "untrained checkpoint"
+    page = Page(title, decision.reason)
+    page.figures({"paired prompts": str(decision.pairs), "rival": rival})
+    if decision.table:
+        page.heading("Differences, prompt by prompt")
+        page.plot(
+            _plot(decision),
+            "Mean paired difference of each rate, candidate minus rival, with its 95 % bootstrap interval. Only the "
+            "overall score decides; the others say where the difference comes from.",
+        )
+        page.table(
+            [
+                {
+                    "": row.metric.replace("_", " "),
+                    "candidate": f"{row.candidate:.1%}",
+                    "rival": f"{row.rival:.1%}",
+                    "difference": f"{100 * row.difference:+.1f}",
+                    "95 % interval": f"{100 * row.low:+.1f} … {100 * row.high:+.1f}",
+                }
+                for row in decision.table
+            ],
+            "Differences in percentage points.",
+        )
+    page.heading("The rule")
+    page.text(
+        "The candidate is promoted if the whole interval of the overall score lies above zero. An interval that "
+        "includes zero, a different evaluator, other prompts or other seeds keep what is in service. Where nothing "
+        "is in service, the rival is the untrained checkpoint of the same run."
+    )
+    return page
+
+
+def _compare(metric: str, candidate: dict[str, Any], rival: dict[str, Any], seed: int) -> Comparison:
+    ours, theirs = _values(candidate, metric), _values(rival, metric)
+    low, high = bootstrap_interval(ours - theirs, seed)
+    mean = float((ours - theirs).mean())
+    return Comparison(metric, float(ours.mean()), float(theirs.mean()), mean, low, high)
+
+
+def _values(evaluation: dict[str, Any], metric: str) -> np.ndarray:
+    return np.array([float(clip["rates"][metric]) for clip in sorted(evaluation["clips"], key=_identity)])
+
+
+def _asked(evaluation: dict[str, Any]) -> list[str]:
+    return sorted(_identity(clip) for clip in evaluation["clips"])
+
+
+def _identity(clip: dict[str, Any]) -> str:
+    return digest(clip["asked"])
+
+
+def _plot(decision: Decision) -> Any:
+    from matplotlib.figure import Figure
+
+    rows = decision.table[::-1]
+    figure = Figure(figsize=(8.4, 0.38 * len(rows) + 0.9))
+    axes = figure.subplots()
+    for y, row in enumerate(rows):
+        clear = row.low > 0 or row.high < 0
+        colour = ("#2e7d4f" if row.low > 0 else "#c2352b") if clear else "#7a8490"
+        width = 4.0 if row.metric == "overall" else 2.0
+        axes.plot([100 * row.low, 100 * row.high], [y, y], color=colour, lw=width, solid_capstyle="round")
+        axes.plot([100 * row.difference], [y], "o", color=colour, ms=6)
+    axes.axvline(0, color="#1b1f24", lw=1)
+    axes.set_yticks(range(len(rows)), [row.metric.replace("_", " ") for row in rows])
+    axes.set_xlabel("percentage points in favour of the candidate")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(left=False)
+    axes.grid(axis="x", color="#e5e8ec", lw=0.8)
+    axes.set_axisbelow(True)
+    return figure

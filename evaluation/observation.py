@@ -1,0 +1,74 @@
+"""What is seen in one clip, measured once and shared by every detector."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.findings import ClipInput
+from evaluation.segmentation import Segmentation, measuring_size, segment
+from evaluation.tracking import Track, follow
+from kinora.data.worlds import Attributes, parse
+
+SPECK = 0.12  # a track this small beside the clip's largest object is a speck, not an object of its own
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """A clip with its pixels at the measuring size, its objects and what its prompt asks for."""
+
+    clip: ClipInput
+    pixels: np.ndarray  # float32 [T, h, w, 3], at most segmentation.LONGEST_SIDE long
+    scene: Segmentation
+    tracks: list[Track]  # specks included
+    wanted: Attributes | None  # None: no prompt, or one that names nothing that can be checked
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return len(self.pixels)
+
+    @property
+    def unit(self) -> float:
+        """Pixels in one world unit: the shorter side."""
+        return float(min(self.scene.width, self.scene.height))
+
+    @property
+    def largest(self) -> float:
+        """Area in pixels of the largest object, 0 where nothing is seen."""
+        return max((track.area for track in self.tracks), default=0.0)
+
+    @property
+    def objects(self) -> list[Track]:
+        """The tracks that are more than specks."""
+        return [track for track in self.tracks if track.area >= SPECK * self.largest]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of objects in every frame `[T]`, specks left out."""
+        counts = np.zeros(self.frames, dtype=int)
+        for track in self.objects:
+            counts[track.frames] += 1
+        return counts
+
+    @property
+    def usual(self) -> int:
+        """The number of objects that most of the frames with any show."""
+        counts = self.counts[self.counts > 0]
+        return int(np.bincount(counts).argmax()) if len(counts) else 0
+
+    @property
+    def unseen(self) -> str:
+        """Why no object can be followed in this clip; empty where one can."""
+        if not self.scene.plain:
+            return "the background is not plain enough to tell objects from it"
+        if not self.tracks:
+            return "no object is seen in front of the background"
+        return ""
+
+
+def observe(clip: ClipInput) -> Observation:
+    """Segment and track one clip."""
+    pixels = measuring_size(clip.frames)
+    scene = segment(pixels)
+    wanted = parse(clip.prompt) if clip.prompt else None
+    return Observation(clip, pixels, scene, follow(scene), wanted)

@@ -1,0 +1,73 @@
+"""Gravity: what is let go or thrown falls with the world's acceleration, and what moves evenly does not accelerate.
+
+A parabola is fitted to the track of every object; its vertical acceleration, in shorter sides of the frame per second
+squared, is compared with the one the prompt calls for. Without a prompt only a track that evidently curves is judged,
+and only in a plain scene, where the scale of the world is known.
+"""
+
+import numpy as np
+
+from evaluation.fidelity.motions import EVEN, FLYING
+from evaluation.findings import Failure, Finding, measured, unmeasurable
+from evaluation.motion import Motion, Parabola, fit_motion
+from evaluation.observation import Observation
+from evaluation.tracking import Track
+from kinora.data.worlds import GRAVITY
+
+TYPE = "gravity"
+SHORTEST = 5  # frames that must show the whole object
+VAGUE = 0.4  # of gravity: a standard error above this tells nothing
+EVIDENT = 0.5  # of gravity: an unprompted track that accelerates more than this evidently falls
+CERTAIN = 4.0  # standard errors
+
+
+def gravity(seen: Observation) -> Finding:
+    """Find objects that do not accelerate as the prompt's motion has them do."""
+    motion = seen.wanted.motion if seen.wanted is not None else None
+    due = motion in FLYING
+    if motion is not None and motion not in EVEN + FLYING:
+        return unmeasurable(TYPE, f"the motion '{motion}' is not free motion", due=False)
+    if seen.frames < SHORTEST:
+        return unmeasurable(TYPE, f"fewer than {SHORTEST} frames show no acceleration", due=False)
+    if seen.unseen:
+        return unmeasurable(TYPE, seen.unseen, due=due)
+    fits = [(track, fit_motion(track, seen.unit, seen.clip.fps)) for track in seen.objects]
+    clear = [(track, fit) for track, fit in fits if fit is not None and is_clear(fit.y)]
+    if motion is None:
+        clear = [(track, fit) for track, fit in clear if evidently_curved(fit.y)]
+        if not clear:
+            return unmeasurable(TYPE, "no prompt says what should fall, and nothing evidently does", due=False)
+    if not clear:
+        reason = f"no object is whole in {SHORTEST} frames on a track clear enough"
+        return unmeasurable(TYPE, reason, due=due)
+    expected = 0.0 if motion in EVEN else -GRAVITY
+    failures = [_failure(track, fit, expected) for track, fit in clear]
+    _, longest = max(clear, key=lambda found: found[1].y.end - found[1].y.start)
+    return measured(TYPE, failures, {"acceleration": longest.y.acceleration / GRAVITY})
+
+
+def is_clear(upward: Parabola) -> bool:
+    """Say whether a track shows enough of its object, for long enough, to tell its vertical acceleration."""
+    return upward.whole and upward.end - upward.start + 1 >= SHORTEST and upward.error < VAGUE * GRAVITY
+
+
+def evidently_curved(upward: Parabola) -> bool:
+    """Say whether a track bends as a flight does, up or down: much, and far beyond the fit's uncertainty."""
+    found = abs(upward.acceleration)
+    return found > EVIDENT * GRAVITY and found > CERTAIN * upward.error
+
+
+def _failure(track: Track, motion: Motion, expected: float) -> Failure:
+    # What the fit's own uncertainty may explain is not held against the clip.
+    vertical = max(0.0, abs(motion.y.acceleration - expected) - 2 * motion.y.error) / GRAVITY
+    sideways = max(0.0, abs(motion.x.acceleration) - 2 * motion.x.error) / GRAVITY if motion.x.whole else 0.0
+    should = "should not accelerate" if expected == 0.0 else "should fall with the world's gravity"
+    found = motion.y.acceleration / GRAVITY
+    if abs(found) < 0.3:
+        does = "hardly accelerates upward or downward"
+    else:
+        does = f"accelerates {'upward' if found > 0 else 'downward'} at {abs(found):.1f} times gravity"
+    if sideways >= 0.3:
+        does += f", and sideways at {abs(motion.x.acceleration) / GRAVITY:.1f} times"
+    score = min(1.0, float(np.hypot(vertical, sideways)))
+    return Failure(TYPE, track.start, track.end, score, f"An object that {should} {does}.")

@@ -1,0 +1,70 @@
+"""Clips prepared for looking at: enlarged, beside a reference, with a strip that shows where they fail."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+SIDE = 160  # pixels of the longer side of each clip shown
+GAP = 6
+STRIP = 8
+CALM, BAD, CURSOR = (190, 198, 207), (214, 60, 48), (24, 28, 33)
+
+
+def playable(
+    frames: np.ndarray, failing: np.ndarray, reference: np.ndarray | None = None, side: int = SIDE
+) -> np.ndarray:
+    """Return frames `uint8 [T, h, w, 3]` enlarged, the reference to their right, a strip of time below.
+
+    Args:
+        frames: `uint8 [T, H, W, 3]`.
+        failing: `bool [T]`: the strip is red there; a dark cursor runs along it.
+        reference: `uint8 [T', H', W', 3]`; a shorter one stays on its last frame.
+        side: longer side in pixels of each clip shown.
+    """
+    T = len(frames)
+    shown = _resized(frames, side)
+    if reference is not None:
+        other = _resized(reference, side)[np.minimum(np.arange(T), len(reference) - 1)]
+        height = max(shown.shape[1], other.shape[1])
+        gap = np.full((T, height, GAP, 3), 255, np.uint8)
+        shown = np.concatenate([_padded(shown, height), gap, _padded(other, height)], axis=2)
+    if T == 1:
+        return shown
+    return np.concatenate([shown, _strips(failing, shown.shape[2])], axis=1)
+
+
+def failing_frames(record: Mapping[str, Any], frames: int) -> np.ndarray:
+    """Return `bool [T]`: the frames that any failure of a clip's record covers."""
+    flags = np.zeros(frames, dtype=bool)
+    for failure in record["failures"]:
+        flags[failure["start_frame"] : failure["end_frame"] + 1] = True
+    return flags
+
+
+def _strips(failing: np.ndarray, width: int) -> np.ndarray:
+    T = len(failing)
+    edges = np.linspace(0, width, T + 1).round().astype(int)
+    strip = np.empty((STRIP, width, 3), np.uint8)
+    for t in range(T):
+        strip[:, edges[t] : edges[t + 1]] = BAD if failing[t] else CALM
+    strips = np.repeat(strip[None], T, axis=0)
+    strips[:, :2] = 255
+    for t in range(T):
+        middle = (edges[t] + edges[t + 1]) // 2
+        strips[t, :, max(0, middle - 2) : middle + 2] = CURSOR
+    return strips
+
+
+def _resized(frames: np.ndarray, side: int) -> np.ndarray:
+    height, width = frames.shape[1:3]
+    scale = side / max(height, width)
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    how = cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA
+    return np.stack([cv2.resize(frame, size, interpolation=how) for frame in frames])
+
+
+def _padded(frames: np.ndarray, height: int) -> np.ndarray:
+    missing = height - frames.shape[1]
+    return np.pad(frames, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=255)

@@ -1,0 +1,52 @@
+"""The rates of a prompted clip: what a reader wants to know, and the one overall score that the gate compares.
+
+    overall = (fidelity + physics + consistency) / 3
+
+where each group is the mean of what could be measured in it: fidelity over what the prompt asks for (colour, shape,
+background, motion, exactly the prompted objects), physics over 1 - score of appearance, disappearance, permanence and
+gravity, consistency over 1 - score of freeze and incoherence. What was due and could not be measured counts as failed:
+a clip that shows nothing is not excused.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from evaluation.findings import Finding
+
+PHYSICS = ("appearance", "disappearance", "permanence", "gravity")
+CONSISTENCY = ("freeze", "incoherence")
+METRICS = (
+    "overall", "colour_right", "shape_right", "background_right", "motion_right", "exactly_prompted",
+    "fidelity", "physics", "consistency",
+)  # fmt: skip
+
+
+def rates(findings: Mapping[str, Finding]) -> dict[str, float]:
+    """Return every metric of `METRICS` for one prompted clip, 0..1, 1 is best."""
+    parts = findings["prompt_mismatch"].parts
+    fidelity = float(np.mean(list(parts.values()))) if parts else 0.0
+    physics = _group([findings[kind] for kind in PHYSICS])
+    consistency = _group([findings[kind] for kind in CONSISTENCY])
+    return {
+        "overall": (fidelity + physics + consistency) / 3,
+        "colour_right": parts.get("colour", 0.0),
+        "shape_right": parts.get("shape", 0.0),
+        "background_right": parts.get("background", 0.0),
+        "motion_right": parts.get("motion", 0.0),
+        "exactly_prompted": float(parts.get("objects", 0.0) == 1.0),
+        "fidelity": fidelity,
+        "physics": physics,
+        "consistency": consistency,
+    }
+
+
+def quality(findings: Sequence[Finding]) -> float | None:
+    """Return the mean of 1 - score over the findings that were measured or due, None where there is none."""
+    values = [1.0 - (1.0 if f.score is None else f.score) for f in findings if f.score is not None or f.due]
+    return float(np.mean(values)) if values else None
+
+
+def _group(findings: Sequence[Finding]) -> float:
+    value = quality(findings)
+    return 1.0 if value is None else value
