@@ -1,9 +1,9 @@
 """The clip dataset: what ingest writes and every later step reads.
 
-A folder with `clips.parquet` (one row a clip), `quarantine.parquet` (one row a rejected input), `config.json` (the resolved
-configuration that made it) and `media/`. An input is in exactly one of the two tables. A clip is an H.264 file in MP4 or a
-PNG named after the sha256 of its bytes, which is its `clip_id`; a simulated clip has the simulator's record beside it, as
-`media/<clip_id>.json`. A dataset derived from another has tables only, and its `uri`s lead to the media of the first.
+A folder with `clips.parquet` (one row a clip), `quarantine.parquet` (one row a rejected input), `config.json` (the
+resolved configuration that made it) and `media/`. An input is in exactly one of the two tables. A clip is an H.264 file
+in MP4 or a PNG named after the sha256 of its bytes, which is its `clip_id`; a simulated clip has the simulator's record
+beside it, as `media/<clip_id>.json`. A dataset derived from another has tables only; its `uri`s lead to that one's media.
 """
 
 import os
@@ -140,7 +140,7 @@ class ClipDataset:
             return None
         return read_json(self._local(record))
 
-    def row(self, clip_id: str) -> dict[str, Any]:
+    def row(self, clip_id: str) -> dict[Any, Any]:
         """Return one clip's row."""
         try:
             return self._rows[clip_id]
@@ -172,8 +172,8 @@ class ClipDataset:
         }
 
     @cached_property
-    def _rows(self) -> dict[str, dict[str, Any]]:
-        return {row["clip_id"]: row for row in self.clips.to_dict("records")}
+    def _rows(self) -> dict[str, dict[Any, Any]]:
+        return {str(row["clip_id"]): dict(row) for row in self.clips.to_dict("records")}
 
     def _local(self, uri: str) -> Path:
         return storage.local_copy(storage.join(str(self.path), uri))
@@ -234,8 +234,8 @@ def store_clip(
 def curation_scores(frames: np.ndarray) -> dict[str, float]:
     """Measure frames `uint8 [T, H, W, 3]`, each score in 0..1, on luminance.
 
-    brightness: the mean. contrast: the standard deviation. motion: the mean absolute change from frame to frame (0 for a
-    still). sharpness: the mean absolute difference of neighbouring pixels.
+    brightness: the mean. contrast: the standard deviation. motion: the mean absolute change from frame to frame (0 for
+    a still). sharpness: the mean absolute difference of neighbouring pixels.
     """
     luma = frames @ LUMA / 255
     steps = (np.abs(np.diff(luma, axis=axis)) for axis in (1, 2))

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import av
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kinora.errors import KinoraError
 
@@ -74,7 +74,7 @@ def read_image(source: str | Path | BinaryIO) -> np.ndarray:
     """
     try:
         with Image.open(source) as image:
-            rgba = image.convert("RGBA")
+            rgba = ImageOps.exif_transpose(image).convert("RGBA")  # cameras store how they were held
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise KinoraError(f"{_name(source)} cannot be decoded as an image; replace or remove it.") from error
     white = Image.new("RGBA", rgba.size, "white")
