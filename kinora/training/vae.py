@@ -48,12 +48,12 @@ class VAETraining:
     """
 
     model: VAEConfig = field(default_factory=VAEConfig)
-    steps: int = 2000
+    steps: int = 1500
     pixels_per_step: int = 8 * 17 * 32 * 32
     learning_rate: float = 2e-3
-    muon_rate: float = 2e-3
+    muon_rate: float = 1e-2
     warmup: int = 50
-    kl_weight: float = 3e-4
+    kl_weight: float = 5e-4
     save_every: int = 200
     seed: int = 0
 

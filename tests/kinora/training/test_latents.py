@@ -12,7 +12,7 @@ from kinora.training.latents import encode_latents
 from kinora.training.vae import load_clips, measure_latents
 
 WORLDS = WorldsConfig(
-    videos=8, images=4, sizes=((32, 32), (40, 24)), frames=(9,), fps=8.0, objects=(1,), held_out=4, seed=5
+    worlds=("uniform",), videos=8, images=4, sizes=((32, 32), (40, 24)), frames=(9,), held_out=60, seed=5
 )
 
 
