@@ -116,8 +116,8 @@ def patch_grid(shape: Sequence[int], patch: int) -> tuple[int, int, int]:
 
 def patchify(latent: Tensor, patch: int) -> Tensor:
     """Turn a latent `[z, t, h, w]` into tokens `[t*(h/p)*(w/p), z*p*p]`, time first, then rows, then columns."""
-    z, t, h, w = latent.shape
-    _, rows, columns = patch_grid(latent.shape, patch)
+    z = latent.shape[0]
+    t, rows, columns = patch_grid(latent.shape, patch)
     cut = latent.reshape(z, t, rows, patch, columns, patch)
     return cut.permute(1, 2, 4, 0, 3, 5).reshape(t * rows * columns, z * patch * patch)
 
@@ -136,7 +136,7 @@ def _length(grid: tuple[int, int, int]) -> int:
 
 def _positions(grid: tuple[int, int, int], rate: float) -> Tensor:
     t, rows, columns = grid
-    time = torch.arange(t) * (REFERENCE_RATE / rate)
+    time = torch.arange(t) * (REFERENCE_RATE / rate) if t > 1 else torch.zeros(1)  # a still has no rate
     row, column = torch.arange(rows) - (rows - 1) / 2, torch.arange(columns) - (columns - 1) / 2
     place = torch.stack(torch.meshgrid(time, row, column, indexing="ij"), dim=-1).reshape(-1, 3)
     return torch.cat([place, 2 * place[:, 1:2] / rows, 2 * place[:, 2:3] / columns], dim=1)

@@ -1,0 +1,27 @@
+import torch
+from torch import nn
+
+from kinora.training.ema import EMA
+
+
+def test_it_averages_and_resumes():
+    model = nn.Linear(2, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    ema = EMA(model, decay=0.5)
+    nn.init.ones_(model.weight)
+    ema.update(model)  # decay rises from 2/11: early on the average is close to the weights
+    assert torch.allclose(ema.weights["weight"], torch.tensor(1 - 2 / 11))
+    other = EMA(model, decay=0.5)
+    other.load_state_dict(ema.state_dict())
+    nn.init.zeros_(model.weight)
+    ema.update(model)
+    other.update(model)
+    assert torch.equal(ema.weights["weight"], other.weights["weight"])
+    assert torch.allclose(other.weights["weight"], torch.tensor((1 - 2 / 11) * 3 / 12))
+
+
+def test_it_stays_in_float32():
+    model = nn.Linear(2, 1).bfloat16()
+    ema = EMA(model, decay=0.9)
+    ema.update(model)
+    assert {weight.dtype for weight in ema.weights.values()} == {torch.float32}
