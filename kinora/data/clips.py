@@ -3,7 +3,7 @@
 A folder with `clips.parquet` (one row a clip), `quarantine.parquet` (one row a rejected input), `config.json` (the
 resolved configuration that made it) and `media/`. An input is in exactly one of the two tables. A clip is an H.264 file
 in MP4 or a PNG named after the sha256 of its bytes, which is its `clip_id`; a simulated clip has the simulator's record
-beside it, as `media/<clip_id>.json`. A dataset derived from another has tables only; its `uri`s lead to that one's media.
+beside it, as `media/<clip_id>.json`. A derived dataset has tables only; its `uri`s lead to the media of the first.
 """
 
 import os
@@ -52,6 +52,7 @@ QUARANTINE_COLUMNS: dict[str, str] = {
     "reason": "object",  # a code, such as undecodable or duplicate
     "explanation": "object",  # one sentence
 }
+LONGEST_CAPTION = 2000  # characters
 # Luminance weights of ITU-R BT.601, for gamma-coded RGB.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -120,7 +121,7 @@ class ClipDataset:
             KinoraError: if the dataset has no such clip, or its file is missing or broken.
         """
         row = self.row(clip_id)
-        path = self._local(row["uri"])
+        path = self.media(row["uri"])
         return read_image(path) if row["kind"] == "image" else read_video(path)[0]
 
     def read(self, clip_ids: Iterable[str]) -> Iterator[np.ndarray]:
@@ -138,7 +139,11 @@ class ClipDataset:
         record = str(PurePosixPath(uri).with_suffix(".json")) if "://" not in uri else f"{uri.rpartition('.')[0]}.json"
         if not storage.uri_exists(storage.join(str(self.path), record)):
             return None
-        return read_json(self._local(record))
+        return read_json(self.media(record))
+
+    def media(self, uri: str) -> Path:
+        """Return the local file of a clip's `uri`, fetched if it is far away."""
+        return storage.local_copy(storage.join(str(self.path), uri))
 
     def row(self, clip_id: str) -> dict[Any, Any]:
         """Return one clip's row."""
@@ -174,9 +179,6 @@ class ClipDataset:
     @cached_property
     def _rows(self) -> dict[str, dict[Any, Any]]:
         return {str(row["clip_id"]): dict(row) for row in self.clips.to_dict("records")}
-
-    def _local(self, uri: str) -> Path:
-        return storage.local_copy(storage.join(str(self.path), uri))
 
 
 def store_clip(

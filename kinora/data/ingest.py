@@ -20,7 +20,8 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from kinora.config import to_dict
-from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.dataset_report import ingest_report as ingest_report
 from kinora.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
 from kinora.data.shots import Footage, Rejected, fit, resize_still, windows
 from kinora.data.storage import Store, in_one_sentence, open_store, split_uri
@@ -30,7 +31,6 @@ from kinora.files import file_digest, whole_folder
 from kinora.progress import Progress
 
 WORLDS = "worlds"
-LONGEST_CAPTION = 2000  # characters
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""What a person sees of a clip dataset: its clips playing, what it holds, what was rejected and why."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kinora.data.clips import ClipDataset
+from kinora.report import Clip, Page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN_CLIPS, SHOWN_REJECTIONS = 16, 50
+SPLIT_COLOURS = {"train": "#2f5fd0", "validation": "#e08a2e"}
+
+
+def ingest_report(dataset: ClipDataset) -> Page:
+    """Show a dataset: what it holds, a sample of its clips playing, and what was rejected and why."""
+    counts = dataset.describe()
+    page = Page("Clips", _summary(counts))
+    page.figures(
+        {
+            "videos": f"{counts['videos']:.0f}",
+            "stills": f"{counts['images']:.0f}",
+            "of video": _minutes(counts["seconds"]),
+            "for training": f"{counts['train']:.0f}",
+            "held out": f"{counts['validation']:.0f}",
+            "with a caption": f"{counts['captioned']:.0f}",
+            "in quarantine": f"{counts['quarantined']:.0f}",
+        }
+    )
+    page.heading("A sample").clips(_sample(dataset))
+    page.heading("Sizes").table(_sizes(dataset.clips), caption="Aspect ratios are kept; nothing is padded to a square.")
+    page.heading("Curation scores").plot(
+        score_plot(dataset),
+        caption="Luminance: mean, standard deviation, mean change between frames and between neighbouring pixels.",
+    )
+    return quarantine_section(page, dataset)
+
+
+def quarantine_section(page: Page, dataset: ClipDataset) -> Page:
+    """Add what was rejected and why to a report."""
+    rejected = dataset.quarantine
+    page.heading("Quarantine")
+    if rejected.empty:
+        return page.text("Nothing was rejected.")
+    if len(rejected) > SHOWN_REJECTIONS:
+        reasons = rejected["reason"].value_counts()
+        page.table([{"reason": reason, "inputs": count} for reason, count in reasons.items()])
+    rows = [
+        {
+            "input": row.source,
+            "at": f"{row.source_start_s:.2f} s",
+            "reason": row.reason,
+            "what is wrong": row.explanation,
+        }
+        for row in rejected.head(SHOWN_REJECTIONS).itertuples()
+    ]
+    more = len(rejected) - len(rows)
+    return page.table(rows, caption=f"And {more} more in quarantine.parquet." if more else "")
+
+
+def score_plot(dataset: ClipDataset) -> "Figure":
+    """Plot how the curation scores spread over each split."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 2.4), layout="constrained")
+    for axes, score in zip(figure.subplots(1, 4), ("brightness", "contrast", "motion", "sharpness"), strict=True):
+        bins = np.linspace(0, max(dataset.clips[score].max(), 1e-3), 21)
+        for split, colour in SPLIT_COLOURS.items():
+            values = dataset.clips.loc[dataset.clips["split"] == split, score]
+            share = np.full(len(values), 1 / max(1, len(values)))
+            axes.hist(values, bins=bins, weights=share, alpha=0.55, color=colour, label=split)
+        axes.set_title(score, fontsize=10)
+        axes.set_yticks([])
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "left", "right"]].set_visible(False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
+def _summary(counts: dict[str, float]) -> str:
+    rejected = f"; {counts['quarantined']:.0f} inputs could not be used" if counts["quarantined"] else ""
+    return f"{counts['clips']:.0f} clips{rejected}."
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _sample(dataset: ClipDataset) -> Iterator[Clip]:
+    """Pick clips of every source in turn, videos first, without any preference within one."""
+    clips = dataset.clips.sample(frac=1, random_state=0)
+    turn = clips.groupby(
+        "source" if clips["source"].nunique() < SHOWN_CLIPS else ["width", "height", "kind"]
+    ).cumcount()
+    shown = clips.assign(turn=turn).sort_values(["turn", "kind"], ascending=[True, False], kind="stable")
+    for row in shown.head(SHOWN_CLIPS).itertuples():
+        label = row.caption if len(row.caption) < 120 else f"{row.caption[:117]}..."
+        length = f", {row.frames} frames at {row.fps:g}/s" if row.kind == "video" else ""
+        note = f"{row.source}" + (f" from {row.source_start_s:.2f} s" if row.source_start_s else "")
+        yield Clip(
+            dataset.frames(row.clip_id),
+            row.fps,
+            label or "(no caption yet)",
+            f"{row.width}x{row.height}{length}; {row.split}; {note}",
+        )
+
+
+def _sizes(clips: pd.DataFrame) -> list[dict[str, Any]]:
+    grouped = clips.groupby(["kind", "width", "height"])
+    return [
+        {
+            "kind": kind,
+            "size": f"{width}x{height}",
+            "clips": len(some),
+            "frames": ", ".join(map(str, sorted(some["frames"].unique()))),
+            "held out": int((some["split"] == "validation").sum()),
+        }
+        for (kind, width, height), some in sorted(grouped, key=lambda item: item[0], reverse=True)
+    ]
