@@ -27,6 +27,11 @@ class Models:
     captioner: Path
 
 
+def simulated(dataset: "ClipDataset") -> bool:
+    """Say whether the clips are simulated worlds; a person's own files have none among them."""
+    return bool((dataset.clips["caption_source"] == "simulator").any())
+
+
 def prompts_for(dataset: "ClipDataset", recipe: "Recipe") -> list["EvaluationPrompt"]:
     """Return what checkpoints trained on `dataset` are asked for.
 
@@ -39,8 +44,7 @@ def prompts_for(dataset: "ClipDataset", recipe: "Recipe") -> list["EvaluationPro
     plan, clips = recipe.evaluation, dataset.clips
     unseen = clips[clips["split"] == "validation"]
     videos = unseen[unseen["kind"] == "video"]
-    simulated = (clips["caption_source"] == "simulator").any()
-    rows = [] if simulated else list((videos if len(videos) else unseen).itertuples())
+    rows = [] if simulated(dataset) else list((videos if len(videos) else unseen).itertuples())
     asked = [(row, attributes) for row in rows if (attributes := parse(row.caption)) is not None]
     if not asked:
         return evaluation_prompts(recipe.ingest.worlds, plan.prompts, plan.seed)
@@ -54,8 +58,11 @@ def prompts_for(dataset: "ClipDataset", recipe: "Recipe") -> list["EvaluationPro
 
 def decide_promotion(
     models: Models, evaluations: Sequence[Path], clips: Path, recipe: str, artifact_root: str, out: Path
-) -> "Decision":
-    """Write the best checkpoint as a model version below `out` and ask the gate whether it goes into service."""
+) -> tuple["Decision", str]:
+    """Write the best checkpoint as a model version below `out` and ask the gate whether it goes into service.
+
+    Return what the gate decided, and the checkpoint's name.
+    """
     from evaluation.gate import decide
     from kinora import recipes
     from kinora.data.clips import ClipDataset
@@ -75,7 +82,7 @@ def decide_promotion(
         resolved = to_dict(recipes.get(recipe))
         write_version(out, models.autoencoder, checkpoint, models.captioner, resolved, candidate, lineage)
         rival = incumbent_evaluation(incumbent, candidate, Path(temporary)) if incumbent else None
-        return decide(candidate, rival, untrained)
+        return decide(candidate, rival, untrained), candidate["name"]
 
 
 def ranked(evaluations: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:

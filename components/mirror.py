@@ -64,16 +64,18 @@ class Mirror(threading.Thread):
             now = self._fingerprint()
             if now == self.seen or not now:
                 return
-            with tempfile.TemporaryDirectory(dir=self.folder.parent) as temporary:
-                # Links are quick, and trainers replace files whole, so that the snapshot cannot change meanwhile.
-                copy = Path(temporary) / "copy"
-                shutil.copytree(self.folder, copy, copy_function=os.link, ignore=shutil.ignore_patterns(".*"))
-                self.store.put_folder(copy, f"{self.place}/{self.last + 1:08d}")
+            self._store_copy(f"{self.place}/{self.last + 1:08d}")
+            before, self.last, self.seen = self.last, self.last + 1, now
+            if before:
+                self.store.delete(f"{self.place}/{before:08d}")
         except (FileNotFoundError, shutil.Error):
             return  # the trainer replaced a checkpoint while it was read: the next round takes the new one
         except KinoraError as error:  # a training of hours does not end because its store is away for a minute
             print(f"the training state could not be stored ({error}); trying again later.", file=sys.stderr)
-            return
-        if self.last:
-            self.store.delete(f"{self.place}/{self.last:08d}")
-        self.last, self.seen = self.last + 1, now
+
+    def _store_copy(self, key: str) -> None:
+        with tempfile.TemporaryDirectory(dir=self.folder.parent) as temporary:
+            # Links are quick, and trainers replace files whole, so that the copy cannot change while it is sent.
+            copy = Path(temporary) / "copy"
+            shutil.copytree(self.folder, copy, copy_function=os.link, ignore=shutil.ignore_patterns(".*"))
+            self.store.put_folder(copy, key)

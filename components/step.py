@@ -40,16 +40,11 @@ def running(name: str, artifact_root: str, item: str = "") -> Iterator["Step"]:
     if watched:
         os.environ[PROGRESS_DIR] = str(Path(watched) / (f"{name}-{item}" if item else name))
     try:
-        yield Step(name, artifact_root)
+        with _refusing_disk():
+            yield Step(name, artifact_root)
     except KinoraError as error:
         _leave_failure(watched, name, str(error))
         sys.exit(f"{name}: {error}")
-    except OSError as error:
-        sentence = storage_sentence(error)
-        _leave_failure(watched, name, sentence or f"{type(error).__name__}: {error}")
-        if sentence is None:
-            raise
-        sys.exit(f"{name}: {sentence}")
     except Exception as error:
         _leave_failure(watched, name, f"{type(error).__name__}: {error}")
         raise
@@ -117,28 +112,29 @@ def lasting_uri(artifact: "dsl.Artifact") -> str:
 
 def put_artifact(store: "Store", place: str, path: Path) -> str:
     """Store a finished file or folder under its digest, unless it is there; return its URI."""
-    from components.mirror import whole_folders
-
     with tempfile.TemporaryDirectory() as temporary:
         folder = path
         if path.is_file():  # a folder of one, so that it too is whole or absent
             folder = Path(temporary)
             shutil.copy(path, folder / path.name)
         key = f"{place}/{folder_digest(folder)[:20]}"
-        if key not in whole_folders(store, place):
+        if not store.exists(key):
             store.put_folder(folder, key)
         return store.uri(key)
 
 
-def storage_sentence(error: OSError) -> str | None:
-    """Say what a full or read-only disk means for the person, or None for any other error."""
-    where = error.filename or "the work folder"
-    return {
-        errno.ENOSPC: f"the disk that holds {where} is full; free some space and run again.",
-        errno.EDQUOT: f"the disk quota for {where} is used up; free some space and run again.",
-        errno.EROFS: f"{where} is on a read-only disk; choose another work folder with --work.",
-        errno.EACCES: f"{where} may not be written; choose another work folder with --work or change its permissions.",
-    }.get(error.errno or 0)
+@contextmanager
+def _refusing_disk() -> Iterator[None]:
+    """Turn a disk that is full or read-only into one sentence; any other error of the system is for a developer."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        from kinora.data.storage import in_one_sentence
+
+        with in_one_sentence(error.filename or "the work folder"):
+            raise
 
 
 def _leave_failure(watched: str | None, name: str, sentence: str) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from components.sources import code_digest
 from kinora import recipes
-from kinora.data.storage import open_store
+from kinora.data.storage import in_one_sentence, open_store
 from kinora.errors import KinoraError
 from pipelines.estimates import SECONDS
-from pipelines.run_page import write_run_page
+from pipelines.run_page import gate_reason, report_name, write_run_page
 from pipelines.runner import Workplace, execute, known_durations, record_durations
 from pipelines.state import RunState
 from pipelines.view import View, view_for
@@ -54,6 +54,21 @@ class RunResult:
         """Whether the gate let the new version into service."""
         return bool(self.state.steps["promote"].tasks)
 
+    @property
+    def reason(self) -> str:
+        """The gate's reason, in one sentence."""
+        return gate_reason(self.state)
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the checkpoint that became the model version."""
+        return self.state.steps["choose"].tasks[-1].artifacts["version"]["metadata"]["checkpoint"]
+
+    def report(self, step: str) -> Path:
+        """Return the page of `step` (of a loop: for the chosen checkpoint) beside the run page."""
+        item = self.checkpoint if step == "evaluate" else ""
+        return self.page.parent / report_name(STEPS.index(step) + 1, step, item)
+
     def artifact(self, step: str, name: str) -> Path:
         """Return the path of an artifact that `step` made in its last task."""
         return Path(self.state.steps[step].tasks[-1].artifacts[name]["path"])
@@ -82,8 +97,9 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
             environment = {"BENTOML_HOME": str(workplace.root / "bentoml")}
             execute(workplace, PIPELINE, arguments, state, view or view_for(sys.stderr), environment)
         finally:
-            record_durations(workplace, options.recipe, state)
-            page = write_run_page(workplace.run, state, arguments)
+            with in_one_sentence(workplace.root):
+                record_durations(workplace, options.recipe, state)
+                page = write_run_page(workplace.run, state, arguments)
     return RunResult(state, workplace, page, arguments)
 
 
@@ -108,7 +124,7 @@ def check(options: RunOptions) -> None:
         if not any(path.is_file() for path in folder.rglob("*")):
             raise KinoraError(f"the folder {folder} is empty; put videos or images into it.")
     if options.artifact_root:
-        open_store(options.artifact_root).list("checkpoints")
+        open_store(options.artifact_root)
 
 
 def resolved(source: str) -> str:

@@ -2,12 +2,14 @@
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup, escape
+import numpy as np
+from markupsafe import Markup
 
+from kinora.data.media import enlarge
 from kinora.report import Clip, Page
 from pipelines.state import RunState, StepState, Task
 from pipelines.view import clock
@@ -19,56 +21,68 @@ SAID = {
     "cached": "from the cache",
     "failed": "failed",
 }
-FIGURES_SHOWN = 4
+FIGURES_SHOWN = 5
+SIDE_SHOWN = 384  # pixels of the longer side of the video on top
 
 
 def write_run_page(
-    folder: Path, state: RunState, arguments: Mapping[str, Any], clips: Sequence[Clip] = (), notes: Sequence[str] = ()
+    folder: Path, state: RunState, arguments: Mapping[str, Any], video: tuple[np.ndarray, float, str] | None = None
 ) -> Path:
     """Write `index.html` and the steps' reports beside it into `folder`; return its path.
 
     Args:
-        state: the run, finished or failed.
+        state: the run, finished or not.
         arguments: the pipeline's arguments, to be shown.
-        clips: what the promoted model made, shown on top.
-        notes: sentences shown above the steps.
+        video: what the endpoint made: frames `uint8 [T, H, W, 3]`, frames a second, and the prompt.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     steps = [step for step in state.steps.values() if step.tasks]
-    cached = sum(step.status == "cached" for step in steps)
-    took = max((task.ended or task.started for step in steps for task in step.tasks), default=state.started)
-    page = Page("Run of the world simulator", f"From {arguments.get('source')}, recipe {arguments.get('recipe')}, "
-                f"{time.strftime('%d %B %Y, %H:%M', time.localtime(state.started))}.")  # fmt: skip
+    ended = max((task.ended or task.started for step in steps for task in step.tasks), default=state.started)
+    when = time.strftime("%d %B %Y, %H:%M", time.localtime(state.started))
+    what = f"{when}, source {arguments.get('source')}, recipe {arguments.get('recipe')}."
+    page = Page("A run of the world simulator", f"{what} {gate_reason(state)}".strip())
+    if video is not None:
+        frames, fps, prompt = video
+        shown = enlarge(frames, max(1, SIDE_SHOWN // max(frames.shape[1:3])))
+        page.clips([Clip(shown, fps, prompt, "Made by the served model, asked through the OpenAI client.")])
+    minutes, seconds = divmod(round(ended - state.started), 60)
     page.figures(
         {
-            "from start to end": clock(took - state.started),
-            "steps that ran": str(len(steps) - cached),
-            "steps from the cache": str(cached),
+            "minutes from start to end": f"{minutes}:{seconds:02d}",
+            "steps ran": str(sum(step.status == "finished" for step in steps)),
+            "steps from the cache": str(sum(step.status == "cached" for step in steps)),
         }
     )
-    if clips:
-        page.clips(clips)
-    for note in notes:
-        page.text(note)
     page.heading("Steps")
-    rows = []
-    for number, step in enumerate(state.steps.values(), start=1):
-        for task in step.tasks or [None]:
-            rows.append(_row(folder, number, step, task))
-    page.table(rows, "Each step's name opens its report.")
+    numbered = enumerate(state.steps.values(), start=1)
+    rows = [_row(folder, number, step, task) for number, step in numbered for task in step.tasks or [None]]
+    page.table(rows, "A step's name opens its report.")
     return page.write(folder / "index.html")
+
+
+def gate_reason(state: RunState) -> str:
+    """Return the gate's decision in one sentence, "" before it was made."""
+    chosen = state.steps["choose"].tasks if "choose" in state.steps else []
+    version = chosen[-1].artifacts.get("version", {}) if chosen else {}
+    return version.get("metadata", {}).get("reason", "")
 
 
 def _row(folder: Path, number: int, step: StepState, task: Task | None) -> dict[str, Any]:
     name = f"{step.name} {task.item}".strip() if task else step.name
     status = task.status if task else "waiting"
     took = clock(task.ended - task.started) if task and task.ended and status != "cached" else ""
-    report = _copy_report(folder, f"{number:02d}-{name.replace(' ', '-')}.html", task)
+    report = _copy_report(folder, report_name(number, step.name, task.item if task else ""), task)
     return {
         "step": Markup('<a href="{}">{}</a>').format(report, name) if report else name,
-        "": SAID[status],
+        "result": SAID[status],
         "time": took,
-        "figures": Markup("<br>").join(escape(text) for text in _figures(task)),
+        "figures": "  ·  ".join(_figures(task)),
     }
+
+
+def report_name(number: int, step: str, item: str = "") -> str:
+    """Return the file name of a step's report beside the run page."""
+    return f"{number:02d}-{step}-{item}.html" if item else f"{number:02d}-{step}.html"
 
 
 def _copy_report(folder: Path, name: str, task: Task | None) -> str:

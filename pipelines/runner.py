@@ -15,8 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from components.step import FAILURE, storage_sentence
+from components.step import FAILURE
 from kinora.config import read_json, write_json
+from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
 from pipelines.embedded import Request
 from pipelines.events import EventReader
@@ -66,23 +67,20 @@ class Workplace:
         Raises:
             KinoraError: if they cannot be written, or another run holds them.
         """
-        try:
+        with in_one_sentence(self.root):
             self.outputs.mkdir(parents=True, exist_ok=True)
-            with open(self.root / ".lock", "w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise KinoraError(
-                        f"another run is using {self.root}; wait for it, or name another folder with --work."
-                    ) from error
+            lock = open(self.root / ".lock", "w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise KinoraError(
+                    f"another run is using {self.root}; wait for it, or name another folder with --work."
+                ) from error
+            with in_one_sentence(self.root):
                 shutil.rmtree(self.run, ignore_errors=True)
                 self.run.mkdir()
-                yield
-        except OSError as error:
-            sentence = storage_sentence(error)
-            if sentence is None and not isinstance(error, FileExistsError | NotADirectoryError):
-                raise
-            raise KinoraError(sentence or f"{self.root} is no folder; name another with --work.") from error
+            yield
 
 
 def execute(

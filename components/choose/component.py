@@ -30,9 +30,9 @@ def choose(
         models = Models(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
         results = [Path(result.path) for result in evaluations]
         out = Path(version.path)
-        decision = decide_promotion(models, results, Path(clips.path), recipe, artifact_root, out)
+        decision, checkpoint = decide_promotion(models, results, Path(clips.path), recipe, artifact_root, out)
         decision_page(decision).write(report.path)
-        version.metadata["reason"] = decision.reason
+        version.metadata.update(reason=decision.reason, checkpoint=checkpoint)
         step.measured(metrics, {"promote": decision.promote, "paired_prompts": decision.pairs})
         step.keep(version, report)
     return "promote" if decision.promote else "keep"

@@ -25,17 +25,19 @@ def evaluate(
     from components.step import running
 
     with running("evaluate", artifact_root, item=checkpoint) as step:
-        from components.choosing import prompts_for
+        from components.choosing import prompts_for, simulated
         from evaluation.checkpoint import evaluate_checkpoint
         from kinora import recipes
         from kinora.data.clips import ClipDataset
         from kinora.generation import Simulator
 
         chosen, out = recipes.get(recipe), Path(evaluation.path)
-        prompts = prompts_for(ClipDataset.open(clips.path), chosen)
+        dataset = ClipDataset.open(clips.path)
+        prompts = prompts_for(dataset, chosen)
+        worlds = chosen.ingest.worlds if simulated(dataset) else None
         weights = Path(transformer.path) / checkpoint
         simulator = Simulator.load(Path(autoencoder.path), weights, sampling=chosen.sampling)
-        result = evaluate_checkpoint(simulator, prompts, out, name=checkpoint, worlds=chosen.ingest.worlds)
+        result = evaluate_checkpoint(simulator, prompts, out, name=checkpoint, worlds=worlds)
         evaluation.metadata["checkpoint"] = checkpoint
         shutil.copy(out / "report.html", report.path)
         step.measured(metrics, result["rates"])

@@ -1,0 +1,179 @@
+"""`make demo`: raw clips to a served video, through the whole pipeline, then as a client of the endpoint would ask.
+
+Run as `python -m pipelines.demo [--source FOLDER] [--recipe NAME] [--work FOLDER] [--port N]`.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from kinora.config import read_json
+from kinora.data.media import read_video
+from kinora.errors import KinoraError
+from kinora.files import whole_file
+from pipelines.processes import end_descendants
+from pipelines.run import RunOptions, RunResult, run_world_simulator
+from pipelines.run_page import write_run_page
+from pipelines.runner import SECONDS_TO_END
+
+SECONDS_TO_START = 120.0
+SECONDS_TO_GENERATE = 300.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """The video that the endpoint made."""
+
+    prompt: str
+    path: Path
+
+
+def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work"), port: int = 8000) -> int:
+    """Run the whole pipeline, serve the promoted model, and ask it for a video.
+
+    Args:
+        source: "worlds" for the simulated worlds, or a folder of your own videos and images.
+        recipe: the complete configuration.
+        work: the folder that everything is kept in.
+        port: where the endpoint listens, on this machine only.
+    """
+    check_port(port)  # now, not after ten minutes of training
+    result = run_world_simulator(RunOptions(source, recipe, work))
+    print(f"\n{result.reason}")
+    with serving(result, port) as address:
+        made = ask(result, address)
+        video = (*read_video(made.path), made.prompt)
+        write_run_page(result.workplace.run, result.state, result.arguments, video)
+        print(summary(result, made, address))
+        if sys.stdout.isatty():
+            print("\nServing until Ctrl-C; `make serve` brings it back.")
+            try:
+                signal.pause()
+            except KeyboardInterrupt:
+                print()
+        else:
+            print("\nThe endpoint is stopped; `make serve` brings it back.")
+    return 0
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that is taken.
+
+    Raises:
+        KinoraError: if something listens there, or nothing may.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise KinoraError(
+                f"port {port} cannot be used ({error.strerror}); stop what uses it, or name another with --port."
+            ) from error
+
+
+@contextmanager
+def serving(result: RunResult, port: int) -> Iterator[str]:
+    """Serve the model in service as `kinora serve` does; yield the address, and leave no process behind."""
+    address, log_path = f"http://127.0.0.1:{port}", result.workplace.run / "serve.txt"
+    command = [sys.executable, "-m", "kinora.cli", "serve", "--work", str(result.workplace.root), "--port", str(port)]
+    with open(log_path, "w") as log:
+        # A session of its own: the terminal's Ctrl-C is for us, and we end the server in order.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _wait_until_ready(process, address, log_path)
+            yield address
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                end_descendants(process.pid, patience=1)
+                process.kill()
+                process.wait()
+
+
+def ask(result: RunResult, address: str) -> Made:
+    """Ask the endpoint for a video of the first held-out prompt, through the unmodified `openai` client.
+
+    Raises:
+        KinoraError: if the endpoint says that it failed, or does not finish.
+    """
+    from openai import OpenAI
+
+    client = OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=2)
+    asked = asked_first(result)
+    job = client.videos.create(prompt=asked["prompt"], size=f"{asked['width']}x{asked['height']}", extra_body={})
+    end = time.monotonic() + SECONDS_TO_GENERATE
+    while job.status in ("queued", "in_progress") and time.monotonic() < end:
+        time.sleep(0.5)
+        job = client.videos.retrieve(job.id)
+    if job.status != "completed":
+        reason = job.error.message if job.error else f"it is still {job.status}"
+        log = result.workplace.run / "serve.txt"
+        raise KinoraError(f"the endpoint did not make the video: {reason.rstrip('.')}; its log is {log}.")
+    path = result.workplace.run / "video.mp4"
+    with whole_file(path) as temporary:
+        client.videos.download_content(job.id).write_to_file(temporary)
+    return Made(asked["prompt"], path)
+
+
+def asked_first(result: RunResult) -> dict[str, Any]:
+    """Return the first prompt that the chosen checkpoint was judged by, with its size."""
+    (version,) = (path for path in result.artifact("choose", "version").iterdir() if path.is_dir())
+    return read_json(version / "evaluation.json")["clips"][0]["asked"]
+
+
+def summary(result: RunResult, made: Made, address: str) -> str:
+    """Return where everything is."""
+    rows = {
+        "The prompt": made.prompt,
+        "The video": made.path,
+        "The evaluation": result.report("evaluate"),
+        "The run": result.page,
+        "The web page": f"{address}/",
+    }
+    return "\n" + "\n".join(f"  {name:<16}{place}" for name, place in rows.items())
+
+
+def _wait_until_ready(process: subprocess.Popen, address: str, log: Path) -> None:
+    end = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+            raise KinoraError(f"the endpoint did not start: {last.removeprefix('kinora serve: ')}")
+        try:
+            urllib.request.urlopen(f"{address}/", timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise KinoraError(f"the endpoint did not answer within {SECONDS_TO_START:.0f} s; its log is {log}.")
+
+
+def main(argv: list[str]) -> int:
+    """Run the demo; return its exit code."""
+    try:
+        return tyro.cli(demo, prog="python -m pipelines.demo", args=argv)
+    except KinoraError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("demo: interrupted; nothing is left running, and the next one goes on from here.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""The pipeline as compiled: what a cluster gets is what the definitions say."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.images import CPU_IMAGE, GPU_IMAGE
+from kinora import recipes
+from kinora.errors import KinoraError
+from pipelines import compile as compiling
+from pipelines.estimates import SECONDS
+from pipelines.run import STEPS
+
+COMPONENTS = sorted(path.parent for path in (Path(compiling.__file__).parents[1] / "components").glob("*/component.py"))
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    text = compiling.compiled_text("world_simulator")
+    specification, platform = yaml.safe_load_all(text)
+    return specification, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+def test_what_is_committed_is_current():
+    compiling.compile_all(check=True)
+
+
+def test_drift_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiling, "COMPILED", tmp_path)
+    with pytest.raises(KinoraError, match="make compile"):
+        compiling.compile_all(check=True)
+    (path,) = compiling.compile_all()
+    compiling.compile_all(check=True)
+    path.write_text(path.read_text().replace("tiny", "large"))
+    with pytest.raises(KinoraError, match="make compile"):
+        compiling.compile_all(check=True)
+
+
+def test_the_runner_knows_every_step(compiled):
+    specification, _ = compiled
+    loop = next(c for name, c in specification["components"].items() if name.startswith("comp-for-loop"))
+    condition = next(c for name, c in specification["components"].items() if name.startswith("comp-condition"))
+    tasks = {**specification["root"]["dag"]["tasks"], **loop["dag"]["tasks"], **condition["dag"]["tasks"]}
+    assert {name for name in tasks if not name.startswith(("for-loop", "condition"))} == set(STEPS)
+    assert {folder.name.replace("_", "-") for folder in COMPONENTS} == set(STEPS)
+    for name in recipes.NAMES:
+        assert set(SECONDS[name]) == set(STEPS)
+
+
+def test_steps_follow_the_order_they_are_shown_in(compiled):
+    specification, _ = compiled
+    for name, task in specification["root"]["dag"]["tasks"].items():
+        for before in task.get("dependentTasks", []):
+            if name in STEPS and before in STEPS:
+                assert STEPS.index(before) < STEPS.index(name)
+
+
+def test_the_form_has_few_parameters_and_a_dropdown_of_recipes(compiled):
+    parameters = compiled[0]["root"]["inputDefinitions"]["parameters"]
+    assert set(parameters) == {
+        "source", "recipe", "artifact_root", "fingerprint", "gpu_node_selector", "gpu_tolerations"
+    }  # fmt: skip
+    assert parameters["recipe"]["literals"] == list(recipes.NAMES)
+    assert all("defaultValue" in parameter for parameter in parameters.values())
+
+
+def test_what_looks_at_the_model_in_service_is_never_cached(compiled):
+    specification, _ = compiled
+    condition = next(c for name, c in specification["components"].items() if name.startswith("comp-condition"))
+    assert not specification["root"]["dag"]["tasks"]["choose"].get("cachingOptions", {}).get("enableCache")
+    assert not condition["dag"]["tasks"]["promote"].get("cachingOptions", {}).get("enableCache")
+    assert specification["root"]["dag"]["tasks"]["pretrain"]["cachingOptions"]["enableCache"]
+
+
+def test_every_step_gets_the_storage_keys_and_training_gets_a_gpu(compiled):
+    specification, platform = compiled
+    executors = specification["deploymentSpec"]["executors"]
+    for name, executor in executors.items():
+        assert platform[name]["secretAsEnv"][0]["secretName"]
+        on_gpu = executor["container"]["image"] == GPU_IMAGE
+        assert on_gpu or executor["container"]["image"] == CPU_IMAGE
+        assert ("nodeSelector" in platform[name]) == on_gpu
+        assert ("accelerator" in executor["container"].get("resources", {})) == on_gpu
+
+
+@pytest.mark.parametrize("folder", COMPONENTS, ids=lambda folder: folder.name)
+def test_components_are_thin(folder):
+    tree = ast.parse((folder / "component.py").read_text())
+    imports = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert imports == {"kfp", "components.images"}
+    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    assert function.name == folder.name
+    statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)][1:]
+    assert len(statements) <= 25
+    assert ast.get_docstring(function)
+
+
+@pytest.mark.parametrize("folder", COMPONENTS, ids=lambda folder: folder.name)
+def test_what_components_import_is_there(folder):
+    """A body's imports only run with the step; a renamed function must be found sooner."""
+    tree = ast.parse((folder / "component.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
