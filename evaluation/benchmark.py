@@ -76,14 +76,15 @@ def benchmark(
         right[name] = _rates(generated)
     noise = [replace(c, frames=rng.integers(0, 256, c.frames.shape).astype(np.uint8)) for c in clips]
     right["noise"] = _rates(noise)
-    broken, examples = {}, []
+    broken: dict[str, dict[str, Any]] = {}
+    examples: list[Clip] = []
     for name, breakage in BREAKAGES.items():
         made = [b for sample, clip in zip(samples, clips, strict=True) if (b := breakage(sample, clip)) is not None]
         broken[name] = {"as drawn": _found(made)}
         for way_name, way in ways.items():
             broken[name][way_name] = _found([replace(b, clip=replace(b.clip, frames=way(b.clip.frames))) for b in made])
         if made:
-            examples.append(_example(name, made[0]))
+            examples.append(_example(name, made[len(examples) % len(made)]))
     return Benchmark(evaluator(), count, right, broken, examples)
 
 

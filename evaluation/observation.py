@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.findings import ClipInput
 from evaluation.segmentation import Segmentation, measuring_size, segment
-from evaluation.tracking import Track, follow
+from evaluation.tracking import Track, begins_hidden, ends_hidden, follow
 from kinora.data.worlds import Attributes, parse
 
 SPECK = 0.12  # a track this small beside the clip's largest object is a speck, not an object of its own
@@ -51,10 +51,15 @@ class Observation:
         return counts
 
     @property
-    def usual(self) -> int:
-        """The number of objects that most of the frames with any show."""
-        counts = self.counts[self.counts > 0]
-        return int(np.bincount(counts).argmax()) if len(counts) else 0
+    def away(self) -> np.ndarray:
+        """Number of objects in every frame `[T]` that are out of sight for a reason: beyond the edge, or covered."""
+        away = np.zeros(self.frames, dtype=int)
+        for track in self.objects:
+            if track.end < self.frames - 1 and ends_hidden(track, self.tracks, self.scene):
+                away[track.end + 1 :] += 1
+            if track.start > 0 and begins_hidden(track, self.tracks, self.scene):
+                away[: track.start] += 1
+        return away
 
     @property
     def unseen(self) -> str:

@@ -177,9 +177,13 @@ def how(page: Page, report: dict[str, Any]) -> Page:
 def note(record: Mapping[str, Any]) -> str:
     """Return the failures of a clip in a few short sentences."""
     failures = sorted(record["failures"], key=lambda f: -f["score"])
-    lines = [
-        f"{f['type']}, frames {f['start_frame']}–{f['end_frame']}: {f['explanation']}" for f in failures[:MOST_LINES]
-    ]
+    last = record["frames"] - 1
+    lines = []
+    for f in failures[:MOST_LINES]:
+        where = (
+            "" if (f["start_frame"], f["end_frame"]) == (0, last) else f", frames {f['start_frame']}–{f['end_frame']}"
+        )
+        lines.append(f"{f['type'].replace('_', ' ').capitalize()}{where}: {f['explanation']}")
     missing = [kind for kind in record["due"] if failing(dict(record), kind) and not record["measurable"][kind]]
     if missing:
         lines.append(f"Due but not measurable: {', '.join(missing)}.")

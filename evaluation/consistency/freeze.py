@@ -10,6 +10,7 @@ TYPE = "freeze"
 STILL = 5.0  # levels: a transition whose busiest pixels change less than this shows no motion
 STILL_SHARE = 0.12  # ... nor does one that changes less than this share of the clip's liveliest transitions
 REPEATED = 1.0  # levels: change below this is a repeated frame
+RESTING = ("still", "shatter", "behind left", "behind right")  # motions in which nothing may move for a while
 BUSIEST = 0.98  # the quantile of pixels that stands for the busiest
 SHORTEST = 4  # transitions in a row; the top of a throw takes two or three
 
@@ -18,14 +19,15 @@ def freeze(seen: Observation) -> Finding:
     """Find stretches of frames that repeat the frame before them."""
     if seen.frames <= SHORTEST:
         return unmeasurable(TYPE, f"fewer than {SHORTEST + 1} frames show no standstill", due=False)
-    if seen.wanted is not None and asks_for_rest(seen):
-        return unmeasurable(TYPE, "the prompt asks for a scene at rest", due=False)
+    if seen.wanted is not None and seen.wanted.motion in RESTING:
+        return unmeasurable(TYPE, "what the prompt asks for may be at rest", due=False)
     live = np.ones(seen.frames - 1, dtype=bool)
     if seen.scene.plain:
         if not seen.tracks:
             return unmeasurable(TYPE, "nothing is seen that could move", due=seen.wanted is not None)
         # Where an object has left or is hidden, what is left in sight may well be at rest.
-        live = (seen.counts[1:] >= seen.usual) & (seen.counts[:-1] >= seen.usual)
+        present = (seen.away == 0) & (seen.counts > 0)
+        live = present[1:] & present[:-1]
     if live.sum() < SHORTEST:
         return unmeasurable(TYPE, "an object is seen in too few frames", due=seen.wanted is not None)
     still = motionless(seen.pixels, steady=seen.scene.plain) & live
@@ -52,8 +54,3 @@ def motionless(pixels_THWC: np.ndarray, *, steady: bool) -> np.ndarray:
     if not steady:
         return busiest < REPEATED
     return busiest < max(STILL, STILL_SHARE * float(np.quantile(busiest, 0.9)))
-
-
-def asks_for_rest(seen: Observation) -> bool:
-    """Say whether the prompt wants nothing to move."""
-    return seen.wanted is not None and seen.wanted.motion == "still"

@@ -11,7 +11,7 @@ from evaluation.fidelity.motions import CHECKED, EVEN, motion_of, name_motion, n
 from evaluation.fidelity.shapes import CENTRES, classify_shape
 from evaluation.findings import Failure, Finding, stretches, unmeasurable
 from evaluation.observation import Observation
-from evaluation.tracking import Track, begins_hidden, ends_hidden
+from evaluation.tracking import Track
 from kinora.data.worlds import BACKGROUNDS, PALETTE
 
 TYPE = "prompt_mismatch"
@@ -86,7 +86,7 @@ def shape_of(track: Track) -> str | None:
 
 
 def _failure(check: Check, frames: int) -> Failure:
-    text = f"The prompt asks for the {check.part} {check.asked}; {check.found or 'none that has a name'} is seen."
+    text = f"{check.part} asked for: {check.asked}; seen: {check.found or 'none that has a name'}."
     return Failure(TYPE, 0, frames - 1, 1.0, text)
 
 
@@ -94,7 +94,7 @@ def _miscounts(seen: Observation, exact: np.ndarray, number: int) -> list[Failur
     failures = []
     for start, end in stretches(~exact):
         counts = " or ".join(str(c) for c in sorted(set(seen.counts[start : end + 1].tolist())))
-        text = f"The prompt asks for {number} object{'s' * (number > 1)}; {counts} can be told from the background."
+        text = f"objects asked for: {number}; seen: {counts}."
         failures.append(Failure(TYPE, start, end, 0.5 + 0.5 * (end - start + 1) / seen.frames, text))
     return failures
 
@@ -117,14 +117,8 @@ def exactly(seen: Observation, number: int) -> np.ndarray:
     """Return `bool [T]`: the frames that show exactly `number` objects, or fewer where some are beyond the edge."""
     if seen.unseen:
         return np.zeros(seen.frames, dtype=bool)
-    away = np.zeros(seen.frames, dtype=int)
-    for track in seen.objects:
-        if track.end < seen.frames - 1 and ends_hidden(track, seen.tracks, seen.scene):
-            away[track.end + 1 :] += 1
-        if track.start > 0 and begins_hidden(track, seen.tracks, seen.scene):
-            away[: track.start] += 1
     counts = seen.counts
-    return (counts <= number) & (counts + away >= number)
+    return (counts <= number) & (counts + seen.away >= number)
 
 
 def _list(names: list[str | None]) -> str:

@@ -1,0 +1,70 @@
+import json
+
+import numpy as np
+import pytest
+
+from evaluation.benchmark import blurred
+from evaluation.checkpoint import evaluate_checkpoint
+from evaluation.gate import decide
+from kinora.data.worlds import WorldsConfig, evaluation_prompts, simulate_prompt
+from kinora.errors import KinoraError
+
+WORLDS = WorldsConfig()
+
+
+class Worlds:
+    """Makes the simulator's own clips, blurred; with `empty`, a share of them shows nothing."""
+
+    def __init__(self, prompts, empty=0.0):
+        self.prompts, self.empty = {p.seed: p for p in prompts}, empty
+
+    def generate(self, requests):
+        clips = []
+        for index, request in enumerate(requests):
+            frames = blurred(simulate_prompt(self.prompts[request.seed], WORLDS))
+            assert frames.shape == (request.frames, request.height, request.width, 3)
+            clips.append(np.full_like(frames, 90) if index < self.empty * len(requests) else frames)
+        return clips
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    return evaluation_prompts(WORLDS, 12, seed=5)
+
+
+def test_a_right_model_scores_like_the_simulator(tmp_path, prompts):
+    evaluation = evaluate_checkpoint(Worlds(prompts), prompts, tmp_path, name="step-000100", worlds=WORLDS)
+    assert evaluation["rates"]["overall"] > 0.97
+    assert evaluation["reference"]["rates"]["overall"] > 0.97
+    assert min(evaluation["measurable"].values()) > 0.95
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == json.loads(json.dumps(evaluation))
+    assert [clip["asked"]["seed"] for clip in evaluation["clips"]] == [prompt.seed for prompt in prompts]
+    assert len(list((tmp_path / "clips").glob("*.mp4"))) == 12
+    page = (tmp_path / "report.html").read_text()
+    assert "step-000100" in page
+    assert page.count("<video") == 12
+
+
+def test_the_gate_tells_models_apart(tmp_path, prompts):
+    right = evaluate_checkpoint(Worlds(prompts), prompts, tmp_path / "a")
+    half = evaluate_checkpoint(Worlds(prompts, empty=0.5), prompts, tmp_path / "b")
+    nothing = evaluate_checkpoint(Worlds(prompts, empty=1.0), prompts, tmp_path / "c")
+    assert nothing["rates"]["overall"] < 0.3
+    assert nothing["rates"]["exactly_prompted"] == 0
+    assert decide(right, half).promote
+    assert decide(half, None, nothing).promote
+    assert not decide(half, right).promote
+    assert not decide(right, right).promote
+
+
+def test_other_prompts_cannot_be_compared(tmp_path, prompts):
+    one = evaluate_checkpoint(Worlds(prompts), prompts, tmp_path / "a")
+    others = evaluation_prompts(WORLDS, 12, seed=6)
+    other = evaluate_checkpoint(Worlds(others), others, tmp_path / "b")
+    assert "other" not in one
+    assert "prompts" in decide(one, other).reason
+
+
+def test_no_prompts_is_an_error(tmp_path):
+    with pytest.raises(KinoraError, match="no prompts"):
+        evaluate_checkpoint(Worlds([]), [], tmp_path)

@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from evaluation import doctoring
+from evaluation.benchmark import benchmark, benchmark_page, blurred
+from evaluation.evaluator import DETECTORS, evaluate_clips
+from evaluation.findings import TYPES, ClipInput
+from evaluation.rates import METRICS
+from kinora.data.worlds import WorldsConfig, draw_sample
+
+
+@pytest.fixture(scope="module")
+def samples():
+    rng = np.random.default_rng(11)
+    return [draw_sample(WorldsConfig(), rng, held_out=False) for _ in range(24)]
+
+
+@pytest.fixture(scope="module")
+def clips(samples):
+    return [ClipInput(f"clip {i}", s.frames, 8.0, s.caption) for i, s in enumerate(samples)]
+
+
+def test_the_report_has_the_form_of_the_design(clips):
+    report = json.loads(json.dumps(evaluate_clips(clips[:3])))
+    assert set(report["evaluator"]) >= {"version", "digest"}
+    for record in report["clips"]:
+        assert set(record) >= {"clip", "measurable", "scores", "failures"}
+        assert set(record["measurable"]) == set(DETECTORS) <= set(TYPES)
+        assert all(0 <= score <= 1 for score in record["scores"].values())
+        assert set(record["scores"]) == {kind for kind, yes in record["measurable"].items() if yes}
+        assert set(record["not_measurable"]) == set(record["measurable"]) - set(record["scores"])
+    assert set(report["evaluator"]["not_detected"]) == set(TYPES) - set(DETECTORS)
+
+
+@pytest.mark.parametrize("way", [lambda frames: frames, blurred], ids=["as drawn", "blurred"])
+def test_the_simulators_clips_are_right(clips, way):
+    report = evaluate_clips([ClipInput(c.name, way(c.frames), c.fps, c.prompt) for c in clips])
+    assert {metric: value for metric, value in report["summary"]["rates"].items() if value < 0.97} == {}
+    assert [f for record in report["clips"] for f in record["failures"]] == []
+
+
+def test_noise_loses_and_is_not_excused(clips):
+    rng = np.random.default_rng(0)
+    noise = [ClipInput(c.name, rng.integers(0, 256, c.frames.shape).astype(np.uint8), 8.0, c.prompt) for c in clips[:4]]
+    report = evaluate_clips(noise)
+    assert report["summary"]["rates"]["overall"] < 0.25
+    assert report["summary"]["types"]["disappearance"] == {
+        "clips": 4,
+        "measurable": 0,
+        "due_but_not_measurable": 4,
+        "failed": 4,
+        "mean_score": None,
+    }
+
+
+def test_a_clip_that_shows_nothing_is_not_excused(clips):
+    empty = [ClipInput(c.name, np.full_like(c.frames, c.frames[0, 0, 0]), 8.0, c.prompt) for c in clips[:4]]
+    assert evaluate_clips(empty)["summary"]["rates"]["overall"] < 0.3
+
+
+@pytest.mark.parametrize("name", doctoring.BREAKAGES)
+def test_every_broken_clip_is_found_and_located(name, samples, clips):
+    from evaluation.benchmark import overlap
+
+    made = [b for s, c in zip(samples, clips, strict=True) if (b := doctoring.BREAKAGES[name](s, c)) is not None]
+    assert len(made) >= 4
+    assert np.mean([overlap(broken) >= 0.5 for broken in made[:8]]) >= 0.95
+
+
+def test_the_digest_follows_what_decides(monkeypatch, clips):
+    from evaluation import evaluator
+
+    before = evaluator.evaluator()["digest"]
+    assert before == evaluator.evaluator()["digest"]
+    monkeypatch.setattr(evaluator.worlds, "GRAVITY", 9.0)
+    assert evaluator.evaluator()["digest"] != before
+
+
+def test_the_benchmark_page_stands_alone(tmp_path):
+    result = benchmark(count=6)
+    assert set(result.right) == {"the simulator's clips", "the same, slightly blurred and grainy", "noise"}
+    assert set(result.broken) == set(doctoring.BREAKAGES)
+    assert set(result.right["noise"]["rates"]) == set(METRICS)
+    text = benchmark_page(result).write(tmp_path / "detectors.html").read_text()
+    assert "object deleted midway" in text
+    assert "http" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "")
