@@ -25,8 +25,7 @@ def ingest_report(dataset: ClipDataset) -> Page:
             "videos": f"{counts['videos']:.0f}",
             "stills": f"{counts['images']:.0f}",
             "of video": _minutes(counts["seconds"]),
-            "for training": f"{counts['train']:.0f}",
-            "held out": f"{counts['validation']:.0f}",
+            "held out for validation": f"{counts['validation']:.0f}",
             "with a caption": f"{counts['captioned']:.0f}",
             "in quarantine": f"{counts['quarantined']:.0f}",
         }
@@ -51,12 +50,12 @@ def quarantine_section(page: Page, dataset: ClipDataset) -> Page:
         page.table([{"reason": reason, "inputs": count} for reason, count in reasons.items()])
     rows = [
         {
-            "input": row.source,
-            "at": f"{row.source_start_s:.2f} s",
-            "reason": row.reason,
-            "what is wrong": row.explanation,
+            "input": row["source"],
+            "at": f"{row['source_start_s']:.2f} s",
+            "reason": row["reason"],
+            "what is wrong": row["explanation"],
         }
-        for row in rejected.head(SHOWN_REJECTIONS).itertuples()
+        for row in rejected.head(SHOWN_REJECTIONS).to_dict("records")
     ]
     more = len(rejected) - len(rows)
     return page.table(rows, caption=f"And {more} more in quarantine.parquet." if more else "")
@@ -97,16 +96,16 @@ def _sample(dataset: ClipDataset) -> Iterator[Clip]:
         "source" if clips["source"].nunique() < SHOWN_CLIPS else ["width", "height", "kind"]
     ).cumcount()
     shown = clips.assign(turn=turn).sort_values(["turn", "kind"], ascending=[True, False], kind="stable")
-    for row in shown.head(SHOWN_CLIPS).itertuples():
-        label = row.caption if len(row.caption) < 120 else f"{row.caption[:117]}..."
-        length = f", {row.frames} frames at {row.fps:g}/s" if row.kind == "video" else ""
-        note = f"{row.source}" + (f" from {row.source_start_s:.2f} s" if row.source_start_s else "")
-        yield Clip(
-            dataset.frames(row.clip_id),
-            row.fps,
-            label or "(no caption yet)",
-            f"{row.width}x{row.height}{length}; {row.split}; {note}",
-        )
+    for row in shown.head(SHOWN_CLIPS).to_dict("records"):
+        caption = row["caption"] if len(row["caption"]) < 120 else f"{row['caption'][:117]}..."
+        size = f"{row['width']}x{row['height']}"
+        length = f", {row['frames']} frames at {row['fps']:g}/s" if row["kind"] == "video" else ""
+        start = f" from {row['source_start_s']:.1f} s" if row["source_start_s"] else ""
+        held = ", held out" if row["split"] == "validation" else ""
+        note = f"{size}{length}{held}"
+        # A clip without a caption goes by its file.
+        label, note = (caption, f"{note}; {row['source']}{start}") if caption else (f"{row['source']}{start}", note)
+        yield Clip(dataset.frames(row["clip_id"]), row["fps"], label, note)
 
 
 def _sizes(clips: pd.DataFrame) -> list[dict[str, Any]]:

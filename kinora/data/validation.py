@@ -61,13 +61,15 @@ def validate(
     reasons = _reasons(clips, findings)
     kept = clips.drop(index=list(reasons))
     if kept.empty:
-        raise KinoraError(f"no clip in {dataset.path} keeps the contract (the first: {reasons[0][0]}); make it again.")
+        raise KinoraError(
+            f"no clip in {dataset.path} keeps the contract (the first: {next(iter(reasons.values()))[0]}); make it again."
+        )
     rejected = [
         {
             "source": clips.at[index, "source"],
             "source_start_s": clips.at[index, "source_start_s"],
             "reason": "failed_validation",
-            "explanation": f"The clip {clips.at[index, 'clip_id']} is not what its row says: {'; '.join(texts)}.",
+            "explanation": f"Expected of the clip {clips['clip_id'].iloc[index]} and not so: {'; '.join(texts)}.",
         }
         for index, texts in reasons.items()
     ]
@@ -248,15 +250,22 @@ def _report(
             [{"source": row["source"], "what is wrong": row["explanation"]} for row in rejected[:100]],
             caption=f"The first 100 of {len(rejected)}." if len(rejected) > 100 else "",
         )
+    page.heading("Curation scores").plot(score_plot(valid), caption="How the clips that were kept spread, by split.")
     page.heading("What was expected").table(
         _rows([finding for finding in findings if finding.met]), caption="Checked by Great Expectations."
     )
-    page.heading("Curation scores").plot(score_plot(valid), caption="How the clips that were kept spread, by split.")
     return quarantine_section(page, valid)
 
 
 def _rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Make a table of findings; those that say the same of several columns share a row."""
+    grouped: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    for finding in findings:
+        column, _, rest = finding.expected.partition(" is ")
+        shared = rest == "never missing" or rest in TYPES.values()
+        key = (f" is {rest}" if shared else finding.expected, finding.checked, len(finding.failing))
+        grouped[key].append(column if shared else "")
     return [
-        {"expectation": finding.expected, "rows asked": finding.checked, "rows failing": len(finding.failing)}
-        for finding in findings
+        {"expectation": ", ".join(columns) + expected, "rows asked": checked, "rows failing": failing}
+        for (expected, checked, failing), columns in grouped.items()
     ]

@@ -1,0 +1,176 @@
+"""The features of clips, published to a Feast feature store on disk, which training reads; and how they drift.
+
+A published folder holds the offline store (`clips.parquet`), the online store (`online.db`, SQLite) and the registry.
+Its paths are relative, so that the folder may be moved.
+"""
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kinora.data.clips import ClipDataset
+from kinora.data.storage import in_one_sentence
+from kinora.errors import KinoraError
+from kinora.files import whole_file, whole_folder
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+TEXTS = ("caption", "short_caption", "caption_source", "split", "kind")
+COUNTS = ("width", "height", "frames")
+MEASURES = ("fps", "motion", "brightness", "contrast", "sharpness")
+FEATURES = (*TEXTS, *COUNTS, *MEASURES)
+CATEGORIES = ("kind", "caption_source", "width", "height", "frames", "fps")
+DRIFT_PSI = 0.2  # a population stability index above this is read as a significant shift
+FEWEST_ROWS = 10  # on each side, below which a drift figure means nothing
+VIEW = "clips"
+# Features of a clip never change, so that one instant does for all; Feast wants one.
+INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def publish_features(dataset: ClipDataset, out: str | Path) -> Path:
+    """Publish every clip's features, offline and online, in folder `out`, whole or not at all."""
+    from feast import Entity, FeatureView, Field, FileSource
+    from feast.types import Float64, Int64, String
+    from feast.value_type import ValueType
+
+    out = Path(out)
+    rows = dataset.clips[["clip_id", *FEATURES]].assign(event_timestamp=pd.Timestamp(INSTANT))
+    with in_one_sentence(out), whole_folder(out) as folder:
+        rows.to_parquet(folder / "clips.parquet", index=False)
+        clip = Entity(name="clip", join_keys=["clip_id"], value_type=ValueType.STRING)
+        types = {**dict.fromkeys(TEXTS, String), **dict.fromkeys(COUNTS, Int64), **dict.fromkeys(MEASURES, Float64)}
+        view = FeatureView(
+            name=VIEW,
+            entities=[clip],
+            schema=[Field(name=name, dtype=types[name]) for name in FEATURES],
+            source=FileSource(name=VIEW, path="clips.parquet", timestamp_field="event_timestamp"),
+            ttl=timedelta(0),
+        )
+        # Feast prints what it does; a step's output is for progress and failures.
+        with contextlib.redirect_stdout(io.StringIO()):
+            store = _store(folder)
+            store.apply([clip, view])
+            store.materialize(INSTANT - timedelta(days=1), INSTANT + timedelta(days=1))
+    return out
+
+
+def read_features(folder: str | Path, clip_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Read features from the offline store: a row a clip, in the order asked, `clip_id` first; None reads all clips.
+
+    Raises:
+        KinoraError: if the folder holds no feature store, or lacks a clip that is asked for.
+    """
+    store, published = _store(_published(folder)), pd.read_parquet(Path(folder) / "clips.parquet", columns=["clip_id"])
+    ids = list(published["clip_id"] if clip_ids is None else clip_ids)
+    _refuse_unknown(folder, ids, published)
+    asked = pd.DataFrame({"clip_id": ids, "event_timestamp": pd.Timestamp(INSTANT)})
+    found = store.get_historical_features(asked, features=[f"{VIEW}:{name}" for name in FEATURES]).to_df()
+    return found.set_index("clip_id").loc[ids, list(FEATURES)].reset_index()
+
+
+def online_features(folder: str | Path, clip_ids: Iterable[str]) -> dict[str, list[Any]]:
+    """Look features up in the online store: feature to values, in the order of `clip_ids`; None for unknown clips."""
+    store = _store(_published(folder))
+    return store.get_online_features(
+        features=[f"{VIEW}:{name}" for name in FEATURES],
+        entity_rows=[{"clip_id": clip_id} for clip_id in clip_ids],
+    ).to_dict()
+
+
+def feature_report(
+    dataset: ClipDataset, folder: str | Path, reference: pd.DataFrame | None = None
+) -> tuple[Path, dict[str, float]]:
+    """Compare features with Evidently and write `features.html` into the published `folder`.
+
+    The validation split is compared with the train split, or all clips with `reference` (the features that the model in
+    service was trained on). Returns the report's path and, for each feature, its population stability index.
+
+    Raises:
+        KinoraError: if the folder holds no feature store.
+    """
+    # Evidently would otherwise report each use of it to its makers.
+    os.environ["DO_NOT_TRACK"] = "1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its dependencies warn each other of deprecations
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.presets import DataDriftPreset, DataSummaryPreset
+
+    features = read_features(folder, dataset.clips["clip_id"])
+    held_out = features["split"] == "validation"
+    current = features if reference is not None else features[held_out]
+    reference = reference if reference is not None else features[~held_out]
+    comparable = min(len(current), len(reference)) >= FEWEST_ROWS
+    presets = [DataDriftPreset(method="psi", threshold=DRIFT_PSI)] if comparable else [DataSummaryPreset()]
+    # A column without a single value (captions of a set that nobody captioned) has nothing to compare.
+    categories = [name for name in CATEGORIES if current[name].notna().any() and reference[name].notna().any()]
+    definition = DataDefinition(
+        numerical_columns=["motion", "brightness", "contrast", "sharpness", "caption_words"],
+        categorical_columns=categories,
+    )
+    snapshot = Report(presets).run(
+        *(
+            Dataset.from_pandas(_compared(table, categories), data_definition=definition)
+            for table in (current, reference)
+        )
+    )
+    path = Path(folder) / "features.html"
+    with in_one_sentence(path), whole_file(path) as temporary:
+        snapshot.save_html(str(temporary))
+    figures = {"clips": float(len(features)), "compared": float(len(current)), "reference": float(len(reference))}
+    return path, {**figures, **(_drift(snapshot.dict()) if comparable else {})}
+
+
+def _compared(features: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
+    table = features[["motion", "brightness", "contrast", "sharpness"]].astype("float64")
+    table["caption_words"] = [float(len(caption.split())) for caption in features["caption"]]
+    return table.join(features[categories].astype(str).replace("", "none"))
+
+
+def _drift(result: dict[str, Any]) -> dict[str, float]:
+    figures = {}
+    for metric in result["metrics"]:
+        column = metric.get("config", {}).get("column")
+        if column:
+            figures[f"psi_{column}"] = float(metric["value"])
+    figures["drifted"] = float(sum(value > DRIFT_PSI for value in figures.values()))
+    return figures
+
+
+def _published(folder: str | Path) -> Path:
+    folder = Path(folder)
+    if not (folder / "clips.parquet").is_file() or not (folder / "registry.db").is_file():
+        raise KinoraError(f"{folder} holds no published features; publish a clip dataset's features there first.")
+    return folder
+
+
+def _refuse_unknown(folder: str | Path, ids: list[str], published: pd.DataFrame) -> None:
+    unknown = sorted(set(ids) - set(published["clip_id"]))
+    if unknown:
+        raise KinoraError(
+            f"{folder} has no features of {len(unknown)} clips, the first {unknown[0]}; publish that dataset."
+        )
+
+
+def _store(folder: Path) -> "FeatureStore":
+    from feast import FeatureStore, RepoConfig
+
+    folder = folder.absolute()
+    return FeatureStore(
+        config=RepoConfig(
+            project="kinora",
+            provider="local",
+            registry=str(folder / "registry.db"),
+            online_store={"type": "sqlite", "path": str(folder / "online.db")},
+            offline_store={"type": "file"},
+            entity_key_serialization_version=3,
+            repo_path=folder,  # what the paths of sources are relative to
+        )
+    )
