@@ -60,15 +60,15 @@ class VAETraining:
 
 def train_vae(
     dataset: ClipDataset, out: str | Path, config: VAETraining, checkpoints: str | Path | None = None
-) -> dict[str, float]:
-    """Train an autoencoder on the training split; write it with `training.json`, `training.jsonl` and `report.html`.
+) -> tuple[dict[str, float], Page]:
+    """Train an autoencoder on the training split and write it, with `training.json`, `training.jsonl`, `figures.json`.
 
     With `checkpoints`, a folder, training goes on from the last whole checkpoint there, and the result is the same as
     if it had never stopped.
 
     Returns:
-        PSNR in decibels over unseen clips: `psnr_video`, `psnr_image`, one for every size, and `psnr_video_disturbed`
-        (decoded from latents with an error of a tenth of their standard deviation).
+        The report, and PSNR in decibels over unseen clips: `psnr_video`, `psnr_image`, one for every size, and
+        `psnr_video_disturbed` (decoded from latents with an error of a tenth of their standard deviation).
 
     Raises:
         KinoraError: if the dataset has no clip to train on.
@@ -87,10 +87,10 @@ def train_vae(
         write_json(folder / "training.json", config)
         write_json(folder / "figures.json", figures)
         (folder / "training.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
-        autoencoder_page(model, dataset, split, figures, history).write(folder / "report.html")
+    page = autoencoder_page(model, dataset, split, figures, history)
     if store is not None:
         store.clear()
-    return figures
+    return figures, page
 
 
 def load_clips(dataset: ClipDataset, split: str) -> dict[Shape, Tensor]:
@@ -277,7 +277,7 @@ def autoencoder_page(
         'PSNR is the mean over clips. "Disturbed" adds an error of a tenth of a standard deviation to every latent '
         "value first: generated latents are never exact, so the decoder has to bear that."
     )
-    page.heading("Original, reconstruction, difference (four times as strong)")
+    page.heading("From top to bottom: original, reconstruction, difference (four times as strong)")
     page.clips(_comparisons(model, dataset, split))
     page.heading("By size")
     page.table(
@@ -299,8 +299,10 @@ def _comparisons(model: VAE, dataset: ClipDataset, split: str) -> Iterator[Clip]
             video = to_video(torch.from_numpy(np.array(dataset.frames(row.clip_id)))[None], model.latent_mean.device)
             decoded = model.decode(model.encode(video)[0])
             difference = (4 * (decoded - video).abs() - 1).clamp(-1, 1)  # black where there is none
-            panels = np.concatenate([to_frames(v[0]) for v in (video, decoded.clamp(-1, 1), difference)], axis=2)
-            label = f"{row.width}x{row.height}, {row.frames} frames"
+            line = np.full((row.frames, 1, row.width, 3), 255, np.uint8)  # between the panels
+            one, two, three = (to_frames(panel[0]) for panel in (video, decoded, difference))
+            panels = np.concatenate([one, line, two, line, three], axis=1)
+            label = f"{row.width}x{row.height}, " + (f"{row.frames} frames" if row.frames > 1 else "still")
             yield Clip(enlarge(panels, SHOWN_FACTOR), row.fps or 1, label, f"{float(psnr(decoded, video)):.1f} dB")
 
 
