@@ -65,7 +65,8 @@ def _encoded(
                 some = group.iloc[start : start + CLIPS_AT_ONCE]
                 video = torch.stack([to_tensor(frames) for frames in dataset.read(some["clip_id"])])
                 latents = model.normalise(model.encode(video.to(model.latent_mean.device))[0]).cpu()
-                for row, latent in zip(some.to_dict("records"), latents, strict=True):
+                rows = [{str(name): value for name, value in row.items()} for row in some.to_dict("records")]
+                for row, latent in zip(rows, latents, strict=True):
                     statistics.add(row, latent)
                     yield row, latent
                 done += len(some)

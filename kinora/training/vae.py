@@ -48,13 +48,13 @@ class VAETraining:
     """
 
     model: VAEConfig = field(default_factory=VAEConfig)
-    steps: int = 1500
+    steps: int = 1000
     pixels_per_step: int = 8 * 17 * 32 * 32
     learning_rate: float = 2e-3
     muon_rate: float = 1e-2
     warmup: int = 50
     kl_weight: float = 5e-4
-    save_every: int = 200
+    save_every: int = 100
     seed: int = 0
 
 
@@ -293,17 +293,20 @@ def autoencoder_page(
 
 @torch.no_grad()
 def _comparisons(model: VAE, dataset: ClipDataset, split: str) -> Iterator[Clip]:
-    rows = dataset.clips[dataset.clips["split"] == split]
-    for _, some in rows.groupby(["frames", "height", "width"], sort=True):
-        for row in some.head(CLIPS_SHOWN).itertuples():
-            video = to_video(torch.from_numpy(np.array(dataset.frames(row.clip_id)))[None], model.latent_mean.device)
-            decoded = model.decode(model.encode(video)[0])
-            difference = (4 * (decoded - video).abs() - 1).clamp(-1, 1)  # black where there is none
-            line = np.full((row.frames, 1, row.width, 3), 255, np.uint8)  # between the panels
-            one, two, three = (to_frames(panel[0]) for panel in (video, decoded, difference))
-            panels = np.concatenate([one, line, two, line, three], axis=1)
-            label = f"{row.width}x{row.height}, " + (f"{row.frames} frames" if row.frames > 1 else "still")
-            yield Clip(enlarge(panels, SHOWN_FACTOR), row.fps or 1, label, f"{float(psnr(decoded, video)):.1f} dB")
+    shape = ["frames", "height", "width"]
+    rows = dataset.clips[dataset.clips["split"] == split].sort_values(shape, kind="stable")
+    for clip_id in rows.groupby(shape).head(CLIPS_SHOWN)["clip_id"]:
+        original = np.array(dataset.frames(clip_id))
+        count, height, width = original.shape[:3]
+        video = to_video(torch.from_numpy(original)[None], model.latent_mean.device)
+        decoded = model.decode(model.encode(video)[0])
+        difference = (4 * (decoded - video).abs() - 1).clamp(-1, 1)  # black where there is none
+        line = np.full((count, 1, width, 3), 255, np.uint8)  # between the panels
+        panels = [original, line, to_frames(decoded[0]), line, to_frames(difference[0])]
+        label = f"{width}x{height}, " + (f"{count} frames" if count > 1 else "still")
+        fps = float(dataset.row(clip_id)["fps"])
+        note = f"{float(psnr(decoded, video)):.1f} dB"
+        yield Clip(enlarge(np.concatenate(panels, axis=1), SHOWN_FACTOR), fps, label, note)
 
 
 def _curve(history: Sequence[dict[str, float]]) -> "Figure":
