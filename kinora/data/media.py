@@ -8,6 +8,7 @@ from typing import BinaryIO
 import av
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageOps
 
 from kinora.errors import KinoraError
@@ -23,6 +24,8 @@ def read_video(source: str | Path | BinaryIO, max_frames: int | None = None) -> 
         KinoraError: if the file holds no video that can be decoded.
     """
     frames = []
+    # One converter for all frames, on one thread: made anew for each, it takes longer than decoding small frames.
+    converter = VideoReformatter()
     try:
         with av.open(source, mode="r") as container:
             if not container.streams.video:
@@ -32,7 +35,7 @@ def read_video(source: str | Path | BinaryIO, max_frames: int | None = None) -> 
             stream.codec_context.thread_count = 1
             fps = float(stream.average_rate or stream.guessed_rate or 0)
             for frame in container.decode(stream):
-                frames.append(frame.to_ndarray(format="rgb24"))
+                frames.append(converter.reformat(frame, format="rgb24", threads=1).to_ndarray())
                 if max_frames is not None and len(frames) >= max_frames:
                     break
     except (av.FFmpegError, ValueError) as error:

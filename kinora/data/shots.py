@@ -13,6 +13,7 @@ from typing import TypeVar
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 T = TypeVar("T")
 SIDE_MULTIPLE = 8  # the autoencoder halves a side twice and the transformer takes patches of two
@@ -99,6 +100,8 @@ class Footage:
 
     def __init__(self, path: Path, fps: float, max_side: int, max_seconds: float):
         self.path, self.fps, self.max_side, self.max_seconds = path, fps, max_side, max_seconds
+        # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
+        self._for_thumbnails, self._for_pictures = VideoReformatter(), VideoReformatter()
         self.unread = False  # whether the file goes on after `max_seconds`
 
     def frames(self) -> Iterator[tuple[np.ndarray, bool]]:
@@ -159,7 +162,7 @@ class Footage:
                 fit(frame.width, frame.height, self.max_side)  # refuse before more of it is decoded
             time = float(frame.time) if frame.time is not None else number / rate
             first = time if first is None else first
-            thumbnail = frame.to_ndarray(format="rgb24", width=THUMBNAIL, height=THUMBNAIL, interpolation="AREA")
+            thumbnail = _resized(self._for_thumbnails, frame, (THUMBNAIL, THUMBNAIL))
             yield _Decoded(number, frame, time - first, time - first + 1 / rate), thumbnail
 
     def _picture(self, frame: av.VideoFrame, aspect: float) -> np.ndarray:
@@ -167,7 +170,7 @@ class Footage:
         width, height = round(frame.width * aspect), frame.height
         how = fit(height, width, self.max_side) if turned else fit(width, height, self.max_side)
         scaled = how.scaled[::-1] if turned else how.scaled
-        picture = frame.to_ndarray(format="rgb24", width=scaled[0], height=scaled[1], interpolation="AREA")
+        picture = _resized(self._for_pictures, frame, scaled)
         return how.crop(np.rot90(picture, round(frame.rotation / 90) % 4))
 
 
@@ -230,6 +233,10 @@ def _is_cut(near: Sequence[tuple[T, np.ndarray, float]], i: int) -> bool:
 def _instants(time: float, fps: float) -> int:
     """Count the instants 0, 1/fps, 2/fps, ... before `time` in seconds, forgiving rounding errors."""
     return math.ceil(time * fps - 1e-4)
+
+
+def _resized(converter: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    return converter.reformat(frame, *size, format="rgb24", interpolation="AREA", threads=1).to_ndarray()
 
 
 def _change(a: np.ndarray, b: np.ndarray) -> float:

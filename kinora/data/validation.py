@@ -61,9 +61,8 @@ def validate(
     reasons = _reasons(clips, findings)
     kept = clips.drop(index=list(reasons))
     if kept.empty:
-        raise KinoraError(
-            f"no clip in {dataset.path} keeps the contract (the first: {next(iter(reasons.values()))[0]}); make it again."
-        )
+        first = next(iter(reasons.values()))[0]
+        raise KinoraError(f"no clip in {dataset.path} keeps the contract (expected: {first}); make it again.")
     rejected = [
         {
             "source": clips.at[index, "source"],
