@@ -19,12 +19,10 @@ from typing import Any
 import tyro
 
 from kinora.config import read_json
-from kinora.data.media import read_video
 from kinora.errors import KinoraError
 from kinora.files import whole_file
 from pipelines.processes import end_descendants
 from pipelines.run import RunOptions, RunResult, run_world_simulator
-from pipelines.run_page import write_run_page
 from pipelines.runner import SECONDS_TO_END
 
 SECONDS_TO_START = 120.0
@@ -50,6 +48,10 @@ def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work")
     """
     check_port(port)  # now, not after ten minutes of training
     result = run_world_simulator(RunOptions(source, recipe, work))
+
+    from kinora.data.media import read_video  # imports torch, and most refusals come before
+    from pipelines.run_page import write_run_page
+
     print(f"\n{result.reason}")
     with serving(result, port) as address:
         made = ask(result, address)

@@ -1,19 +1,19 @@
 """`world_simulator`, run here: checked before any work, watched, and shown on one page afterwards."""
 
-import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.sources import code_digest
 from kinora import recipes
-from kinora.data.storage import in_one_sentence, open_store
+from kinora.config import digest
+from kinora.data.storage import in_one_sentence, open_store, split_uri
 from kinora.errors import KinoraError
 from pipelines.estimates import SECONDS
-from pipelines.run_page import gate_reason, report_name, write_run_page
 from pipelines.runner import Workplace, execute, known_durations, record_durations
-from pipelines.state import RunState
+from pipelines.state import RunState, gate_reason, report_name
 from pipelines.view import View, view_for
+from serving.model_store import HOME, store_home
 
 PIPELINE = "pipelines.world_simulator:world_simulator"
 # In the order of the story, which is how they are shown; Kubeflow may run independent ones in another.
@@ -94,9 +94,11 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
         state = RunState(STEPS, expected, workplace.run / "progress")
         try:
             # Promotion and the endpoint use the same model store.
-            environment = {"BENTOML_HOME": str(workplace.root / "bentoml")}
+            environment = {HOME: str(store_home(workplace.root))}
             execute(workplace, PIPELINE, arguments, state, view or view_for(sys.stderr), environment)
         finally:
+            from pipelines.run_page import write_run_page  # which imports torch, and most refusals come before
+
             with in_one_sentence(workplace.root):
                 record_durations(workplace, options.recipe, state)
                 page = write_run_page(workplace.run, state, arguments)
@@ -112,17 +114,14 @@ def check(options: RunOptions) -> None:
     """
     if options.recipe not in recipes.NAMES:
         recipes.get(options.recipe)
-    if options.source.startswith("s3://"):
-        if not open_store(options.source).list(""):
-            raise KinoraError(f"{options.source} is empty or does not exist; name a place with videos or images.")
-    elif options.source != WORLDS:
-        folder = Path(options.source.removeprefix("file://"))
-        if not folder.is_dir():
+    if options.source != WORLDS:
+        scheme, _, path = split_uri(options.source)
+        if scheme == "file" and not Path(path).is_dir():
             raise KinoraError(
-                f"there is no folder {folder}; give one with videos and images, or 'worlds' for the simulated worlds."
+                f"there is no folder {path}; give one with videos and images, or 'worlds' for the simulated worlds."
             )
-        if not any(path.is_file() for path in folder.rglob("*")):
-            raise KinoraError(f"the folder {folder} is empty; put videos or images into it.")
+        if not source_files(options.source):
+            raise KinoraError(f"{options.source} is empty; put videos or images into it.")
     if options.artifact_root:
         open_store(options.artifact_root)
 
@@ -136,14 +135,14 @@ def resolved(source: str) -> str:
 
 def fingerprint(source: str) -> str:
     """Return a digest of what the cache cannot see for itself: the code, and the files of the source."""
-    total = hashlib.sha256(code_digest().encode())
-    if source.startswith("s3://"):
-        names = sorted(open_store(source).list(""))
-    elif source == WORLDS:
-        names = []
-    else:
-        root = Path(source.removeprefix("file://"))
-        files = sorted(path for path in root.rglob("*") if path.is_file())
-        names = [f"{path.relative_to(root)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
-    total.update("\n".join(names).encode())
-    return total.hexdigest()
+    names = source_files(source) if source != WORLDS else []
+    return digest({"code": code_digest(), "files": names})
+
+
+def source_files(source: str) -> list[str]:
+    """List the files below a source, those on this disk with their size and time of change."""
+    scheme, _, path = split_uri(source)
+    if scheme != "file":
+        return open_store(source).list()
+    found = sorted(file for file in Path(path).rglob("*") if file.is_file())
+    return [f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in found]

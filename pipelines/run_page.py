@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from kinora.data.media import enlarge
 from kinora.report import Clip, Page
-from pipelines.state import RunState, StepState, Task
+from pipelines.state import RunState, StepState, Task, gate_reason, report_name
 from pipelines.view import clock
 
 SAID = {
@@ -60,13 +60,6 @@ def write_run_page(
     return page.write(folder / "index.html")
 
 
-def gate_reason(state: RunState) -> str:
-    """Return the gate's decision in one sentence, "" before it was made."""
-    chosen = state.steps["choose"].tasks if "choose" in state.steps else []
-    version = chosen[-1].artifacts.get("version", {}) if chosen else {}
-    return version.get("metadata", {}).get("reason", "")
-
-
 def _row(folder: Path, number: int, step: StepState, task: Task | None) -> dict[str, Any]:
     name = f"{step.name} {task.item}".strip() if task else step.name
     status = task.status if task else "waiting"
@@ -78,11 +71,6 @@ def _row(folder: Path, number: int, step: StepState, task: Task | None) -> dict[
         "time": took,
         "figures": "  ·  ".join(_figures(task)),
     }
-
-
-def report_name(number: int, step: str, item: str = "") -> str:
-    """Return the file name of a step's report beside the run page."""
-    return f"{number:02d}-{step}-{item}.html" if item else f"{number:02d}-{step}.html"
 
 
 def _copy_report(folder: Path, name: str, task: Task | None) -> str:

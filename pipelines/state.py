@@ -107,6 +107,18 @@ class RunState:
         return total
 
 
+def gate_reason(state: RunState) -> str:
+    """Return the gate's decision in one sentence, "" before it was made."""
+    chosen = state.steps["choose"].tasks if "choose" in state.steps else []
+    version = chosen[-1].artifacts.get("version", {}) if chosen else {}
+    return version.get("metadata", {}).get("reason", "")
+
+
+def report_name(number: int, step: str, item: str = "") -> str:
+    """Return the file name of a step's report beside the run page."""
+    return f"{number:02d}-{step}-{item}.html" if item else f"{number:02d}-{step}.html"
+
+
 def _read(path: Path) -> Progress | None:
     try:
         return Progress(**json.loads(path.read_text()))

@@ -1,6 +1,7 @@
 """Artifacts, training state and promoted versions under an s3:// artifact root, on a real S3 server."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from kfp import dsl
@@ -29,13 +30,16 @@ def test_finished_artifacts_are_stored_once(s3_root, tmp_path):
 def test_training_state_outlives_its_machine(s3_root, monkeypatch):
     monkeypatch.setattr(mirror, "SECONDS_BETWEEN_SNAPSHOTS", 0.05)
     store = open_store(s3_root)
-    with pytest.raises(InterruptedError), mirrored(store, "checkpoints/a") as folder:
-        (folder / "step-1").mkdir()
-        (folder / "step-1" / "weights").write_text("1")
-        wait_until(lambda: whole_folders(store, "checkpoints/a"))
-        (folder / "step-2").mkdir()
-        (folder / "step-2" / "weights").write_text("2")
-        raise InterruptedError
+
+    def train() -> None:
+        with mirrored(store, "checkpoints/a") as folder:
+            save(folder, "step-1")
+            wait_until(lambda: whole_folders(store, "checkpoints/a"))
+            save(folder, "step-2")
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train()
     assert len(whole_folders(store, "checkpoints/a")) == 1
     with mirrored(store, "checkpoints/a") as folder:
         assert sorted(path.name for path in folder.iterdir()) == ["step-1", "step-2"]
@@ -51,6 +55,11 @@ def test_a_snapshot_that_was_not_finished_is_passed_over(s3_root, tmp_path):
     store.put_file(tmp_path / "half", "checkpoints/a/00000002/half")  # no manifest: its machine died
     with mirrored(store, "checkpoints/a") as folder:
         assert [path.name for path in folder.iterdir()] == ["whole"]
+
+
+def save(folder: Path, name: str) -> None:
+    (folder / name).mkdir()
+    (folder / name / "weights").write_text(name)
 
 
 def wait_until(look) -> None:

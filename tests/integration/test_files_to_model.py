@@ -1,0 +1,68 @@
+"""The same pipeline on a person's own files, real clips and stills and a broken one, all kept on an S3 server."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from components.mirror import whole_folders
+from kinora.config import read_json
+from kinora.data.storage import open_store
+from kinora.generation import Simulator
+from pipelines.events import EventReader
+from pipelines.run import STEPS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, real_videos, real_images):
+    folder = tmp_path_factory.mktemp("files") / "mine"
+    (folder / "stills").mkdir(parents=True)
+    for video in real_videos:
+        shutil.copy(video, folder)
+    for image in real_images:
+        shutil.copy(image, folder / "stills")
+    (folder / "broken.mp4").write_bytes(b"not a video")
+    (folder / "carphone_pristine.txt").write_text("A man talks in a car.")
+    return folder
+
+
+def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
+    work = tmp_path / "work"
+    command = [
+        sys.executable, "-m", "kinora.cli", "pipeline", "run",
+        "--source", str(folder), "--recipe", "smoke", "--work", str(work), "--artifact-root", s3_root,
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280)
+    log = work / "run" / "log.txt"
+    assert done.returncode == 0, done.stderr[-2000:] + (log.read_text()[-3000:] if log.exists() else "")
+    assert str(work / "run" / "index.html") in done.stdout
+    made = {event.step: event for event in EventReader(work / "run" / "events.jsonl").new() if event.kind == "finished"}
+    assert set(STEPS) - {"promote"} <= set(made)
+
+    clips = Path(made["caption"].artifacts["captioned_clips"]["path"])
+    table = pd.read_parquet(clips / "clips.parquet")
+    assert set(table["kind"]) == {"video", "image"}
+    assert set(table["caption_source"]) == {"human", "captioner"}
+    assert (table["caption"] != "").all()
+    quarantine = pd.read_parquet(clips / "quarantine.parquet")
+    assert quarantine["source"].str.contains("broken.mp4").any()
+
+    (version,) = Path(made["choose"].artifacts["version"]["path"]).iterdir()
+    asked = read_json(version / "evaluation.json")["clips"][0]["asked"]
+    assert asked["prompt"] in set(table.loc[table["split"] == "validation", "caption"])
+    assert Simulator.from_version(version)
+
+    store = open_store(s3_root)
+    for step in set(STEPS) - {"evaluate", "promote"}:
+        assert any(key.startswith(f"steps/{step}/") for key in store.list("steps")), step
+    assert whole_folders(store, "steps/ingest/clips")
+    assert any(key.startswith("checkpoints/pretrain-") for key in store.list("checkpoints"))
+    if "promote" in made:
+        name = version.name
+        store.get_file("models/current.json", tmp_path / "current.json")
+        assert read_json(tmp_path / "current.json")["uri"] == f"{s3_root}/models/{name}"
+        store.get_folder(f"models/{name}", tmp_path / name)
+        assert Simulator.from_version(tmp_path / name)
