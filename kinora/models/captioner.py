@@ -1,7 +1,7 @@
 """The captioner: a few frames of a clip in, a sentence out, word by word.
 
-Axes: B clips, F frames looked at, H, W pixels, P places in a frame's feature map, K looks at a frame, D width, N words,
-V words of the vocabulary.
+Axes: B clips, F frames looked at, N frames of all clips, H, W pixels, C channels of a feature map and P places in it,
+G vectors gathered from a clip, D width, N words, V words of the vocabulary.
 """
 
 import re
@@ -23,7 +23,7 @@ from kinora.errors import KinoraError
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 STRIDE = 4  # pixels of a place in the feature map; clips are cut to multiples of it
-HIGHEST_WAVE = 8.0  # cycles in a world unit, or in a second, of the quickest position wave
+WAVES = (1 / 16, 2.0)  # cycles a second of the slowest and the quickest wave that durations are told by
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,21 @@ class CaptionerConfig:
     vocabulary: tuple[str, ...] = SPECIAL
     frames: int = 6
     side: int = 32
-    channels: int = 32
-    looks: int = 4
+    channels: int = 24
+    points: int = 64
+    gathered: int = 4
     width: int = 128
     heads: int = 4
-    encoder_depth: int = 1
-    decoder_depth: int = 2
+    depth: int = 2
     max_words: int = 32
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the captioner sees of a clip: frames `uint8 [F, H, W, 3]` and their times in seconds `float32 [F]`."""
+    """What the captioner sees of a clip: frames `uint8 [F, H, W, 3]` (F = 1: a still) and seconds from first to last."""
 
     frames: np.ndarray
-    times: np.ndarray
+    seconds: float
 
 
 def look_at(frames: np.ndarray, fps: float, config: CaptionerConfig) -> Look:
@@ -62,8 +62,7 @@ def look_at(frames: np.ndarray, fps: float, config: CaptionerConfig) -> Look:
     some = frames[chosen]
     if (small_h, small_w) != (height, width):
         some = np.stack([cv2.resize(frame, (small_w, small_h), interpolation=cv2.INTER_AREA) for frame in some])
-    times = chosen / fps if len(frames) > 1 else np.zeros(1)
-    return Look(some, times.astype(np.float32))
+    return Look(some, float(chosen[-1] / fps) if len(frames) > 1 else 0.0)
 
 
 def split_sentence(sentence: str) -> list[str]:
@@ -83,15 +82,20 @@ def build_vocabulary(sentences: Iterable[str], size: int = 4096) -> tuple[str, .
     return SPECIAL + tuple(sorted(counts, key=lambda word: (-counts[word], word))[:size])
 
 
-def waves(position: Tensor, width: int) -> Tensor:
-    """Return sines and cosines `[..., width]` of a position, of wavelengths in geometric progression."""
-    rates = 2 * torch.pi * HIGHEST_WAVE ** torch.linspace(-1, 1, width // 2, device=position.device)
-    angles = position[..., None] * rates
+def waves(seconds: Tensor, width: int) -> Tensor:
+    """Return sines and cosines `[..., width]` of durations, of frequencies in geometric progression."""
+    slowest, quickest = WAVES
+    rates = slowest * (quickest / slowest) ** torch.linspace(0, 1, width // 2, device=seconds.device)
+    angles = 2 * torch.pi * seconds[..., None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 class Captioner(nn.Module):
-    """Looks at frames by convolution, pools each by attention, and writes by a transformer decoder."""
+    """Looks at frames by convolution, gathers what was where and when, and writes by a transformer decoder.
+
+    Each channel of a frame's feature map is reduced to how strong it is at most and on average, and to where it is, its
+    spatial softmax (1509.06113, section 5.1): such points are few, and carry shapes and motions over any size of frame.
+    """
 
     def __init__(self, config: CaptionerConfig):
         super().__init__()
@@ -101,45 +105,42 @@ class Captioner(nn.Module):
         self.eye = nn.Sequential(
             nn.Conv2d(3, c, 4, stride=2, padding=1), nn.GELU(),
             nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.GELU(),
-            nn.Conv2d(2 * c, d, 3, padding=1), nn.GELU(),
-            nn.Conv2d(d, d, 1),
+            nn.Conv2d(2 * c, config.points, 3, padding=1),
         )  # fmt: skip
-        self.where = nn.Linear(d, d)
-        self.norm = nn.LayerNorm(d)
-        self.score = nn.Linear(d, config.looks)
-        self.value = nn.Linear(d, d)
-        self.look = nn.Parameter(torch.randn(config.looks, d) * 0.02)
-        self.encoder = nn.ModuleList(Layer(d, config.heads) for _ in range(config.encoder_depth))
+        self.sharpness = nn.Parameter(torch.ones(config.points))
+        self.frame = nn.Linear(4 * config.points, d)
+        self.gather = nn.Sequential(
+            nn.Linear(config.frames * d + d, 2 * d), nn.GELU(), nn.Linear(2 * d, config.gathered * d)
+        )
         self.embed = nn.Embedding(len(config.vocabulary), d)
         self.place = nn.Parameter(torch.randn(config.max_words, d) * 0.02)
-        self.decoder = nn.ModuleList(Layer(d, config.heads, crossing=True) for _ in range(config.decoder_depth))
-        self.out_norm = nn.LayerNorm(d)
+        self.decoder = nn.ModuleList(Layer(d, config.heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(d)
         nn.init.normal_(self.embed.weight, std=0.1)
 
-    def see(self, frames_BFHWC: Tensor, times_BF: Tensor) -> Tensor:
-        """Return what is seen, `[B, F * K, D]`, in frames `uint8 [B, F, H, W, 3]` at times in seconds."""
+    def see(self, frames_BFHWC: Tensor, seconds_B: Tensor) -> Tensor:
+        """Return what is seen, `[B, G, D]`, in frames `uint8 [B, F, H, W, 3]` of clips that last so many seconds."""
         b, f, height, width, _ = frames_BFHWC.shape
         pixels = frames_BFHWC.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1
-        map_NDhw = self.eye(pixels.contiguous(memory_format=torch.channels_last))
-        x_NPD = map_NDhw.flatten(2).transpose(1, 2)
-        x_NPD = self.norm(x_NPD + self.where(self._places(height, width)))
-        attention_NKP = self.score(x_NPD).transpose(1, 2).float().softmax(dim=-1)
-        seen_NKD = attention_NKP.to(x_NPD.dtype) @ self.value(x_NPD)
-        seen = seen_NKD.view(b, f, -1, self.config.width) + self.look
-        seen = seen + waves(times_BF, self.config.width)[:, :, None]
-        seen = seen.flatten(1, 2)
-        for layer in self.encoder:
-            seen = layer(seen)
-        return seen
+        map_NChw = self.eye(pixels.contiguous(memory_format=torch.channels_last)).float()
+        weight_NCP = (map_NChw.flatten(2) * self.sharpness[:, None]).softmax(dim=-1)
+        centre_NC2 = weight_NCP @ self._places(height, width)
+        strength_NC2 = torch.stack([map_NChw.amax((2, 3)), F.gelu(map_NChw).mean((2, 3))], dim=-1)
+        points = torch.cat([strength_NC2, centre_NC2], dim=-1).flatten(1)  # [N, 4 C]
+        seen_BFD = F.gelu(self.frame(points)).view(b, f, -1)
+        # A still is the same frame as often as a clip has frames.
+        seen_BFD = seen_BFD.expand(-1, self.config.frames, -1)
+        gathered = torch.cat([seen_BFD.flatten(1), waves(seconds_B, self.config.width)], dim=1)
+        return self.gather(gathered).view(b, self.config.gathered, -1)
 
-    def forward(self, frames_BFHWC: Tensor, times_BF: Tensor, words_BN: Tensor) -> Tensor:
+    def forward(self, frames_BFHWC: Tensor, seconds_B: Tensor, words_BN: Tensor) -> Tensor:
         """Return the logits `[B, N, V]` of each next word after `words_BN`, which begin with START."""
-        return self._write(self.see(frames_BFHWC, times_BF), words_BN)
+        return self._write(self.see(frames_BFHWC, seconds_B), words_BN)
 
     @torch.no_grad()
-    def write(self, frames_BFHWC: Tensor, times_BF: Tensor) -> list[str]:
+    def write(self, frames_BFHWC: Tensor, seconds_B: Tensor) -> list[str]:
         """Write one sentence a clip, the likeliest word at a time."""
-        seen = self.see(frames_BFHWC, times_BF)
+        seen = self.see(frames_BFHWC, seconds_B)
         words = torch.full((len(seen), 1), START, device=seen.device)
         ended = torch.zeros(len(seen), dtype=torch.bool, device=seen.device)
         while words.shape[1] < self.config.max_words and not ended.all():
@@ -183,17 +184,16 @@ class Captioner(nn.Module):
         x_BND = self.embed(words_BN) + self.place[: words_BN.shape[1]]
         for layer in self.decoder:
             x_BND = layer(x_BND, seen)
-        return F.linear(self.out_norm(x_BND), self.embed.weight)
+        return F.linear(self.norm(x_BND), self.embed.weight)
 
     def _places(self, height: int, width: int) -> Tensor:
-        """Return the position waves `[P, D]` of a feature map, in world units (shorter sides) from the lower left."""
-        unit = min(height, width)
-        device = self.place.device
-        y = (height - (torch.arange(height // STRIDE, device=device) + 0.5) * STRIDE) / unit
-        x = (torch.arange(width // STRIDE, device=device) + 0.5) * STRIDE / unit
-        half = self.config.width // 2
+        """Return the places of a feature map `[P, 2]` as (x, y) from the middle in world units (shorter sides)."""
+        unit = min(height, width) / STRIDE
+        h, w = height // STRIDE, width // STRIDE
+        y = (h / 2 - torch.arange(h, device=self.place.device) - 0.5) / unit
+        x = (torch.arange(w, device=self.place.device) + 0.5 - w / 2) / unit
         grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-        return torch.cat([waves(grid_y, half), waves(grid_x, half)], dim=-1).flatten(0, 1)
+        return torch.stack([grid_x, grid_y], dim=-1).flatten(0, 1)
 
     def _sentence(self, numbers: list[int]) -> str:
         words = [self.config.vocabulary[n] for n in numbers if n not in (PAD, END)]
@@ -201,27 +201,23 @@ class Captioner(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention (causal where the layer also looks `crossing` to the clip), then a gated step for each place."""
+    """Self-attention over the words so far, attention to what is seen, then a gated step for each word."""
 
-    def __init__(self, width: int, heads: int, crossing: bool = False):
+    def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads, self.crossing = heads, crossing
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.heads = heads
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 3 * width), nn.Linear(3 * width, width)
-        if crossing:
-            self.norm3 = nn.LayerNorm(width)
-            self.q, self.kv, self.out2 = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.q, self.kv, self.look = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Return `x [B, N, D]` after the layer; `seen [B, M, D]` is what a crossing layer looks at."""
-        q, k, v = self._split(self.qkv(self.norm1(x)), 3)
-        x = x + self.out(_merge(F.scaled_dot_product_attention(q, k, v, is_causal=self.crossing)))
-        if self.crossing:
-            assert seen is not None
-            (q,), (k, v) = self._split(self.q(self.norm3(x)), 1), self._split(self.kv(seen), 2)
-            x = x + self.out2(_merge(F.scaled_dot_product_attention(q, k, v)))
-        return x + self.down(F.gelu(self.up(self.norm2(x))))
+    def forward(self, x_BND: Tensor, seen_BGD: Tensor) -> Tensor:
+        """Return the words `[B, N, D]` after the layer."""
+        q, k, v = self._split(self.qkv(self.norm1(x_BND)), 3)
+        x_BND = x_BND + self.out(_merge(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
+        (q,), (k, v) = self._split(self.q(self.norm2(x_BND)), 1), self._split(self.kv(seen_BGD), 2)
+        x_BND = x_BND + self.look(_merge(F.scaled_dot_product_attention(q, k, v)))
+        return x_BND + self.down(F.gelu(self.up(self.norm3(x_BND))))
 
     def _split(self, x: Tensor, parts: int) -> Tensor:
         b, n, _ = x.shape

@@ -110,6 +110,12 @@ def parse(caption: str) -> Attributes | None:
     return None if said == Attributes(()) else said
 
 
+def understands(word: str) -> bool:
+    """Say whether `parse` makes something of a word."""
+    name = singular(CANONICAL.get(word.lower(), word.lower()))
+    return name in CANONICAL or name in PALETTE or name in BACKGROUNDS or name in NOUNS or name in NUMBERS
+
+
 def singular(word: str) -> str:
     """Return the canonical singular of a plural noun of ours, anything else as it is."""
     stem = word.removesuffix("es") if word == "boxes" else word.removesuffix("s")
