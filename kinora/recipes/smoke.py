@@ -1,0 +1,34 @@
+"""The whole pipeline in seconds, for tests: every step does its work, and nothing is learned well."""
+
+from kinora.data.ingest import IngestConfig
+from kinora.data.worlds import WorldsConfig
+from kinora.diffusion.sampler import Sampling
+from kinora.models.captioner import CaptionerConfig
+from kinora.models.dit import DiTConfig
+from kinora.models.vae import VAEConfig
+from kinora.recipes.recipe import EvaluationPlan, Recipe
+from kinora.training.captioner import CaptionerTraining
+from kinora.training.dit import DiTTraining
+from kinora.training.vae import VAETraining
+
+
+def smoke() -> Recipe:
+    """A few clips, a few steps, small networks."""
+    return Recipe(
+        name="smoke",
+        ingest=IngestConfig(
+            worlds=WorldsConfig(videos=48, images=16, frames=(9,), sizes=((32, 32), (40, 24)), held_out=32),
+            max_side=40,
+            max_frames=9,
+            max_seconds=4.0,
+        ),
+        captioner=CaptionerTraining(model=CaptionerConfig(channels=16, width=64), steps=10, batch=8, examples=32),
+        autoencoder=VAETraining(
+            model=VAEConfig(width=32, encoder_blocks=1, decoder_blocks=1), steps=20, pixels_per_step=2 * 9 * 32 * 32
+        ),
+        transformer=DiTTraining(
+            model=DiTConfig(width=64, depth=2), steps=30, tokens_per_step=512, warmup=5, ema=0.9, save_every=10
+        ),
+        sampling=Sampling(steps=6, guidance=1.0),
+        evaluation=EvaluationPlan(prompts=4),
+    )
