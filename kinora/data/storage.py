@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ from kinora.files import file_digest, whole_file, whole_folder
 
 # A folder's manifest lists its files and is stored after them: a folder without one is not there.
 MANIFEST = "manifest.json"
+MISSING = ("NoSuchKey", "NoSuchObject")  # how servers say that there is no such file
 TRANSFERS = 8  # files on their way at the same time
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 5.0, 60.0, 2
 
@@ -236,10 +238,8 @@ class S3Store:
 
     def put_folder(self, local: str | Path, key: str) -> str:
         manifest = _manifest(Path(local))
-        before = set(self.list(key))
-        self._remove([f"{key}/{MANIFEST}"])
+        self.delete(key)
         _all_at_once(lambda name: self.put_file(Path(local) / name, f"{key}/{name}"), manifest)
-        self._remove(sorted(before - {f"{key}/{name}" for name in manifest} - {f"{key}/{MANIFEST}"}))
         content = json.dumps(manifest, indent=1).encode()
         with _answered(self.uri(key)):
             self.client.put_object(self.bucket, self._name(f"{key}/{MANIFEST}"), BytesIO(content), len(content))
@@ -263,7 +263,7 @@ class S3Store:
                     self.client.stat_object(self.bucket, self._name(name))
                     return True
                 except minio.error.S3Error as error:
-                    if error.code not in ("NoSuchKey", "NoSuchObject"):
+                    if error.code not in MISSING:
                         raise
         return False
 
@@ -278,17 +278,15 @@ class S3Store:
         return f"s3://{self.bucket}/{self._name(key)}"
 
     def delete(self, key: str) -> None:
-        self._remove([f"{key}/{MANIFEST}", key])
-        self._remove(self.list(key))
+        found = self.list(key) or ([key] if self.exists(key) else [])
+        # Without its manifest a folder is not there, even if removing the rest is interrupted.
+        for some in ({f"{key}/{MANIFEST}"} & set(found), set(found) - {f"{key}/{MANIFEST}"}):
+            self._remove(sorted(some))
 
     def _remove(self, keys: Iterable[str]) -> None:
         def remove(key: str) -> None:
             with _answered(self.uri(key)):
-                try:
-                    self.client.remove_object(self.bucket, self._name(key))
-                except minio.error.S3Error as error:
-                    if error.code not in ("NoSuchKey", "NoSuchObject"):
-                        raise
+                self.client.remove_object(self.bucket, self._name(key))
 
         _all_at_once(remove, keys)
 
@@ -360,7 +358,7 @@ def _bucket(bucket: str, endpoint: str, secure: str, key: str, secret: str, regi
         ) from error
     with _answered(f"s3://{bucket} at {endpoint}"):
         if not client.bucket_exists(bucket):
-            raise KinoraError(f"there is no bucket {bucket} at {endpoint}; make it, or name another.")
+            raise KinoraError(f"s3://{bucket} at {endpoint}: there is no such bucket; make it, or name another.")
     return client
 
 
@@ -369,18 +367,25 @@ def _answered(place: str) -> Iterator[None]:
     """Turn an S3 server's refusal or silence into one sentence."""
     try:
         yield
-    except minio.error.S3Error as error:
-        if error.code in ("NoSuchKey", "NoSuchObject"):
-            raise KinoraError(f"there is no file {place}.") from error
-        if error.code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"):
-            raise KinoraError(
-                f"{place} is refused ({error.code}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and their rights."
-            ) from error
-        raise KinoraError(f"the S3 server failed on {place} ({error.code}: {error.message}).") from error
     except (minio.error.MinioException, urllib3.exceptions.HTTPError) as error:
-        cause = getattr(error, "reason", None) or error
-        raise KinoraError(
-            f"{place} does not answer ({type(cause).__name__}); check KINORA_S3_ENDPOINT and that the server runs."
-        ) from error
+        raise KinoraError(_refusal(place, error)) from error
     except ValueError as error:  # the client checks bucket names and sizes before it asks
         raise KinoraError(f"{place} cannot be used: {error}.") from error
+
+
+def _refusal(place: str, error: Exception) -> str:
+    # Some servers label their XML so that the client does not read the code in it.
+    found = re.search(r"<Code>(\w+)</Code>", str(error))
+    code = error.code if isinstance(error, minio.error.S3Error) else found[1] if found else None
+    if code in MISSING:
+        return f"there is no file {place}."
+    if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"):
+        return f"{place} is refused ({code}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do."
+    if code == "NoSuchBucket":
+        return f"{place}: there is no such bucket; make it, or name another."
+    if code:
+        return f"{place} cannot be used: the S3 server answers {code}; look in its log."
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, urllib3.exceptions.SSLError):
+        return f"{place} does not speak TLS as expected; for a server that speaks plain http, set KINORA_S3_SECURE=0."
+    return f"{place} does not answer ({type(cause).__name__}); check KINORA_S3_ENDPOINT and that the server runs."
