@@ -29,7 +29,7 @@ class VAEConfig:
     `decoder_blocks` residual blocks.
     """
 
-    latent_channels: int = 16
+    latent_channels: int = 8
     width: int = 96
     encoder_blocks: int = 2
     decoder_blocks: int = 4
