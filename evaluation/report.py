@@ -189,7 +189,10 @@ def note(record: Mapping[str, Any]) -> str:
         lines.append(f"Due but not measurable: {', '.join(missing)}.")
     if len(failures) > MOST_LINES:
         lines.append(f"And {len(failures) - MOST_LINES} more.")
-    return " ".join(lines) or "No failure found."
+    if lines:
+        return " ".join(lines)
+    measurable = sum(record["measurable"].values())
+    return f"No failure found in the {measurable} of {len(record['measurable'])} types that can be measured here."
 
 
 def _mark(record: Mapping[str, Any]) -> float:

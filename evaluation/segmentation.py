@@ -120,7 +120,7 @@ def find_palette(pixels: np.ndarray, background_TC: np.ndarray, away: np.ndarray
     left = away > VISIBLE
     palette: list[np.ndarray] = []
     difference = pixels - background_TC[:, None, None]
-    while len(palette) < MOST_COLOURS and left.sum(axis=(1, 2)).max(initial=0) >= smallest:
+    while len(palette) < MOST_COLOURS and max(_solid(frame).sum() for frame in left) >= smallest:
         # Pixels far from the background are cores; nearer ones are mostly mixed edges.
         core = left & (away >= 0.6 * np.quantile(away[left], 0.95))
         candidates = pixels[core]
@@ -170,9 +170,14 @@ def _blobs(
             continue
         count, labels, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=8)
         for label in range(1, count):
-            if stats[label, cv2.CC_STAT_AREA] >= smallest:
+            if stats[label, cv2.CC_STAT_AREA] >= smallest and _solid(labels == label).any():
                 found.append(_blob(frame, k, pixels, own, labels, label))
     return found
+
+
+def _solid(mask_HW: np.ndarray) -> np.ndarray:
+    """Return the parts of a mask that are 3 pixels thick: objects are, an autoencoder's coloured fringes are not."""
+    return cv2.morphologyEx(mask_HW.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
 
 
 def _blob(frame: int, colour: int, pixels: np.ndarray, own: np.ndarray, labels: np.ndarray, label: int) -> Blob:

@@ -1,56 +1,73 @@
 """Freeze: a clip that stops moving although something is there that should move."""
 
-import cv2
 import numpy as np
 
+from evaluation.fidelity.motions import EVEN
 from evaluation.findings import Failure, Finding, measured, stretches, unmeasurable
 from evaluation.observation import Observation
 
 TYPE = "freeze"
-STILL = 5.0  # levels: a transition whose busiest pixels change less than this shows no motion
-STILL_SHARE = 0.12  # ... nor does one that changes less than this share of the clip's liveliest transitions
-REPEATED = 1.0  # levels: change below this is a repeated frame
 RESTING = ("still", "shatter", "behind left", "behind right")  # motions in which nothing may move for a while
+WINDOW = 5  # frames: long enough that the slowest even motion shows in them
+WINDOW_OF_FLIGHT = 7  # ... and that the top of a throw does: at 8 frames a second it falls 0.028 units from there
+MOVED = 0.016  # world units: an object whose centre stays within this over a window rests; half a pixel of 32
+REPEATED = 1.0  # levels: where no object can be followed, change below this is a repeated frame
 BUSIEST = 0.98  # the quantile of pixels that stands for the busiest
-SHORTEST = 4  # transitions in a row; the top of a throw takes two or three
 
 
 def freeze(seen: Observation) -> Finding:
-    """Find stretches of frames that repeat the frame before them."""
-    if seen.frames <= SHORTEST:
-        return unmeasurable(TYPE, f"fewer than {SHORTEST + 1} frames show no standstill", due=False)
+    """Find stretches in which nothing moves: no object, or where none can be followed, no pixel."""
+    due = seen.wanted is not None
+    window = WINDOW if seen.wanted is not None and seen.wanted.motion in EVEN else WINDOW_OF_FLIGHT
+    if seen.frames < window:
+        return unmeasurable(TYPE, f"fewer than {window} frames show no standstill", due=False)
     if seen.wanted is not None and seen.wanted.motion in RESTING:
         return unmeasurable(TYPE, "what the prompt asks for may be at rest", due=False)
+    still = np.zeros(seen.frames - 1, dtype=bool)
     live = np.ones(seen.frames - 1, dtype=bool)
-    if seen.scene.plain:
-        if not seen.tracks:
-            return unmeasurable(TYPE, "nothing is seen that could move", due=seen.wanted is not None)
+    if not seen.scene.plain:
+        still = repeated(seen.pixels)
+    elif not seen.tracks:
+        return unmeasurable(TYPE, "nothing is seen that could move", due=due)
+    else:
         # Where an object has left or is hidden, what is left in sight may well be at rest.
         present = (seen.away == 0) & (seen.counts > 0)
         live = present[1:] & present[:-1]
-    if live.sum() < SHORTEST:
-        return unmeasurable(TYPE, "an object is seen in too few frames", due=seen.wanted is not None)
-    still = motionless(seen.pixels, steady=seen.scene.plain) & live
+        still = at_rest(seen, window) & live
+    if live.sum() < window - 1:
+        return unmeasurable(TYPE, "the objects are in sight in too few frames", due=due)
     failures = []
     for start, end in stretches(still):
         length = end - start + 1
-        if length >= SHORTEST:
-            score = min(1.0, 0.5 + 0.5 * length / live.sum())
+        if length >= window - 1:
+            score = min(1.0, 0.5 + 0.5 * length / float(live.sum()))
             # Transition t leads from frame t to frame t + 1, the first that repeats.
             text = f"Nothing moves from frame {start} to frame {end + 1}."
-            failures.append(Failure(TYPE, start + 1, end + 1, float(score), text))
+            failures.append(Failure(TYPE, start + 1, end + 1, score, text))
     return measured(TYPE, failures)
 
 
-def motionless(pixels_THWC: np.ndarray, *, steady: bool) -> np.ndarray:
-    """Return for every transition `[T - 1]` whether nothing moves in it.
+def at_rest(seen: Observation, length: int) -> np.ndarray:
+    """Return for every transition `[T - 1]` whether it lies in `length` frames in which no object moves.
 
-    In a `steady` scene, objects before a plain background, what moves changes much and the rest is coding noise. In
-    any other scene slow motion may change little, and only frames that repeat are motionless.
+    Centres are compared, not pixels: an autoencoder's blur changes from frame to frame where nothing moves.
     """
-    # Blurred before its size is taken, grain averages out while the change along a moving edge does not.
-    change = [np.abs(cv2.blur(c, (3, 3))).max(axis=-1) for c in np.diff(pixels_THWC, axis=0)]
-    busiest = np.array([np.quantile(c, BUSIEST) for c in change])
-    if not steady:
-        return busiest < REPEATED
-    return busiest < max(STILL, STILL_SHARE * float(np.quantile(busiest, 0.9)))
+    moved = np.zeros(seen.frames - length + 1, dtype=bool)
+    for track in seen.objects:
+        centres = np.full((seen.frames, 2), np.nan)
+        centres[track.frames] = track.centres / seen.unit
+        for start in range(len(moved)):
+            window = centres[start : start + length]
+            window = window[~np.isnan(window[:, 0])]
+            if len(window) > 1:
+                moved[start] |= bool(np.ptp(window, axis=0).max() > MOVED)
+    result = np.zeros(seen.frames - 1, dtype=bool)
+    for first in np.flatnonzero(~moved):
+        result[first : first + length - 1] = True
+    return result
+
+
+def repeated(pixels_THWC: np.ndarray) -> np.ndarray:
+    """Return for every transition `[T - 1]` whether the frame repeats the one before."""
+    change = np.abs(np.diff(pixels_THWC, axis=0)).max(axis=-1)
+    return np.quantile(change.reshape(len(change), -1), BUSIEST, axis=1) < REPEATED

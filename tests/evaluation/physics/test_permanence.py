@@ -52,7 +52,7 @@ def test_the_edge_of_the_frame_excuses(draw, path):
 
 def test_a_speck_weighs_little(draw):
     ball = {"at": lambda t: (10, 16 + 0.3 * t), "radius": 7}
-    speck = {"at": lambda t: (26, 8) if t > 8 else None, "radius": 2}
+    speck = {"at": lambda t: (26, 8) if t > 8 else None, "radius": 2.6}
     finding, spans = found(appearance, draw([ball, speck]))
     assert 0 < finding.score < 0.5
     assert spans == []
