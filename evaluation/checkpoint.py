@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation.evaluator import clip_record, evaluator, judge, summary
 from evaluation.findings import ClipInput
+from evaluation.rates import rates
 from evaluation.report import checkpoint_page
 from kinora.config import to_dict, write_json
 from kinora.data.media import write_video
@@ -88,9 +89,7 @@ def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt
     records = []
     for clip, prompt in zip(clips, prompts, strict=True):
         findings = judge(clip)
-        if findings["prompt_mismatch"].score is None:
-            raise KinoraError(f"the prompt '{prompt.prompt}' names nothing that can be checked; use the world's words.")
-        records.append({**clip_record(clip, findings), "asked": to_dict(prompt)})
+        records.append({**clip_record(clip, findings), "rates": rates(findings), "asked": to_dict(prompt)})
     summed = summary(records)
     return {
         "name": name,

@@ -5,7 +5,8 @@
 where each group is the mean of what could be measured in it: fidelity over what the prompt asks for (colour, shape,
 background, motion, exactly the prompted objects), physics over 1 - score of appearance, disappearance, permanence and
 gravity, consistency over 1 - score of freeze and incoherence. What was due and could not be measured counts as failed:
-a clip that shows nothing is not excused.
+a clip that shows nothing is not excused. Where a prompt names nothing that can be checked, as a person's own words may,
+its rates of fidelity are 0 and overall is the mean of the other two groups.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ def rates(findings: Mapping[str, Finding]) -> dict[str, float]:
     physics = _group([findings[kind] for kind in PHYSICS])
     consistency = _group([findings[kind] for kind in CONSISTENCY])
     return {
-        "overall": (fidelity + physics + consistency) / 3,
+        "overall": (fidelity + physics + consistency) / 3 if parts else (physics + consistency) / 2,
         "colour_right": parts.get("colour", 0.0),
         "shape_right": parts.get("shape", 0.0),
         "background_right": parts.get("background", 0.0),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from evaluation.benchmark import blurred
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.gate import decide
-from kinora.data.worlds import WorldsConfig, evaluation_prompts, simulate_prompt
+from kinora.data.worlds import Attributes, WorldsConfig, evaluation_prompts, simulate_prompt
 from kinora.errors import KinoraError
 
 WORLDS = WorldsConfig()
@@ -63,6 +64,14 @@ def test_other_prompts_cannot_be_compared(tmp_path, prompts):
     other = evaluate_checkpoint(Worlds(others), others, tmp_path / "b")
     assert "other" not in one
     assert "prompts" in decide(one, other).reason
+
+
+def test_prompts_in_a_persons_own_words_are_judged_by_physics_and_consistency(tmp_path, prompts):
+    free = [replace(prompt, prompt="Something happens", attributes=Attributes(())) for prompt in prompts]
+    evaluation = evaluate_checkpoint(Worlds(prompts), free, tmp_path)
+    assert evaluation["measurable"]["prompt_mismatch"] == 0
+    assert evaluation["rates"]["fidelity"] == 0
+    assert evaluation["rates"]["overall"] > 0.9
 
 
 def test_no_prompts_is_an_error(tmp_path):
