@@ -17,18 +17,18 @@ def smoke() -> Recipe:
     return Recipe(
         name="smoke",
         ingest=IngestConfig(
-            worlds=WorldsConfig(videos=48, images=16, frames=(9,), sizes=((32, 32), (40, 24)), held_out=32),
+            worlds=WorldsConfig(videos=48, images=16, frames=(13,), sizes=((32, 32), (40, 24)), held_out=32),
             max_side=40,
-            max_frames=9,
+            max_frames=13,
             max_seconds=4.0,
         ),
         captioner=CaptionerTraining(model=CaptionerConfig(channels=16, width=64), steps=10, batch=8, examples=32),
         autoencoder=VAETraining(
-            model=VAEConfig(width=32, encoder_blocks=1, decoder_blocks=1), steps=20, pixels_per_step=2 * 9 * 32 * 32
+            model=VAEConfig(width=32, encoder_blocks=1, decoder_blocks=1), steps=20, pixels_per_step=2 * 13 * 32 * 32
         ),
         transformer=DiTTraining(
             model=DiTConfig(width=64, depth=2), steps=30, tokens_per_step=512, warmup=5, ema=0.9, save_every=10
         ),
         sampling=Sampling(steps=6, guidance=1.0),
-        evaluation=EvaluationPlan(prompts=4),
+        evaluation=EvaluationPlan(prompts=8),
     )
