@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kinora.captioning.expand import expand
 from kinora.config import from_dict, read_json
 from kinora.data.media import to_frames, to_tensor
 from kinora.data.packing import layout_of, pack, patch_grid, unpack
@@ -78,6 +79,11 @@ class Simulator:
             clips += [self._finish(r, z) for r, z in zip(requests[first:last], latents, strict=True)]
         return clips
 
+    def caption(self, prompt: str) -> str:
+        """Return the descriptive caption that a prompt is generated from, as far as the model knows its words."""
+        expanded = expand(prompt)
+        return prompt if self.model.text_encoder.unknown_words(expanded) else expanded
+
     def _start(self, request: GenerationRequest) -> Start:
         t, h, w = self.vae.config.latent_shape(request.frames, request.height, request.width)
         shape = (self.vae.config.latent_channels, t, h, w)
@@ -114,7 +120,7 @@ class Simulator:
         tokens = sample(
             self.model.dit,
             self.model.text_encoder,
-            [requests[i].prompt for i in layout.order],
+            [self.caption(requests[i].prompt) for i in layout.order],
             layout.to(self.device),
             pack([start.noise for start in starts], layout, patch).to(self.device),
             pack([start.clean for start in starts], layout, patch).to(self.device),

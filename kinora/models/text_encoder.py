@@ -1,7 +1,6 @@
 """A small text encoder, trained together with the transformer: words in, one vector a word and one a sentence out.
 
-Axes: S sentences, M words (padded to `max_words`, so that a sentence's numbers do not depend on its neighbours),
-W width, H heads.
+Axes: S sentences, M words of the longest (shorter ones are padded, and the padding is masked), W width, H heads.
 """
 
 import re
@@ -73,9 +72,13 @@ class TextEncoder(nn.Module):
         nn.init.normal_(self.empty, std=1.0)
 
     def tokenize(self, sentences: Iterable[str]) -> Tensor:
-        """Return word numbers `int64 [S, M]`; words beyond `max_words` are dropped, unknown words keep their place."""
+        """Return word numbers `int64 [S, M]`, M being the words of the longest sentence.
+
+        Words beyond `max_words` are dropped; unknown words keep their place.
+        """
         rows = [[self.numbers.get(w, UNKNOWN) for w in split_words(s)][: self.config.max_words] for s in sentences]
-        padded = [row + [PAD] * (self.config.max_words - len(row)) for row in rows]
+        longest = max([1, *map(len, rows)])
+        padded = [row + [PAD] * (longest - len(row)) for row in rows]
         return torch.tensor(padded, dtype=torch.int64, device=self.place.device)
 
     def unknown_words(self, sentence: str) -> list[str]:
@@ -88,7 +91,7 @@ class TextEncoder(nn.Module):
         is_empty_S1 = ~mask_SM.any(dim=1, keepdim=True)
         first = torch.arange(numbers_SM.shape[1], device=mask_SM.device) == 0
         mask_SM = mask_SM | (is_empty_S1 & first)  # an empty sentence attends to its one empty place
-        x_SMW = self.embed(numbers_SM) + self.place
+        x_SMW = self.embed(numbers_SM) + self.place[: numbers_SM.shape[1]]
         x_SMW = torch.where(is_empty_S1[:, :, None], self.empty, x_SMW)
         for layer in self.layers:
             x_SMW = layer(x_SMW, mask_SM)

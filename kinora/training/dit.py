@@ -33,6 +33,7 @@ class DiTTraining:
     tokens_per_step: of all processes together.
     still_share: share of the tokens that come from stills (images, and first frames of videos where there are none).
     given_share: share of the videos for which some latent frames are given (image to video, extension).
+    muon_lr, lr: learning rates of the matrices inside the blocks (Muon) and of all other weights (Adam).
     caption_dropout: share of the clips trained without text, for guidance.
     time_mean, time_spread, time_shift: the distribution of training times, see `kinora.diffusion.path`.
     checkpoints: how many are kept for evaluation, the untrained model included.
@@ -45,13 +46,13 @@ class DiTTraining:
     still_share: float = 0.4
     given_share: float = 0.25
     caption_dropout: float = 0.1
+    muon_lr: float = 0.02
     lr: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.95)
-    clip: float = 1.0
     ema: float = 0.995
-    time_mean: float = 0.0
+    time_mean: float = 0.8
     time_spread: float = 1.0
     time_shift: float = 1.0
     processes: int = 2
@@ -61,10 +62,10 @@ class DiTTraining:
     seed: int = 0
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of a step: a linear rise over `warmup` steps, then a linear fall to zero."""
+        """Return the share of the learning rates at a step: a linear rise over `warmup` steps, then a fall to zero."""
         if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        return self.lr * (self.steps - step) / max(self.steps - self.warmup, 1)
+            return (step + 1) / self.warmup
+        return (self.steps - step) / max(self.steps - self.warmup, 1)
 
     def milestones(self) -> list[int]:
         """Return the steps after which a checkpoint is kept, the first being 0 (untrained)."""

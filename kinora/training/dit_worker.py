@@ -53,7 +53,8 @@ def deepspeed_config(config: DiTTraining) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": 1,  # one packed batch a process and step
         "bf16": {"enabled": compute_type() is torch.bfloat16},
-        "gradient_clipping": config.clip,
+        # DeepSpeed would clip Muon's updates, not the gradients; neither Muon nor Adam minds a gradient's scale.
+        "gradient_clipping": 0.0,
         "zero_allow_untested_optimizer": True,
         "zero_optimization": {
             "stage": config.zero_stage,
@@ -67,27 +68,41 @@ def deepspeed_config(config: DiTTraining) -> dict[str, Any]:
 
 
 def initialise(model: nn.Module, config: DiTTraining) -> Any:
-    """Return a DeepSpeed engine around the model."""
+    """Return a DeepSpeed engine around the model, with Muon for the matrices inside the blocks and Adam for the rest.
+
+    Muon: https://kellerjordan.github.io/posts/muon. Under ZeRO each process orthogonalises its own share.
+    """
     import deepspeed
+    from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
     from deepspeed.utils import logger
 
     logger.setLevel("WARNING")
     # On a CPU, DeepSpeed would compile a shared-memory collective at first use, for a minute and a half.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, config.weight_decay), lr=config.lr, betas=config.betas, eps=1e-10
-    )
+    optimizer = MuonWithAuxAdam(parameter_groups(model, config))
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=deepspeed_config(config))
     return engine
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices; leave biases, norms and embeddings free."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim > 1 and "embed" not in name and "place" not in name]
-    chosen = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in chosen]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def parameter_groups(model: nn.Module, config: DiTTraining) -> list[dict[str, Any]]:
+    """Split parameters: matrices that mix hidden values (Muon), other matrices, and vectors (Adam, without decay)."""
+    named = list(model.named_parameters())
+    for name, parameter in named:
+        inside = ".blocks." in name or ".layers." in name
+        parameter.use_muon = inside and parameter.ndim == 2 and "modulate" not in name  # type: ignore[attr-defined]
+    muon = [p for _, p in named if p.use_muon]  # type: ignore[attr-defined]
+    matrices = [p for _, p in named if p.ndim == 2 and not p.use_muon]  # type: ignore[attr-defined]
+    vectors = [p for _, p in named if p.ndim != 2]
+    adam = {"use_muon": False, "lr": config.lr, "betas": config.betas, "eps": 1e-10}
+    return [
+        {
+            "params": muon, "use_muon": True, "lr": config.muon_lr, "momentum": 0.95,
+            "weight_decay": config.weight_decay, "ns_method": "standard",
+        },
+        {"params": matrices, "weight_decay": config.weight_decay, **adam},
+        {"params": vectors, "weight_decay": 0.0, **adam},
+    ]  # fmt: skip
 
 
 class Worker:
@@ -133,9 +148,9 @@ class Worker:
 
     def one_step(self) -> torch.Tensor:
         """Take one optimizer step; return (loss, error, 1) for the means in the log."""
-        rate = self.config.rate(self.step)
+        share = self.config.rate(self.step)
         for group in self.engine.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = share * (self.config.muon_lr if group["use_muon"] else self.config.lr)
         batch = to_device(self.batches.at(self.step), self.engine.device)
         loss, error = self.engine(batch)
         self.engine.backward(loss)

@@ -117,6 +117,7 @@ def _local_environment(processes: int) -> dict[str, str]:
         "PATH": str(Path(sys.executable).parent),  # torchrun of this very environment
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": str(max(1, cores // processes)),
+        "TORCHDYNAMO_DISABLE": "1",  # DeepSpeed compiles Muon, which needs a C++ compiler and half a minute
         LAUNCHER_PID: str(os.getpid()),
         **MALLOC,
     }

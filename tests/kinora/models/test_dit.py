@@ -70,7 +70,12 @@ def test_rotary_scores_depend_on_distance_only():
 
 @pytest.mark.parametrize("what", ["text", "time", "given", "place", "rate"])
 def test_every_condition_is_heard(dit, what):
-    tokens, times, given, text = torch.randn(12, 16), torch.tensor([0.5]), torch.zeros(12, dtype=torch.bool), random_text(1)
+    tokens, times, given, text = (
+        torch.randn(12, 16),
+        torch.tensor([0.5]),
+        torch.zeros(12, dtype=torch.bool),
+        random_text(1),
+    )
     layout = layout_of([(3, 2, 2)], [2.0])
     before = dit(tokens, layout, times, given, text)
     if what == "text":
@@ -87,7 +92,9 @@ def test_every_condition_is_heard(dit, what):
 
 
 def test_a_fresh_model_estimates_nothing():
-    out = run(DiT(CONFIG), [(1, 2, 2)], torch.randn(4, 16), torch.ones(1), torch.zeros(4, dtype=torch.bool), random_text(1))
+    out = run(
+        DiT(CONFIG), [(1, 2, 2)], torch.randn(4, 16), torch.ones(1), torch.zeros(4, dtype=torch.bool), random_text(1)
+    )
     assert out.abs().max() == 0
 
 
@@ -106,5 +113,7 @@ def test_cuda_gives_what_the_cpu_gives(dit):
     here = dit(tokens, layout, times, given, text)
     on_gpu = DiT(CONFIG).cuda()
     on_gpu.load_state_dict(dit.state_dict())
-    there = on_gpu(tokens.cuda(), layout.to("cuda"), times.cuda(), given.cuda(), Text(*(x.cuda() for x in vars(text).values())))
+    there = on_gpu(
+        tokens.cuda(), layout.to("cuda"), times.cuda(), given.cuda(), Text(*(x.cuda() for x in vars(text).values()))
+    )
     torch.testing.assert_close(there.cpu(), here, atol=1e-3, rtol=1e-3)

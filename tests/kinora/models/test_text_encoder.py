@@ -11,7 +11,17 @@ def encoder(**options):
 
 
 def test_words_are_lower_case_without_punctuation():
-    assert split_words("A Red-hot ball, isn't it? 3 of them.") == ["a", "red", "hot", "ball", "isn't", "it", "3", "of", "them"]
+    assert split_words("A Red-hot ball, isn't it? 3 of them.") == [
+        "a",
+        "red",
+        "hot",
+        "ball",
+        "isn't",
+        "it",
+        "3",
+        "of",
+        "them",
+    ]
 
 
 def test_vocabulary_is_by_frequency_then_alphabet():
@@ -23,7 +33,7 @@ def test_a_sentence_does_not_depend_on_its_neighbours():
     model = encoder()
     alone = model(model.tokenize(CAPTIONS[:1]))
     together = model(model.tokenize([*reversed(CAPTIONS), "", CAPTIONS[0]]))
-    torch.testing.assert_close(together.words[-1], alone.words[0])
+    torch.testing.assert_close(together.words[-1, :4], alone.words[0])
     torch.testing.assert_close(together.pooled[-1], alone.pooled[0])
 
 

@@ -51,7 +51,9 @@ def test_a_failed_process_is_one_sentence(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ending_the_launcher_leaves_no_process(folder, root, number):
     environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{os.environ['PYTHONPATH']}"}
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(folder), "600"], env=environment, stderr=subprocess.PIPE)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(folder), "600"], env=environment, stderr=subprocess.PIPE
+    )
     deadline = time.monotonic() + 60
     while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -63,7 +65,9 @@ def test_ending_the_launcher_leaves_no_process(folder, root, number):
 
 
 def test_the_same_application_renders_for_a_cluster():
-    app = application("kinora.training.dit_worker", ["/data/latents", "/data/run"], 8, nodes=2, gpus=8, image="kinora:1")
+    app = application(
+        "kinora.training.dit_worker", ["/data/latents", "/data/run"], 8, nodes=2, gpus=8, image="kinora:1"
+    )
     job = kubernetes_manifest(app, namespace="kinora", queue="training")
     assert job["kind"] == "Job"
     assert job["spec"]["queue"] == "training"
