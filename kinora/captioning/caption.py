@@ -87,7 +87,7 @@ def caption_dataset(
     config = {"captioner": folder_digest(captioner), "dataset": dataset.digest}
     captioned = dataset.derive(out, clips, dataset.quarantine, config, base_uri)
 
-    rows = clips.loc[missing].to_dict("records")
+    rows: list[dict[str, Any]] = clips.loc[missing].to_dict("records")  # type: ignore[assignment]
     known = {row["clip_id"]: truth for row in rows if (truth := _truth(dataset, row["clip_id"]))}
     measured = accuracy((row["caption"], known[row["clip_id"]]) for row in rows if row["clip_id"] in known)
     figures = {"captioned": float(len(missing)), "kept": float(len(clips) - len(missing)), **measured.figures()}

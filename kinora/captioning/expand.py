@@ -9,9 +9,9 @@ from kinora.data.worlds.language import understands
 BACKGROUND, SPEED, COLOUR, SHAPE = "grey", "slow", "red", "circle"  # what an unsaid one becomes
 # Words that carry no meaning of their own in such a prompt.
 FILLERS = frozenset(
-    """a an the and is are it its that which of to in on at over against with into from by front background backdrop being
-    please make me show video clip image picture move moves moving go goes going fly flies flying slide slides sliding drift
-    drifts drifting travel travels traveling travelling pass passes passing straight pieces then back again""".split()  # noqa: SIM905
+    """a an the and is are it its that which of to in on at over against with into from by front background backdrop
+    being please make me show video clip image picture move moves moving go goes going fly flies flying slide slides
+    sliding drift drifts drifting travel travels traveling pass passes straight pieces then back again""".split()  # noqa: SIM905
 )
 
 

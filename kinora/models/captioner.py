@@ -47,7 +47,7 @@ class CaptionerConfig:
 
 @dataclass(frozen=True)
 class Look:
-    """What the captioner sees of a clip: frames `uint8 [F, H, W, 3]` (F = 1: a still) and seconds from first to last."""
+    """What the captioner sees of a clip: frames `uint8 [F, H, W, 3]` (F = 1: a still), seconds from first to last."""
 
     frames: np.ndarray
     seconds: float

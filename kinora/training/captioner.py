@@ -31,6 +31,7 @@ SOURCES = ("human", "simulator")  # captions worth learning from; not the captio
 MIRRORED = (("left", "right"), ("leftward", "rightward"), ("leftwards", "rightwards"))
 STILL_SHARE = 4  # one in so many of the clips that are simulated here is a still
 UNSEEN = 100  # clips that accuracy is measured on at least; simulated ones make up the rest
+SHIFT = 3  # pixels that clips are moved at most while training
 HISTORY_EVERY = 10  # steps
 CLIPS_SHOWN, WRONG_SHOWN = 24, 8
 
@@ -240,17 +241,26 @@ def _mirror(model: Captioner) -> Tensor:
 
 
 def _batch(groups: Sequence[Group], size: int, mirror: Tensor, generator: torch.Generator) -> Group:
-    """Draw clips of one size, every clip as likely as any other, half of them mirrored from left to right."""
+    """Draw clips of one size, every clip as likely as any other, half of them mirrored, all shifted a little."""
     shares = torch.tensor([float(len(group.seconds)) for group in groups])
     group = groups[int(torch.multinomial(shares, 1, generator=generator))]
     chosen = torch.randint(len(group.seconds), (size,), generator=generator)
     mirrored = torch.rand(size, generator=generator) < 0.5
-    frames, words = group.frames[chosen], group.words[chosen]
+    frames, words = _shift(group.frames[chosen], generator), group.words[chosen]
     return Group(
         torch.where(mirrored[:, None, None, None, None], frames.flip(3), frames),
         group.seconds[chosen],
         torch.where(mirrored[:, None], mirror[words], words),
     )
+
+
+def _shift(frames_BFHWC: Tensor, generator: torch.Generator) -> Tensor:
+    """Move the picture by a few pixels, the same for all frames; the border is repeated. No caption tells places."""
+    dy, dx = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=generator).tolist()
+    height, width = frames_BFHWC.shape[2:4]
+    rows = (torch.arange(height) + dy).clamp(0, height - 1)
+    columns = (torch.arange(width) + dx).clamp(0, width - 1)
+    return frames_BFHWC[:, :, rows][:, :, :, columns]
 
 
 def captioner_page(
