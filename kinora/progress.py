@@ -6,8 +6,12 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from kinora.files import whole_file
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 PROGRESS_DIR = "KINORA_PROGRESS_DIR"
 SECONDS_BETWEEN_LINES = 10.0
@@ -28,7 +32,7 @@ class Progress:
         self.figures: dict[str, float] = {}
         self.started = time.time()
         self._last_line = self._last_file = 0.0
-        self._bar = None
+        self._bar: Bars | None = None
         folder = os.environ.get(PROGRESS_DIR)
         self._file = Path(folder) / f"{task.replace(' ', '-')}.json" if folder else None
 

@@ -28,8 +28,8 @@ def tiny() -> Recipe:
             fps=8.0,
         ),
         captioner=CaptionerTraining(),
-        autoencoder=VAETraining(steps=1000),
-        transformer=DiTTraining(model=DiTConfig(width=128, depth=5), steps=3000, tokens_per_step=2048),
+        autoencoder=VAETraining(steps=900),
+        transformer=DiTTraining(model=DiTConfig(latent_channels=8, width=128, depth=5), steps=3000, tokens_per_step=2048),
         sampling=Sampling(steps=25, guidance=2.0),
         evaluation=EvaluationPlan(prompts=64),
     )
