@@ -115,12 +115,12 @@ def feature_report(
         numerical_columns=["motion", "brightness", "contrast", "sharpness", "caption_words"],
         categorical_columns=categories,
     )
-    snapshot = Report(presets).run(
-        *(
-            Dataset.from_pandas(_compared(table, categories), data_definition=definition)
-            for table in (current, reference)
-        )
-    )
+    tables = [
+        Dataset.from_pandas(_compared(table, categories), data_definition=definition) for table in (current, reference)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the histogram of a feature with one value divides by zero
+        snapshot = Report(presets).run(*tables)
     path = Path(folder) / "features.html"
     with in_one_sentence(path), whole_file(path) as temporary:
         snapshot.save_html(str(temporary))

@@ -7,6 +7,7 @@ one place: as clips, as another file's caption, or in quarantine.
 import os
 import stat
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -241,8 +242,10 @@ def _image_rows(
     path: Path, name: str, caption: str, media: Path, config: IngestConfig
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     try:
-        with Image.open(path) as image:  # reads the header only: the size is refused before it is decoded
-            fit(*image.size, config.max_side)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `fit` refuses at the same size
+            with Image.open(path) as image:  # reads the header only: the size is refused before it is decoded
+                fit(*image.size, config.max_side)
         frame = read_image(path)[0]
     except (KinoraError, UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise Rejected("undecodable", "The file cannot be decoded as an image.") from error

@@ -63,6 +63,10 @@ def write_video(target: str | Path | BinaryIO, frames: np.ndarray, fps: float, *
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p" if playable else "yuv444p"
         stream.options = {"crf": "16" if playable else "6", "preset": "veryfast"}
+        if not playable:
+            # Clips are named by their bytes. With this analysis x264 now and then encodes very small frames
+            # differently, by what happened to be in memory; without it the same frames give the same bytes.
+            stream.options["mbtree"] = "0"
         stream.codec_context.thread_count = 1
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

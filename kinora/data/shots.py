@@ -223,9 +223,9 @@ def mark_cuts(frames: Iterable[tuple[T, np.ndarray]]) -> Iterator[tuple[T, bool]
 def _is_cut(near: Sequence[tuple[T, np.ndarray, float]], i: int) -> bool:
     if i == 0:
         return False  # nothing comes before the first frame
-    # A flash of one frame is no cut: the frame after it looks like the frame before it.
-    after = near[min(i + 1, len(near) - 1)][1]
-    change = min(near[i][2], _change(after, near[i - 1][1]))
+    # A flash of one frame is no cut: what comes after it looks like what came before it.
+    after, before = near[min(i + 1, len(near) - 1)][1], near[max(i - 2, 0)][1]
+    change = min(near[i][2], _change(after, near[i - 1][1]), _change(near[i][1], before))
     around = [near[j][2] for j in range(max(0, i - CUT_NEIGHBOURS), min(len(near), i + CUT_NEIGHBOURS + 1)) if j != i]
     return change >= CUT_CHANGE and change >= CUT_RATIO * float(np.mean(around))
 

@@ -268,9 +268,10 @@ class S3Store:
         return False
 
     def list(self, prefix: str = "") -> list[str]:
-        start = f"{self._name(prefix)}/" if prefix or self.prefix else ""
+        below = self._name(prefix) if prefix else self.prefix
+        start = f"{below}/" if below else ""
         cut = len(self.prefix) + 1 if self.prefix else 0
-        with _answered(self.uri(prefix)):
+        with _answered(f"s3://{self.bucket}/{start}"):
             found = list(self.client.list_objects(self.bucket, prefix=start, recursive=True))
         return sorted(item.object_name[cut:] for item in found if item.object_name and not item.is_dir)
 
@@ -291,7 +292,7 @@ class S3Store:
         _all_at_once(remove, keys)
 
     def _name(self, key: str) -> str:
-        return "/".join(part for part in (self.prefix, _checked(key) if key else "") if part)
+        return f"{self.prefix}/{_checked(key)}" if self.prefix else _checked(key)
 
 
 def _checked(key: str) -> str:
