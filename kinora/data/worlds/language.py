@@ -142,8 +142,8 @@ def _objects(words: list[str]) -> tuple[tuple[str | None, str | None], ...]:
     """Read (colour, shape) pairs: a colour belongs to the noun after it, or to the one before if none follows."""
     found: list[tuple[str | None, str | None]] = []
     colour, count = None, 1
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if following == "background":
+    for index, word in enumerate(words):
+        if words[index + 1 : index + 2] == ["background"]:
             continue  # 'on a white background' speaks of no thing
         if word in NUMBERS:
             count = NUMBERS[word]

@@ -21,7 +21,7 @@ class Uniform:
     motions: tuple[str, ...] = ("right", "left", "up", "down")
     speeds: tuple[str | None, ...] = ("slow", "fast")
     things: int | None = None
-    shortest_s = 0.7
+    shortest_s = 0.5
 
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:
         """Draw a scene in which everything moves the same way."""

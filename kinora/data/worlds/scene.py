@@ -21,7 +21,7 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "navy": (20, 30, 96),
 }
 SHAPES = ("circle", "square", "triangle")
-GRAVITY = 0.4  # world units per second squared, downward: in two seconds an object falls 0.8 of the shorter side
+GRAVITY = 0.36  # world units per second squared, downward: in two seconds a fall of 0.72 of the shorter side
 
 X, Y, ANGLE, VISIBLE, VX, VY = range(6)
 STATE_COLUMNS = ("x", "y", "angle", "visible", "vx", "vy")
