@@ -1,0 +1,254 @@
+"""The public API under /v1, in the shape of OpenAI's Videos and Images."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+
+from kinora.models.text_encoder import split_words
+from serving.asking import Limits, asked_from, read_fields, reference_image
+from serving.errors import ApiError
+from serving.jobs import DONE, FAILED, RUNNING, WAITING, Asked, Job, JobStore, KeyReused, QueueFull
+from serving.media_store import STILL, VIDEO, MediaStore
+from serving.model_store import MODEL
+
+POLL_AFTER_MS = 500
+MOST_STILLS = 4
+SECONDS_FOR_STILLS = 300.0
+SECONDS_BETWEEN_LOOKS = 0.1
+FINISHED_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What the routes share."""
+
+    jobs: JobStore
+    media: MediaStore
+    limits: Limits
+
+
+def public_routes(endpoint: Endpoint) -> APIRouter:
+    """Return the routes below /v1."""
+    router = APIRouter(prefix="/v1")
+    jobs, media = endpoint.jobs, endpoint.media
+
+    @router.post("/videos")
+    async def create_video(request: Request) -> Response:
+        fields = await read_fields(request)
+        asked, image = await _checked(endpoint, fields, "video")
+        job = _create(endpoint, request, fields, asked, image)
+        return _video_response(endpoint, job)
+
+    @router.get("/videos")
+    def list_videos(after: str | None = None, limit: str = "20", order: str = "desc") -> dict[str, Any]:
+        if order not in ("asc", "desc"):
+            raise ApiError(400, f"there is no order '{order[:20]}'; give asc or desc.", "invalid_value", "order")
+        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= 100:
+            raise ApiError(
+                400, f"the limit '{limit[:20]}' is not from 1 to 100; give such a one.", "invalid_value", "limit"
+            )
+        try:
+            found, more = jobs.listed(after, int(limit), order == "asc")
+        except KeyError as error:
+            raise ApiError(
+                400, f"there is no video '{(after or '')[:80]}' to go on after.", "not_found", "after"
+            ) from error
+        data = [video_object(endpoint, job) for job in found]
+        ids = {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
+        return {"object": "list", "data": data, "has_more": more} | ids
+
+    @router.get("/videos/{name}")
+    def retrieve_video(name: str) -> Response:
+        return _video_response(endpoint, _found(endpoint, name))
+
+    @router.delete("/videos/{name}")
+    def delete_video(name: str) -> dict[str, Any]:
+        _found(endpoint, name)
+        jobs.delete(name)
+        media.delete(name)
+        return {"id": name, "object": "video.deleted", "deleted": True}
+
+    @router.get("/videos/{name}/content")
+    def download(name: str, variant: str = "video") -> Response:
+        job = _found(endpoint, name)
+        if variant not in ("video", "thumbnail", "spritesheet"):
+            message = f"there is no variant '{variant[:20]}'; give video, thumbnail or spritesheet."
+            raise ApiError(400, message, "invalid_value", "variant")
+        if job.status == FAILED:
+            raise ApiError(404, f"the video {name} was not made: {job.error}", "not_made")
+        if job.status != DONE:
+            # Not 409, which the client would retry at once.
+            raise ApiError(400, f"the video {name} is not ready; ask again when its status is completed.", "not_ready")
+        if variant == "thumbnail":
+            return FileResponse(media.path(name, STILL), media_type="image/png")
+        if variant == "spritesheet":
+            return FileResponse(media.spritesheet(name), media_type="image/png")
+        return FileResponse(media.path(name, VIDEO), media_type="video/mp4", filename=f"{name}.mp4")
+
+    @router.post("/images/generations")
+    async def generate_images(request: Request) -> dict[str, Any]:
+        fields = await read_fields(request)
+        made = await _stills(endpoint, request, fields)
+        return {
+            "created": int(made[0].completed or time.time()),
+            "data": [{"b64_json": base64.b64encode(media.path(job.id, STILL).read_bytes()).decode()} for job in made],
+            "output_format": "png",
+            "size": f"{made[0].width}x{made[0].height}",
+        }
+
+    @router.get("/models")
+    def list_models() -> dict[str, Any]:
+        return {"object": "list", "data": [model_object(endpoint)]}
+
+    @router.get("/models/{name}")
+    def retrieve_model(name: str) -> dict[str, Any]:
+        if name != MODEL:
+            message = f"there is no model '{name[:60]}'; ask for '{MODEL}'."
+            raise ApiError(404, message, "model_not_found", "model")
+        return model_object(endpoint)
+
+    @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    def nothing(request: Request, path: str) -> Response:
+        raise ApiError(
+            404, f"there is no {request.method} /v1/{path[:80]}; see docs/reference/endpoint.md.", "not_found"
+        )
+
+    return router
+
+
+def video_object(endpoint: Endpoint, job: Job) -> dict[str, Any]:
+    """Return a job as the API's video object, with what it does not know beside: seed, frames, fps, model_version."""
+    error = {"code": job.error_code, "message": job.error} if job.status == FAILED else None
+    _, facts = endpoint.jobs.workers()
+    return {
+        "id": job.id,
+        "object": "video",
+        "model": MODEL,
+        "status": job.status,
+        "progress": job.progress,
+        "created_at": int(job.created),
+        "completed_at": int(job.completed) if job.completed else None,
+        "expires_at": None,
+        "prompt": job.prompt,
+        "size": f"{job.width}x{job.height}",
+        "seconds": f"{job.frames / job.fps:g}",
+        "remixed_from_video_id": None,
+        "error": error,
+        "frames": job.frames,
+        "fps": job.fps,
+        "seed": job.seed,
+        "model_version": job.version,
+        "jobs_ahead": endpoint.jobs.ahead(job.id) if job.status == WAITING else 0,
+        "unknown_words": unknown_words(job.prompt, facts),
+    }
+
+
+def model_object(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the model in service, with what its version says of itself."""
+    alive, facts = endpoint.jobs.workers()
+    told = {name: value for name, value in (facts or {}).items() if name != "vocabulary"}
+    return {"id": MODEL, "object": "model", "created": 0, "owned_by": "kinora", "workers": alive} | told
+
+
+def unknown_words(prompt: str, facts: dict[str, Any] | None) -> list[str]:
+    """Return the words of a prompt that the model in service never saw in training."""
+    known = set((facts or {}).get("vocabulary") or ())
+    return [word for word in dict.fromkeys(split_words(prompt)) if word not in known] if known else []
+
+
+async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str) -> tuple[Asked, np.ndarray | None]:
+    _, facts = endpoint.jobs.workers()
+    asked = asked_from(fields, kind, facts or {}, endpoint.limits)
+    if asked.wanted and not endpoint.jobs.serves(asked.wanted):
+        message = f"the model version {asked.wanted} is not in service; ask for '{MODEL}'."
+        raise ApiError(404, message, "model_not_found", "model")
+    image = await reference_image(fields, asked) if kind == "video" else None
+    return replace(asked, image=image is not None), image
+
+
+def _create(
+    endpoint: Endpoint, request: Request, fields: dict[str, Any], asked: Asked, image: np.ndarray | None, nth: int = 0
+) -> Job:
+    """Put a job into the queue, or return the one that an earlier try of the same request made."""
+    key = request.headers.get("idempotency-key")
+    retried = request.headers.get("x-stainless-retry-count", "0")
+    try:
+        job, new = endpoint.jobs.create(
+            asked,
+            _fingerprint(request, fields, asked, image, nth),
+            endpoint.limits.waiting,
+            f"{key[:200]}/{nth}" if key else None,
+            retried.isdecimal() and int(retried[:9]) > 0,
+        )
+    except QueueFull as error:
+        message = f"{endpoint.limits.waiting} requests are waiting already; ask again in a while."
+        raise ApiError(429, message, "queue_full", headers={"Retry-After": "10"}) from error
+    except KeyReused as error:
+        message = "this idempotency key came with another request before; use a new one."
+        raise ApiError(400, message, "idempotency_key_reused") from error
+    if new:
+        for old in endpoint.jobs.oldest_finished(FINISHED_KEPT):
+            endpoint.jobs.delete(old)
+            endpoint.media.delete(old)
+    return job
+
+
+def _fingerprint(request: Request, fields: dict[str, Any], asked: Asked, image: np.ndarray | None, nth: int) -> str:
+    """Return what two tries of one request have in common: what is asked for, and who asks."""
+    drawn = {"seed"} if fields.get("seed") in (None, "") else set()
+    same = {name: value for name, value in vars(asked).items() if name not in drawn}
+    who = [request.client.host if request.client else "", request.headers.get("authorization", ""), nth]
+    total = hashlib.sha256(json.dumps([same, who], sort_keys=True).encode())
+    total.update(image.tobytes() if image is not None else b"")
+    return total.hexdigest()
+
+
+async def _stills(endpoint: Endpoint, request: Request, fields: dict[str, Any]) -> list[Job]:
+    """Make the stills that were asked for, and wait until they are there."""
+    count = fields.get("n") or 1
+    if not str(count).isdecimal() or not 1 <= int(str(count)[:9]) <= MOST_STILLS:
+        raise ApiError(400, f"n is '{str(count)[:20]}'; give 1 to {MOST_STILLS}.", "invalid_value", "n")
+    if fields.get("stream"):
+        raise ApiError(400, "stills are not streamed; leave stream out.", "invalid_value", "stream")
+    if fields.get("output_format") not in (None, "png"):
+        raise ApiError(400, "stills are PNG files; leave output_format out.", "invalid_value", "output_format")
+    asked, _ = await _checked(endpoint, fields, "image")
+    jobs = [
+        _create(endpoint, request, fields, replace(asked, seed=(asked.seed + n) % 2**31), None, n)
+        for n in range(int(count))
+    ]
+    names = [job.id for job in jobs]
+    end = time.monotonic() + SECONDS_FOR_STILLS
+    while time.monotonic() < end:
+        found = [_found(endpoint, name) for name in names]
+        failed = next((job for job in found if job.status == FAILED), None)
+        if failed is not None:
+            raise ApiError(500, f"{failed.error}", failed.error_code or "failed", headers={"x-should-retry": "false"})
+        if all(job.status == DONE for job in found):
+            return found
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+    for name in names:
+        endpoint.jobs.delete(name)
+    message = f"the stills were not ready within {SECONDS_FOR_STILLS:.0f} seconds; ask again in a while."
+    raise ApiError(503, message, "timeout", headers={"Retry-After": "30"})
+
+
+def _found(endpoint: Endpoint, name: str) -> Job:
+    job = endpoint.jobs.get(name, seen=True)
+    if job is None:
+        raise ApiError(404, f"there is no video '{name[:80]}'.", "not_found", "video_id")
+    return job
+
+
+def _video_response(endpoint: Endpoint, job: Job) -> Response:
+    running = job.status in (WAITING, RUNNING)
+    headers = {"openai-poll-after-ms": str(POLL_AFTER_MS)} if running else None
+    return JSONResponse(video_object(endpoint, job), headers=headers)

@@ -1,0 +1,206 @@
+"""The gateway: BentoML's service with the API, the workers' routes and the web page; it owns the queue.
+
+Run as `python -m serving.gateway --work FOLDER [--host ADDRESS] [--port N]`, with KINORA_WORKER_TOKEN set.
+"""
+
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import IO, Any
+
+import tyro
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from kinora.data.storage import in_one_sentence
+from kinora.errors import KinoraError, UsageError
+from serving.api import Endpoint, public_routes
+from serving.asking import Limits
+from serving.errors import ApiError, handle_errors
+from serving.internal import internal_routes
+from serving.jobs import DONE, FAILED, RUNNING, WAITING, JobStore
+from serving.lifeline import end_with_parent
+from serving.media_store import MediaStore
+
+TOKEN = "KINORA_WORKER_TOKEN"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PAGE = Path(__file__).parent / "page.html"
+# The page needs nothing from elsewhere, and nothing else may run in it.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECONDS_TO_END = 3
+
+
+def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
+    """Return all our routes; `local` refuses requests that a foreign page makes a browser send to this machine."""
+    app = FastAPI(title="Kinora", openapi_url=None, docs_url=None, redoc_url=None)
+    handle_errors(app)
+    app.include_router(public_routes(endpoint))
+    app.include_router(internal_routes(endpoint, token))
+
+    @app.get("/")
+    def page() -> HTMLResponse:
+        return HTMLResponse(PAGE.read_text(), headers={"Content-Security-Policy": POLICY})
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(metrics_text(endpoint.jobs), media_type=CONTENT_TYPE_LATEST)
+
+    @app.middleware("http")
+    async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            _refuse_foreign(request, local)
+            response = await go_on(request)
+        except ApiError as error:
+            response = error.response()
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return app
+
+
+def metrics_text(jobs: JobStore) -> bytes:
+    """Return the gauges that the autoscaler and people watch, read from the queue; each is there at 0 too.
+
+    BentoML's own are off: they label the raw path, and so make a new series for every video.
+    """
+    registry, counts = CollectorRegistry(), jobs.counts()
+    alive, _ = jobs.workers()
+    for name, text, value in (
+        ("kinora_jobs_waiting", "Jobs that wait for a worker.", counts[WAITING]),
+        ("kinora_jobs_running", "Jobs that a worker makes.", counts[RUNNING]),
+        ("kinora_jobs_completed", "Jobs that are done and kept.", counts[DONE]),
+        ("kinora_jobs_failed", "Jobs that failed and are kept.", counts[FAILED]),
+        ("kinora_workers", "Workers that asked for work lately.", alive),
+    ):
+        Gauge(name, text, registry=registry).set(value)
+    return generate_latest(registry)
+
+
+def build_service(app: FastAPI) -> Any:
+    """Return BentoML's service around our routes, as an ASGI application with its health routes."""
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    import bentoml
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    BentoMLContainer.api_server_config.metrics.enabled.set(False)
+    BentoMLContainer.api_server_config.logging.access.enabled.set(False)
+
+    class Kinora:
+        """Makes videos."""
+
+    service = bentoml.service(bentoml.asgi_app(app, path="/")(Kinora), name="kinora", traffic={"timeout": 600})
+    return service.to_asgi()
+
+
+def check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened at.
+
+    Raises:
+        UsageError: if it is none.
+        KinoraError: if something listens there, or nothing may.
+    """
+    if not 1 <= port <= 65535:
+        raise UsageError(f"{port} is no port; give one from 1 to 65535.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise KinoraError(
+                f"{host} port {port} cannot be used ({reason}); stop what uses it, or name another with --port."
+            ) from error
+
+
+def own(folder: Path) -> IO[str]:
+    """Take the folder of the queue for this process; the file must stay open.
+
+    Raises:
+        KinoraError: if another gateway has it, or it cannot be written.
+    """
+    with in_one_sentence(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / "lock", "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise KinoraError(f"another gateway serves {folder}; stop it, or choose another --work.") from error
+    return file
+
+
+def run(
+    work: Path = Path("work"),
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    queue: int = 100,
+    pixels: int = 2**21,
+    end_with_stdin: bool = False,
+) -> int:
+    """Serve the API, the web page and the workers' routes; KINORA_WORKER_TOKEN must be set.
+
+    Args:
+        work: the queue and the clips are kept in its `serving`.
+        host: the address to listen at; this machine only, unless another is given.
+        port: where to listen.
+        queue: jobs that may wait; more are refused.
+        pixels: of one clip (width times height times frames) at most.
+        end_with_stdin: end when standard input does, so as not to outlive the program that started this one.
+    """
+    import uvicorn
+
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        raise KinoraError(f"{TOKEN} is not set; give the gateway and its workers the same secret.")
+    check_address(host, port)
+    folder = work / "serving"
+    with own(folder):
+        endpoint = Endpoint(JobStore(folder / "jobs.sqlite"), MediaStore(folder / "media"), Limits(queue, pixels))
+        app = build_service(build_app(endpoint, token, local=host in LOOPBACK))
+        if end_with_stdin:
+            end_with_parent()
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=SECONDS_TO_END,
+            server_header=False,
+        )
+        uvicorn.Server(config).run()
+        endpoint.jobs.close()
+    return 0
+
+
+def _refuse_foreign(request: Request, local: bool) -> None:
+    """Refuse what another site's page sends: by its Origin, and, on this machine only, by a name that is not ours."""
+    host = request.headers.get("host", "")
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != host:
+        raise ApiError(403, "pages of other sites may not use this endpoint.", "foreign_origin")
+    if local and host.rpartition(":")[0].strip("[]") not in LOOPBACK and host.strip("[]") not in LOOPBACK:
+        raise ApiError(403, f"this endpoint is not '{host[:80]}'; use 127.0.0.1.", "foreign_host")
+
+
+def main(argv: list[str]) -> int:
+    """Run the gateway; return its exit code."""
+    try:
+        return tyro.cli(run, prog="python -m serving.gateway", args=argv)
+    except KinoraError as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

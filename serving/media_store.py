@@ -1,0 +1,46 @@
+"""The files of jobs: the finished clip, its first frame, and the image that a client gave. Named by the job."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kinora.data.media import read_video, write_image
+from kinora.files import whole_file
+
+VIDEO, STILL, GIVEN = ".mp4", ".png", ".given.png"
+
+
+class MediaStore:
+    """A folder. Only names of jobs that are in the queue come here, so none leaves it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, name: str, suffix: str) -> Path:
+        """Return where a file of a job is."""
+        return self.folder / f"{name}{suffix}"
+
+    def put(self, name: str, suffix: str, content: bytes) -> None:
+        """Keep a file, whole."""
+        with whole_file(self.path(name, suffix)) as temporary:
+            temporary.write_bytes(content)
+
+    def put_image(self, name: str, frame: np.ndarray) -> None:
+        """Keep the image that a client gave, `uint8 [H, W, 3]`."""
+        with whole_file(self.path(name, GIVEN)) as temporary:
+            write_image(temporary, frame)
+
+    def spritesheet(self, name: str) -> Path:
+        """Return a picture of all frames of a clip beside each other, made when it is first asked for."""
+        path = self.path(name, ".sheet.png")
+        if not path.exists():
+            frames, _ = read_video(self.path(name, VIDEO))
+            with whole_file(path) as temporary:
+                write_image(temporary, np.concatenate(list(frames), axis=1))
+        return path
+
+    def delete(self, name: str) -> None:
+        """Remove all files of a job."""
+        for suffix in (VIDEO, STILL, GIVEN, ".sheet.png"):
+            self.path(name, suffix).unlink(missing_ok=True)

@@ -1,0 +1,299 @@
+"""A worker: claims jobs from the gateway over HTTP, makes the clips with the promoted model, and brings them back.
+
+Run as `python -m serving.worker --gateway URL`, with KINORA_WORKER_TOKEN set; the model is the one in service in
+BentoML's store. SIGTERM: claim nothing more and finish the job; SIGINT, or a second SIGTERM: give the job back.
+"""
+
+import io
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import tyro
+
+from kinora.config import read_json
+from kinora.errors import KinoraError
+from kinora.files import whole_file
+from serving.lifeline import end_with_parent
+from serving.model_store import in_service
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kinora.generation import Simulator
+
+TOKEN = "KINORA_WORKER_TOKEN"
+SECONDS_BETWEEN_RENEWALS = 0.5
+SECONDS_TO_ANSWER = 15.0
+SECONDS_UNTIL_ABANDONED = 60.0  # a step that is not over this long after the lease was lost never will be
+EXAMPLES = 6
+
+
+class Abandoned(Exception):
+    """Work on the job ends: it is no longer ours, or we were told to stop."""
+
+
+class Stop:
+    """What signals ask for."""
+
+    def __init__(self) -> None:
+        self.soon = threading.Event()  # claim nothing more
+        self.now = threading.Event()  # give the job back
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGINT."""
+        signal.signal(signal.SIGTERM, self._asked)
+        signal.signal(signal.SIGINT, self._asked)
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT or self.soon.is_set():
+            self.now.set()
+        self.soon.set()
+
+
+class Gateway:
+    """The gateway's routes for workers."""
+
+    def __init__(self, address: str, token: str, worker: str):
+        self.worker = worker
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(
+            base_url=f"{address.rstrip('/')}/internal", headers=headers, timeout=SECONDS_TO_ANSWER
+        )
+
+    def claim(self, version: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a job, or None after a while without one."""
+        body = {"worker": self.worker, "version": version, "facts": facts}
+        answer = self._checked(self._http.post("/claim", json=body))
+        return answer.json() if answer.status_code == 200 else None
+
+    def ask(self, job: dict[str, Any], method: str, what: str, **content: Any) -> httpx.Response:
+        """Send something about a job that we hold.
+
+        Raises:
+            Abandoned: if we do not hold it any more.
+            httpx.HTTPError: if the gateway does not answer.
+        """
+        headers = {"X-Kinora-Lease": job["lease"]}
+        answer = self._http.request(method, f"/jobs/{job['id']}/{what}", headers=headers, **content)
+        if answer.status_code == 409:
+            raise Abandoned
+        return self._checked(answer)
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        if answer.status_code == 401:
+            raise KinoraError("the gateway does not know this worker's token; give both the same KINORA_WORKER_TOKEN.")
+        return answer.raise_for_status()
+
+
+class Renewal:
+    """Renews a job's lease in the background and carries its progress; knows when the job is no longer ours."""
+
+    def __init__(self, gateway: Gateway, job: dict[str, Any], stop: Stop, heartbeat: "Heartbeat"):
+        self._gateway, self._job, self._stop, self._heartbeat = gateway, job, stop, heartbeat
+        self._progress, self._over, self._lost = 0, threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="renewal", daemon=True)
+
+    def __enter__(self) -> "Renewal":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def step(self, done: int, steps: int) -> None:
+        """Note the progress; called after every sampling step.
+
+        Raises:
+            Abandoned: if the work must end.
+        """
+        self._progress = min(99, 100 * done // steps)
+        if self._lost.is_set() or self._stop.now.is_set():
+            raise Abandoned
+
+    def _renew(self) -> None:
+        lost_since = None
+        while not self._over.wait(SECONDS_BETWEEN_RENEWALS):
+            if lost_since is not None:
+                if time.monotonic() - lost_since > SECONDS_UNTIL_ABANDONED:
+                    os._exit(1)  # only a new process gets out of a step that hangs
+                continue
+            try:
+                body = {"progress": self._progress, "worker": self._gateway.worker}
+                self._gateway.ask(self._job, "POST", "renew", json=body)
+                self._heartbeat.beat()
+            except Abandoned:
+                self._lost.set()
+                lost_since = time.monotonic()
+            except (httpx.HTTPError, KinoraError) as error:
+                say(f"the gateway does not answer ({type(error).__name__}); trying on")
+
+
+class Heartbeat:
+    """A file whose age says whether the worker lives."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def beat(self) -> None:
+        """Make the file new."""
+        with whole_file(self.path) as temporary:
+            temporary.write_text(f"{time.time():.0f}\n")
+
+
+def facts_of(version: Path) -> dict[str, Any]:
+    """Return what a model version says of itself: what it was trained on, and prompts that it was judged by."""
+    recipe, evaluation = read_json(version / "recipe.json"), read_json(version / "evaluation.json")
+    text = read_json(version / "dit" / "config.json")["text"]
+    ingest = recipe.get("ingest", {})
+    worlds = ingest.get("worlds", {})
+    prompts = dict.fromkeys(clip["asked"]["prompt"] for clip in evaluation.get("clips", ()) if "asked" in clip)
+    return {
+        "version": version.name,
+        "recipe": recipe.get("name"),
+        "sizes": worlds.get("sizes"),
+        "frames": ingest.get("max_frames"),
+        "fps": ingest.get("fps"),
+        "steps": recipe["sampling"].get("steps"),
+        "examples": list(prompts)[:EXAMPLES],
+        "vocabulary": text["vocabulary"],
+        "max_words": text["max_words"],
+    }
+
+
+def work_on(simulator: "Simulator", job: dict[str, Any], gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
+    """Make one clip and bring it to the gateway; whatever happens, the job is told or left to its lease."""
+    started = time.monotonic()
+    with Renewal(gateway, job, stop, heartbeat) as renewal:
+        try:
+            bring(gateway, job, make(simulator, job, gateway, renewal))
+            say(f"{job['id']} made in {time.monotonic() - started:.1f} s")
+        except Abandoned:
+            if stop.now.is_set():
+                give_back(gateway, job)
+            say(f"{job['id']} abandoned")
+        except KinoraError as error:
+            tell(gateway, job, "cannot_be_made", str(error))
+        except httpx.HTTPError as error:
+            say(f"{job['id']}: the gateway does not answer ({type(error).__name__}); its lease will run out")
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            tell(
+                gateway,
+                job,
+                "generation_failed",
+                f"Generation failed ({type(error).__name__}); the worker's log says why.",
+            )
+
+
+def make(simulator: "Simulator", job: dict[str, Any], gateway: Gateway, renewal: Renewal) -> "np.ndarray":
+    """Return the frames of a clip, `uint8 [T, H, W, 3]`."""
+    from kinora.data.media import read_image
+    from kinora.generation import GenerationRequest
+
+    image = read_image(io.BytesIO(gateway.ask(job, "GET", "image").content))[0] if job["image"] else None
+    asked = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
+    return simulator.generate([GenerationRequest(**asked, image=image)], renewal.step)[0]
+
+
+def bring(gateway: Gateway, job: dict[str, Any], frames: "np.ndarray") -> None:
+    """Bring the first frame and, of a video, the clip; the last of them ends the job."""
+    from kinora.data.media import video_bytes, write_image
+
+    still = io.BytesIO()
+    write_image(still, frames[0])
+    gateway.ask(job, "PUT", "still", content=still.getvalue())
+    if job["kind"] == "video":
+        gateway.ask(job, "PUT", "video", content=video_bytes(frames, job["fps"]))
+
+
+def tell(gateway: Gateway, job: dict[str, Any], code: str, message: str) -> None:
+    """Say that the job failed; if nobody hears it, the lease runs out."""
+    try:
+        gateway.ask(job, "POST", "fail", json={"code": code, "message": message})
+    except (Abandoned, httpx.HTTPError):
+        say(f"{job['id']} failed, and the gateway does not know: {message}")
+
+
+def give_back(gateway: Gateway, job: dict[str, Any]) -> None:
+    """Put the job back into the queue; if nobody hears it, the lease runs out."""
+    try:
+        gateway.ask(job, "POST", "give-back")
+    except (Abandoned, httpx.HTTPError):
+        say(f"{job['id']} could not be given back; its lease will run out")
+
+
+def serve_jobs(simulator: "Simulator", version: Path, gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
+    """Claim and make one job after the other until told to stop."""
+    facts = facts_of(version)
+    answered = True
+    while not stop.soon.is_set():
+        try:
+            job = gateway.claim(version.name, facts)
+            answered = True
+        except httpx.HTTPError as error:
+            if answered:
+                say(f"the gateway does not answer ({type(error).__name__}); trying on")
+            answered, job = False, None
+            stop.soon.wait(1.0)
+        heartbeat.beat()
+        if job is not None:
+            work_on(simulator, job, gateway, stop, heartbeat)
+
+
+def say(text: str) -> None:
+    """Write one line to the log."""
+    print(f"worker: {text}", file=sys.stderr, flush=True)
+
+
+def run(
+    gateway: str,
+    heartbeat: Path = Path(tempfile.gettempdir()) / "kinora-worker-heartbeat",
+    end_with_stdin: bool = False,
+) -> int:
+    """Make the clips that the gateway's clients ask for; KINORA_WORKER_TOKEN must be set.
+
+    Args:
+        gateway: its address, such as http://127.0.0.1:3000.
+        heartbeat: a file that is made new every few seconds, for probes.
+        end_with_stdin: end when standard input does, so as not to outlive the program that started this one.
+    """
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        raise KinoraError(f"{TOKEN} is not set; give the gateway and its workers the same secret.")
+    stop = Stop()
+    stop.listen()
+    if end_with_stdin:
+        end_with_parent()
+    version = in_service()
+    from kinora.generation import Simulator
+
+    simulator = Simulator.from_version(version)
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    serve_jobs(simulator, version, Gateway(gateway, token, name), stop, Heartbeat(heartbeat))
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    """Run the worker; return its exit code."""
+    try:
+        return tyro.cli(run, prog="python -m serving.worker", args=argv)
+    except KinoraError as error:
+        print(f"worker: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

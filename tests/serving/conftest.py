@@ -1,0 +1,107 @@
+"""A real model version with random weights, and a real endpoint that serves it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from kinora.generation import ModelVersion, write_version
+from kinora.models.captioner import Captioner, CaptionerConfig
+from kinora.models.dit import DiTConfig
+from kinora.models.text_encoder import TextEncoderConfig, build_vocabulary
+from kinora.models.vae import VAE, VAEConfig
+from kinora.models.world_model import WorldModel, save_world_model
+
+PROMPT = "A large red circle moves slowly to the right on a grey background."
+ROOT = Path(__file__).parents[2]
+
+
+def random_version(root: Path, steps: int = 6, seed: int = 0) -> ModelVersion:
+    """Write a model version whose weights are random; it makes noise, by the same path as a trained one."""
+    torch.manual_seed(seed)
+    words = build_vocabulary([PROMPT])
+    dit = DiTConfig(latent_channels=4, width=32, depth=1, heads=2, text_width=32)
+    text = TextEncoderConfig(vocabulary=words, width=32, heads=2)
+    VAE(VAEConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1)).save(root / "vae")
+    Captioner(CaptionerConfig(vocabulary=words)).save(root / "captioner")
+    save_world_model(root / "dit", WorldModel(dit, text).state_dict(), dit, text)
+    recipe = {
+        "name": "random",
+        "sampling": {"steps": steps, "guidance": 2.0, "shift": 1.0},
+        "ingest": {"worlds": {"sizes": [[32, 32], [40, 24]]}, "max_frames": 17, "fps": 8.0},
+    }
+    evaluation = {"clips": [{"asked": {"prompt": PROMPT}}], "rates": {"overall": 0.0}}
+    return write_version(
+        root / "versions", root / "vae", root / "dit", root / "captioner", recipe, evaluation, {"code": "x"}
+    )
+
+
+@pytest.fixture(scope="session")
+def version(tmp_path_factory) -> ModelVersion:
+    """A whole model version."""
+    return random_version(tmp_path_factory.mktemp("version"))
+
+
+def free_port() -> int:
+    """Return a port that nothing uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment for our programs."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"} | more
+
+
+def start(*arguments: str, **more: str) -> subprocess.Popen:
+    """Start one of our programs."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env=environment(**more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running `kinora serve`."""
+
+    address: str
+    work: Path
+    process: subprocess.Popen
+
+
+@pytest.fixture(scope="session")
+def served(version, tmp_path_factory) -> Iterator[Served]:
+    """Serve the random version as a person would: promote, then serve."""
+    work, port = tmp_path_factory.mktemp("served"), free_port()
+    promoted = start("kinora.cli", "promote", str(version.path), "--work", str(work))
+    said, _ = promoted.communicate(timeout=60)
+    assert promoted.returncode == 0, said
+    process = start("kinora.cli", "serve", "--work", str(work), "--port", str(port))
+    try:
+        line = process.stdout.readline()
+        assert f"http://127.0.0.1:{port}/" in line, line + process.stdout.read()
+        yield Served(f"http://127.0.0.1:{port}", work, process)
+    finally:
+        process.send_signal(2)
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def client(served) -> Callable:
+    """The unmodified client."""
+    from openai import OpenAI
+
+    return OpenAI(base_url=f"{served.address}/v1", api_key="none")
