@@ -166,11 +166,11 @@ def _train(
     groups = _groups(model, looks, captions)
     mirror = _mirror(model)
     history: list[dict[str, float]] = []
+    recent: list[float] = []  # losses of the steps since the last line of history
     first = 0
     if store is not None and (last := store.last()) is not None:
         restore_trainer(last.tensors, model, optimizers, generator)
-        first, history = last.step, last.values["history"]
-    recent: list[float] = []
+        first, history, recent = last.step, last.values["history"], last.values["recent"]
     with Progress("train captioner", config.steps) as progress:
         progress.update(first)
         for step in range(first + 1, config.steps + 1):
@@ -184,7 +184,7 @@ def _train(
                 recent.clear()
                 progress.update(step, loss=history[-1]["loss"])
             if store is not None and step % config.save_every == 0 and step < config.steps:
-                store.save(step, trainer_tensors(model, optimizers, generator), {"history": history})
+                store.save(step, trainer_tensors(model, optimizers, generator), {"history": history, "recent": recent})
     return model.eval(), history
 
 
