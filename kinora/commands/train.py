@@ -45,7 +45,8 @@ def autoencoder(
     from kinora.training.vae import train_vae
 
     chosen = kinora.recipes.get(recipe)
-    figures = train_vae(ClipDataset.open(dataset), out, chosen.autoencoder, _beside(out, checkpoints))
+    figures, page = train_vae(ClipDataset.open(dataset), out, chosen.autoencoder, _beside(out, checkpoints))
+    page.write(out / "report.html")
     return _report(out, figures)
 
 

@@ -22,15 +22,20 @@ PLACE_FREQUENCIES = 4
 
 @dataclass(frozen=True)
 class DiTConfig:
-    """`token` is z*p*p, the values of one patch; `width` is a multiple of 4*heads (rotary axes: time, row, column)."""
+    """The shape of a transformer of `depth` blocks.
 
-    latent_channels: int = 16
+    Every block hears the whole sentence; only the blocks in `readers`, counted from 0, also attend to its words, which
+    costs a quarter of a block.
+    """
+
+    latent_channels: int = 8
     patch: int = 2
     width: int = 128
-    depth: int = 5
+    depth: int = 4
     heads: int = 4
     expansion: int = 4
-    text_width: int = 128
+    readers: tuple[int, ...] = (1,)
+    text_width: int = 64
 
     @property
     def token(self) -> int:
@@ -49,7 +54,7 @@ class DiT(nn.Module):
         self.place = nn.Linear(5 * 2 * PLACE_FREQUENCIES, w)
         self.time = nn.Sequential(nn.Linear(TIME_FREQUENCIES, w), nn.SiLU(), nn.Linear(w, w))
         self.sentence = nn.Linear(config.text_width, w)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(Block(config, reads=n in config.readers) for n in range(config.depth))
         self.modulate = nn.Linear(w, 2 * w)
         self.head = nn.Linear(w, config.token)
         self._initialise()
@@ -61,7 +66,8 @@ class DiT(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
         blocks = [module for module in self.modules() if isinstance(module, Block)]
-        for silent in (*(b.modulate for b in blocks), *(b.look_out for b in blocks), self.modulate, self.head):
+        readers = [block.reading for block in blocks if block.reading is not None]
+        for silent in (*(b.modulate for b in blocks), *(r.out for r in readers), self.modulate, self.head):
             nn.init.zeros_(silent.weight)
 
     def forward(self, tokens_ND: Tensor, layout: Layout, times_S: Tensor, given_N: Tensor, text: Text) -> Tensor:
@@ -88,17 +94,16 @@ class DiT(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention within a segment, attention to the segment's words, and a step for each token."""
+    """Attention within a segment, in some blocks attention to the segment's words, and a step for each token."""
 
-    def __init__(self, config: DiTConfig):
+    def __init__(self, config: DiTConfig, reads: bool):
         super().__init__()
         w = config.width
         self.heads = config.heads
         self.modulate = nn.Linear(w, 6 * w)
         self.qkv, self.out = nn.Linear(w, 3 * w), nn.Linear(w, w)
         self.qk_norm = nn.LayerNorm(w // self.heads, bias=False)
-        self.look, self.words, self.look_out = nn.Linear(w, w), nn.Linear(config.text_width, 2 * w), nn.Linear(w, w)
-        self.look_norm = nn.LayerNorm(w)
+        self.reading = Reading(config) if reads else None
         self.up, self.down = nn.Linear(w, config.expansion * w), nn.Linear(config.expansion * w, w)
 
     def forward(
@@ -107,7 +112,8 @@ class Block(nn.Module):
         """Return the tokens after the block, `[N, W]`."""
         shift1, scale1, gate1, shift2, scale2, gate2 = spread(self.modulate(condition), rows_N, 6)
         x_NW = torch.addcmul(x_NW, gate1, self.attend(modulated(x_NW, shift1, scale1), layout, rotation))
-        x_NW = x_NW + self.read(self.look_norm(x_NW), layout, text)
+        if self.reading is not None:
+            x_NW = x_NW + self.reading(x_NW, layout, text)
         return torch.addcmul(x_NW, gate2, self.down(F.gelu(self.up(modulated(x_NW, shift2, scale2)))))
 
     def attend(self, x_NW: Tensor, layout: Layout, rotation: Tensor) -> Tensor:
@@ -119,15 +125,26 @@ class Block(nn.Module):
         sides = [by_segment(side, layout) for side in (q, k, v.view(n, self.heads, -1))]
         return self.out(ungroup([attention(*side) for side in zip(*sides, strict=True)]))
 
-    def read(self, x_NW: Tensor, layout: Layout, text: Text) -> Tensor:
-        """Let every token see the words of its own segment's text."""
+
+class Reading(nn.Module):
+    """Attention of every token to the words of its own segment's text."""
+
+    def __init__(self, config: DiTConfig):
+        super().__init__()
+        w = config.width
+        self.heads = config.heads
+        self.norm = nn.LayerNorm(w)
+        self.look, self.words, self.out = nn.Linear(w, w), nn.Linear(config.text_width, 2 * w), nn.Linear(w, w)
+
+    def forward(self, x_NW: Tensor, layout: Layout, text: Text) -> Tensor:
+        """Return what the tokens read, `[N, W]`."""
         s, m, _ = text.words.shape
-        q = by_segment(self.look(x_NW).view(len(x_NW), self.heads, -1), layout)
+        q = by_segment(self.look(self.norm(x_NW)).view(len(x_NW), self.heads, -1), layout)
         k, v = self.words(text.words).view(s, m, 2, self.heads, -1).permute(2, 0, 3, 1, 4)  # [S, H, M, K]
         mask = text.mask[:, None, None, :]
         rows = [group.segments for group in layout.groups]
         seen = [attention(q_group, k[row], v[row], mask[row]) for q_group, row in zip(q, rows, strict=True)]
-        return self.look_out(ungroup(seen))
+        return self.out(ungroup(seen))
 
 
 def by_segment(x_NHK: Tensor, layout: Layout) -> list[Tensor]:

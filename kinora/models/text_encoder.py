@@ -21,9 +21,9 @@ class TextEncoderConfig:
     """`vocabulary` is filled from the captions when training starts: place in it is the word's number."""
 
     vocabulary: tuple[str, ...] = SPECIAL
-    width: int = 128
+    width: int = 64
     depth: int = 1
-    heads: int = 4
+    heads: int = 2
     max_words: int = 24
 
 
