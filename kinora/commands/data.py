@@ -24,9 +24,11 @@ def ingest(argv: list[str]) -> int:
         from kinora import recipes
         from kinora.data.ingest import ingest as ingest_clips
         from kinora.data.ingest import ingest_report
+        from kinora.data.storage import in_one_sentence
 
         dataset = ingest_clips(source, out, recipes.get(recipe).ingest)
-        report = ingest_report(dataset).write(out / "report.html")
+        with in_one_sentence(out):
+            report = ingest_report(dataset).write(out / "report.html")
         counts = dataset.describe()
         print(f"{counts['clips']:.0f} clips, {counts['quarantined']:.0f} inputs in quarantine: {report}")
         return 0
@@ -45,10 +47,12 @@ def validate(argv: list[str]) -> int:
             out: the folder that the checked dataset is written to, with its report.html.
         """
         from kinora.data.clips import ClipDataset
+        from kinora.data.storage import in_one_sentence
         from kinora.data.validation import validate as validate_clips
 
         _, page, figures = validate_clips(ClipDataset.open(dataset), out)
-        report = page.write(out / "report.html")
+        with in_one_sentence(out):
+            report = page.write(out / "report.html")
         print(f"{figures['kept']:.0f} clips kept, {figures['failed_validation']:.0f} moved to quarantine: {report}")
         return 0
 

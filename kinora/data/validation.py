@@ -68,7 +68,7 @@ def validate(
             "source": clips.at[index, "source"],
             "source_start_s": clips.at[index, "source_start_s"],
             "reason": "failed_validation",
-            "explanation": f"Expected of the clip {clips['clip_id'].iloc[index]} and not so: {'; '.join(texts)}.",
+            "explanation": f"Expected of the clip {clips['clip_id'].iloc[index][:12]} and not so: {'; '.join(texts)}.",
         }
         for index, texts in reasons.items()
     ]
