@@ -28,8 +28,9 @@ def serve(argv: list[str]) -> int:
         check_address(host, port)
         home = store_home(work)
         version = in_service(home)
-        signal.signal(signal.SIGTERM, _interrupted)
-        signal.signal(signal.SIGHUP, _interrupted)
+        # SIGINT too: what a script starts in the background ignores it, and would not end when asked in order.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupted)
         name = f"[{host}]" if ":" in host else host
         try:
             with in_one_sentence(work), running(work, home, host, port) as (gateway, worker):

@@ -87,16 +87,17 @@ def build_service(app: FastAPI) -> Any:
     """Return BentoML's service around our routes, as an ASGI application with its health routes."""
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml
-    from bentoml._internal.configuration.containers import BentoMLContainer
-
-    BentoMLContainer.api_server_config.metrics.enabled.set(False)
-    BentoMLContainer.api_server_config.logging.access.enabled.set(False)
 
     class Kinora:
         """Makes videos."""
 
-    service = bentoml.service(bentoml.asgi_app(app, path="/")(Kinora), name="kinora", traffic={"timeout": 600})
-    return service.to_asgi()
+    configured = bentoml.service(
+        name="kinora",
+        traffic={"timeout": 600},
+        metrics={"enabled": False},
+        logging={"access": {"enabled": False}},
+    )
+    return configured(bentoml.asgi_app(app, path="/")(Kinora)).to_asgi()
 
 
 def check_address(host: str, port: int) -> None:

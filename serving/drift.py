@@ -1,0 +1,139 @@
+"""Drift between what the endpoint is asked for and what the model in service was trained on, reported by Evidently.
+
+Run as `python -m serving.drift --work FOLDER --reference TABLE.parquet --out FOLDER`.
+"""
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import pandas as pd
+import tyro
+
+from kinora.config import write_json
+from kinora.data.storage import in_one_sentence
+from kinora.errors import KinoraError
+from kinora.files import whole_file
+from kinora.models.text_encoder import split_words
+
+COLUMNS = ("prompt", "width", "height", "frames", "fps")
+LEAST = 5  # requests, below which a comparison says nothing
+THRESHOLD = 0.2  # population stability index from which a feature counts as drifted, the usual reading
+
+
+def read_requests(work: Path) -> pd.DataFrame:
+    """Return what was asked for: one row a request that is still kept, with `prompt, width, height, frames, fps`.
+
+    Raises:
+        KinoraError: if nothing was served there.
+    """
+    path = work / "serving" / "jobs.sqlite"
+    if not path.is_file():
+        raise KinoraError(f"{work} holds no requests; name the folder that `kinora serve --work` was given.")
+    # Not read-only: the gateway may be running, and a reader of its journal writes the index beside it.
+    database = sqlite3.connect(path)
+    try:
+        return pd.read_sql_query(f"SELECT {', '.join(COLUMNS)} FROM jobs ORDER BY number", database)
+    except (sqlite3.Error, pd.errors.DatabaseError) as error:
+        raise KinoraError(f"{path} cannot be read ({error}); name another --work.") from error
+    finally:
+        database.close()
+
+
+def features(table: pd.DataFrame, known: set[str]) -> pd.DataFrame:
+    """Return what is compared of requests or training clips.
+
+    Args:
+        table: with `width, height, frames, fps` and `prompt` or `caption`.
+        known: words of the training captions.
+
+    Returns:
+        `width, height` in pixels, `frames`, `fps`, `words` in the text, `unknown_words`, the share of them never seen.
+    """
+    texts = table["prompt" if "prompt" in table else "caption"].fillna("").map(split_words)
+    found = table[["width", "height", "frames", "fps"]].astype(float)
+    return found.assign(
+        words=texts.map(len).astype(float),
+        unknown_words=texts.map(lambda words: sum(word not in known for word in words) / max(len(words), 1)),
+    )
+
+
+def drift_report(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> dict[str, float]:
+    """Compare requests with the clips that the model was trained on; write `drift.html` and `drift.json` below `out`.
+
+    Args:
+        requests: as `read_requests` returns.
+        training: `caption, width, height, frames, fps`, one row a clip.
+
+    Returns:
+        The population stability index of each feature (0 is none, 0.2 and above is drift), and
+        `drifted`, the share of features that drifted.
+
+    Raises:
+        KinoraError: if there is too little to compare.
+    """
+    if len(requests) < LEAST:
+        raise KinoraError(f"{len(requests)} requests say nothing about drift; compare again when there are {LEAST}.")
+    # A still has no frame rate: the comparison is of what is there.
+    training = training.dropna(subset=["caption", "width", "height", "frames", "fps"])
+    if training.empty:
+        raise KinoraError("the reference holds no captioned clips; give the training clips of the model in service.")
+    known = {word for caption in training["caption"] for word in split_words(caption)}
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    current, reference = features(requests, known), features(training, known)
+    definition = DataDefinition(numerical_columns=list(current.columns))
+    report = Report([DataDriftPreset(method="psi", threshold=THRESHOLD)]).run(
+        Dataset.from_pandas(current, data_definition=definition),
+        Dataset.from_pandas(reference, data_definition=definition),
+    )
+    figures = _figures(report.dict(), list(current.columns))
+    with in_one_sentence(out):
+        with whole_file(out / "drift.html") as temporary:
+            report.save_html(str(temporary))
+        write_json(out / "drift.json", figures)
+    return figures
+
+
+def _figures(told: dict, columns: list[str]) -> dict[str, float]:
+    """Return the index of each column from what Evidently told."""
+    figures = {}
+    for metric in told["metrics"]:
+        column = metric.get("config", {}).get("column")
+        if column in columns and isinstance(metric["value"], int | float):
+            figures[column] = float(metric["value"])
+    return figures | {"drifted": sum(value >= THRESHOLD for value in figures.values()) / len(columns)}
+
+
+def run(reference: Path, work: Path = Path("work"), out: Path = Path("drift")) -> int:
+    """Report the drift between the endpoint's requests and the training clips.
+
+    Args:
+        reference: the training clips of the model in service: a parquet table, such as a dataset's clips.parquet.
+        work: the folder that `kinora serve` was given.
+        out: drift.html and drift.json are written here.
+    """
+    try:
+        training = pd.read_parquet(reference)
+    except (OSError, ValueError) as error:
+        raise KinoraError(f"{reference} cannot be read as a parquet table; give a dataset's clips.parquet.") from error
+    for name, value in drift_report(read_requests(work), training, out).items():
+        print(f"{name:<14} {value:.3f}")
+    print(out / "drift.html")
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    """Run the report; return its exit code."""
+    try:
+        return tyro.cli(run, prog="python -m serving.drift", args=argv)
+    except KinoraError as error:
+        print(f"drift: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
