@@ -14,6 +14,8 @@ from PIL import Image, ImageOps
 from kinora.errors import KinoraError
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".mpg", ".mpeg")
+# Only what people record in. ffmpeg would also open playlists, which name other files and addresses.
+CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,flv,asf,ogg,h264,hevc"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -27,7 +29,7 @@ def read_video(source: str | Path | BinaryIO, max_frames: int | None = None) -> 
     # One converter for all frames, on one thread: made anew for each, it takes longer than decoding small frames.
     converter = VideoReformatter()
     try:
-        with av.open(source, mode="r") as container:
+        with av.open(source, mode="r", options={"format_whitelist": CONTAINERS}) as container:
             if not container.streams.video:
                 raise KinoraError(f"{_name(source)} has no video stream; give a video file.")
             stream = container.streams.video[0]

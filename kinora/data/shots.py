@@ -21,8 +21,6 @@ SHORTEST_SIDE = 16  # pixels of the input
 LARGEST_ASPECT = 4.0
 MOST_PIXELS = 89_478_485  # of one picture: Pillow's own limit against decompression bombs
 SHORTEST_WINDOW = 5  # frames
-# Only what people record in. ffmpeg would also open playlists, which name other files and addresses.
-CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,flv,asf,ogg,h264,hevc"
 # A cut is a change of at least CUT_CHANGE (mean absolute difference of thumbnails, 0..1) that is CUT_RATIO times as
 # large as the changes around it: PySceneDetect's adaptive rule, which fast motion alone does not meet.
 CUT_CHANGE, CUT_RATIO, CUT_NEIGHBOURS, THUMBNAIL = 0.08, 3.0, 2, 16

@@ -46,6 +46,13 @@ def test_a_broken_file_is_named_in_one_sentence(tmp_path, content):
         media.read_image(path)
 
 
+def test_a_playlist_that_calls_itself_a_video_opens_no_other_file(tmp_path, real_videos):
+    path = tmp_path / "list.mp4"
+    path.write_text(f"ffconcat version 1.0\nfile '{real_videos[0]}'\n")
+    with pytest.raises(KinoraError, match=r"list\.mp4"):
+        media.read_video(path)
+
+
 def test_transparency_is_laid_over_white():
     buffer = io.BytesIO()
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(buffer, "PNG")
