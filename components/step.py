@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kinora.data.storage import Store
 
 FAILURE = "failure.json"
+LONGEST_MESSAGE = 200  # of a bug: the log has all of it
 
 
 @contextmanager
@@ -46,7 +47,8 @@ def running(name: str, artifact_root: str, item: str = "") -> Iterator["Step"]:
         _leave_failure(watched, name, str(error))
         sys.exit(f"{name}: {error}")
     except Exception as error:
-        _leave_failure(watched, name, f"{type(error).__name__}: {error}")
+        said = " ".join(str(error).split())[:LONGEST_MESSAGE]
+        _leave_failure(watched, name, f"{type(error).__name__}: {said}")
         raise
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from kinora.files import whole_file
 from pipelines.processes import end_descendants
 from pipelines.run import RunOptions, RunResult, run_world_simulator
 from pipelines.runner import SECONDS_TO_END
+from serving.model_store import current, store_home
 
 SECONDS_TO_START = 120.0
 SECONDS_TO_GENERATE = 300.0
@@ -53,19 +55,25 @@ def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work")
     from pipelines.run_page import write_run_page
 
     print(f"\n{result.reason}")
+    if current(store_home(result.workplace.root)) is None:
+        raise KinoraError(f"nothing is in service yet, so there is nothing to serve; see {result.page}.")
+    again = "`make serve`" if work == Path("work") else f"`kinora serve --work {work}`"
     with serving(result, port) as address:
-        made = ask(result, address)
+        with warnings.catch_warnings():
+            # The client warns that its maker's own service ends; ours does not.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            made = ask(result, address)
         video = (*read_video(made.path), made.prompt)
         write_run_page(result.workplace.run, result.state, result.arguments, video)
         print(summary(result, made, address))
         if sys.stdout.isatty():
-            print("\nServing until Ctrl-C; `make serve` brings it back.")
+            print(f"\nServing until Ctrl-C; {again} brings it back.")
             try:
                 signal.pause()
             except KeyboardInterrupt:
                 print()
         else:
-            print("\nThe endpoint is stopped; `make serve` brings it back.")
+            print(f"\nThe endpoint is stopped; {again} brings it back.")
     return 0
 
 
@@ -118,7 +126,7 @@ def ask(result: RunResult, address: str) -> Made:
 
     client = OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=2)
     asked = asked_first(result)
-    job = client.videos.create(prompt=asked["prompt"], size=f"{asked['width']}x{asked['height']}", extra_body={})
+    job = client.videos.create(prompt=asked["prompt"], size=f"{asked['width']}x{asked['height']}")
     end = time.monotonic() + SECONDS_TO_GENERATE
     while job.status in ("queued", "in_progress") and time.monotonic() < end:
         time.sleep(0.5)

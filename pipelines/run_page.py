@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from kinora.config import read_json
 from kinora.data.media import enlarge
 from kinora.report import Clip, Page
 from pipelines.state import RunState, StepState, Task, gate_reason, report_name
@@ -21,7 +22,17 @@ SAID = {
     "cached": "from the cache",
     "failed": "failed",
 }
-FIGURES_SHOWN = 5
+# Which figures of a step are worth a glance; its report has all of them.
+FIGURES = {
+    "ingest": ("videos", "images", "quarantined"),
+    "train-captioner": ("accuracy_colour", "accuracy_shape", "accuracy_background", "accuracy_motion"),
+    "caption": ("captioned", "kept"),
+    "publish-features": ("clips", "drifted"),
+    "train-autoencoder": ("psnr_video", "psnr_image"),
+    "encode-latents": ("clips", "latent_values"),
+    "evaluate": ("overall", "colour_right", "shape_right", "motion_right", "exactly_prompted"),
+}
+MOST_FIGURES = 5
 SIDE_SHOWN = 384  # pixels of the longer side of the video on top
 
 
@@ -69,7 +80,7 @@ def _row(folder: Path, number: int, step: StepState, task: Task | None) -> dict[
         "step": Markup('<a href="{}">{}</a>').format(report, name) if report else name,
         "result": SAID[status],
         "time": took,
-        "figures": "  ·  ".join(_figures(task)),
+        "figures": "  ·  ".join(_figures(step.name, task)),
     }
 
 
@@ -82,11 +93,16 @@ def _copy_report(folder: Path, name: str, task: Task | None) -> str:
     return ""
 
 
-def _figures(task: Task | None) -> list[str]:
-    """Return the first of a task's metrics as text."""
-    found = []
+def _figures(step: str, task: Task | None) -> list[str]:
+    """Return the figures of a task that are worth a glance, as text."""
     for artifact in task.artifacts.values() if task else ():
-        if artifact["type"] == "system.Metrics":
-            figures = {name: value for name, value in artifact["metadata"].items() if isinstance(value, int | float)}
-            found += [f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items()]
-    return found[:FIGURES_SHOWN]
+        if artifact["type"] == "system.Metrics" and Path(artifact["path"]).is_file():
+            figures = read_json(artifact["path"])  # in the order in which the step gave them; the metadata has none
+            names = [name for name in FIGURES.get(step, figures) if name in figures]
+            return [_figure(name, figures[name]) for name in names[:MOST_FIGURES]]
+    return []
+
+
+def _figure(name: str, value: float) -> str:
+    share = name.startswith("accuracy_") or name.endswith("_right") or name in ("overall", "exactly_prompted")
+    return f"{name.replace('_', ' ')} {value:.0%}" if share else f"{name.replace('_', ' ')} {value:.4g}"

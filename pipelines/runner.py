@@ -69,8 +69,8 @@ class Workplace:
         """
         with in_one_sentence(self.root):
             self.outputs.mkdir(parents=True, exist_ok=True)
-            lock = open(self.root / ".lock", "w")
-        with lock:
+            (self.root / ".lock").touch()
+        with open(self.root / ".lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -12,9 +12,11 @@ def train_captioner(
     artifact_root: str,
     fingerprint: str,
     captioner: dsl.Output[dsl.Model],
+    report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ):
     """Train the captioner on the captioned clips and measure it on unseen ones."""
+    import shutil
     from pathlib import Path
 
     from components.step import running
@@ -28,5 +30,6 @@ def train_captioner(
         worlds, dataset = chosen.ingest.worlds, ClipDataset.open(clips.path)
         with step.state((chosen.captioner, worlds), dataset.digest) as state:
             figures = train(dataset, Path(captioner.path), chosen.captioner, worlds, checkpoints=state)
+        shutil.copy(Path(captioner.path) / "report.html", report.path)
         step.measured(metrics, figures)
-        step.keep(captioner)
+        step.keep(captioner, report)

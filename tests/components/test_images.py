@@ -7,9 +7,9 @@ from kinora import __version__
 
 
 def test_the_images_carry_the_version_of_the_code():
-    assert VERSION == __version__
-    assert CPU_IMAGE == f"kinora/python:{__version__}-cpu"
-    assert GPU_IMAGE == f"kinora/python:{__version__}-gpu"
+    assert __version__ == VERSION
+    assert f"kinora/python:{__version__}-cpu" == CPU_IMAGE
+    assert f"kinora/python:{__version__}-gpu" == GPU_IMAGE
 
 
 def test_what_is_copied_exists_and_every_package_is_copied(root):

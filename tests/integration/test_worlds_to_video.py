@@ -52,7 +52,7 @@ def test_ends_with_a_video_and_where_to_look(first, work):
     assert page.index("<video") < page.index("Steps")
     for link in re.findall(r'href="([^"]+)"', page):
         assert (work / "run" / link).is_file()
-    assert "make serve" in first.stdout
+    assert f"kinora serve --work {work}" in first.stdout
 
 
 def test_every_step_ran(first, work):

@@ -21,7 +21,8 @@ def state(tmp_path):
     expected = {"ingest": 20, "caption": 10, "pretrain": 30, "evaluate": 45}
     state = RunState(tuple(expected), expected, tmp_path / "progress")
     (tmp_path / "report").write_text("<h1>clips</h1>")
-    metrics = {"path": str(tmp_path / "m"), "type": "system.Metrics", "metadata": {"clips": 12, "fresh_clips": 0.25}}
+    (tmp_path / "metrics").write_text('{"videos": 12, "images": 3, "not_worth_a_glance": 0.25}')
+    metrics = {"path": str(tmp_path / "metrics"), "type": "system.Metrics", "metadata": {}}
     report = {"path": str(tmp_path / "report"), "type": "system.HTML", "metadata": {}}
     for event in (
         Event("started", "ingest", at=now - 20),
@@ -88,7 +89,7 @@ def test_the_run_page_links_every_report_in_order(state, tmp_path):
     assert (tmp_path / "run" / "01-ingest.html").read_text() == "<h1>clips</h1>"
     assert html.index("01-ingest.html") < html.index("02-caption.html") < html.index("pretrain")
     assert html.index("<video") < html.index("01-ingest.html")
-    assert "fresh clips 0.25" in html
+    assert "videos 12  ·  images 3<" in html
     for name in ("from the cache", "interrupted", "not reached"):
         assert name in html
 
