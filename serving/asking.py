@@ -32,7 +32,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PROMPT_CHARACTERS = 1000
 MOST_SEED = 2**31 - 1
 # A version that says nothing of itself is asked for this.
-DEFAULTS = {"sizes": [[32, 32]], "frames": 17, "fps": 8.0}
+DEFAULTS: dict[str, Any] = {"sizes": [[32, 32]], "frames": 17, "fps": 8.0}
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import fcntl
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import tyro
 from fastapi import FastAPI, Request, Response
@@ -121,21 +122,23 @@ def check_address(host: str, port: int) -> None:
             ) from error
 
 
-def own(folder: Path) -> IO[str]:
-    """Take the folder of the queue for this process; the file must stay open.
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Keep the folder of the queue for this process while the caller is inside.
 
     Raises:
         KinoraError: if another gateway has it, or it cannot be written.
     """
     with in_one_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / "lock", "w")
+        lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
         raise KinoraError(f"another gateway serves {folder}; stop it, or choose another --work.") from error
-    return file
+    finally:
+        os.close(lock)
 
 
 def run(
@@ -163,7 +166,7 @@ def run(
         raise KinoraError(f"{TOKEN} is not set; give the gateway and its workers the same secret.")
     check_address(host, port)
     folder = work / "serving"
-    with own(folder):
+    with owned(folder):
         endpoint = Endpoint(JobStore(folder / "jobs.sqlite"), MediaStore(folder / "media"), Limits(queue, pixels))
         app = build_service(build_app(endpoint, token, local=host in LOOPBACK))
         if end_with_stdin:

@@ -3,10 +3,10 @@
 import asyncio
 import hmac
 import time
-from typing import Any
+from collections.abc import Callable
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 
 from serving.api import Endpoint
 from serving.asking import read_body, read_fields
@@ -14,7 +14,7 @@ from serving.errors import ApiError
 from serving.jobs import Job, LeaseLost
 from serving.media_store import GIVEN, STILL, VIDEO
 
-SECONDS_TO_HOLD_A_CLAIM = 5.0  # a worker that finds nothing waits here, so that a new job is taken at once
+SECONDS_TO_HOLD_A_CLAIM = 2.0  # a worker that finds nothing waits here, so that a new job is taken at once
 SECONDS_BETWEEN_LOOKS = 0.1
 MOST_CLIP_BYTES = 256 * 2**20
 TOLD = ("id", "kind", "prompt", "width", "height", "frames", "fps", "seed", "image", "lease")
@@ -81,9 +81,7 @@ def internal_routes(endpoint: Endpoint, token: str) -> APIRouter:
     return router
 
 
-def _told(job: Job) -> Any:
-    from fastapi.responses import JSONResponse
-
+def _told(job: Job) -> Response:
     return JSONResponse({name: getattr(job, name) for name in TOLD})
 
 
@@ -98,7 +96,7 @@ def _held(endpoint: Endpoint, name: str, request: Request) -> Job:
         raise _lost() from error
 
 
-def _if_held(action: Any) -> Response:
+def _if_held(action: Callable[[], None]) -> Response:
     try:
         action()
     except LeaseLost as error:

@@ -40,7 +40,9 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS by_status ON jobs (status, number);
 CREATE INDEX IF NOT EXISTS by_fingerprint ON jobs (fingerprint, number);
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON jobs (key) WHERE key IS NOT NULL;
-CREATE TABLE IF NOT EXISTS workers (name TEXT PRIMARY KEY, version TEXT NOT NULL, facts TEXT NOT NULL, seen REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS workers (
+    name TEXT PRIMARY KEY, version TEXT NOT NULL, facts TEXT NOT NULL, seen REAL NOT NULL
+);
 """
 
 

@@ -10,7 +10,7 @@ def end_with_parent() -> None:
     """End this process in order when its standard input, a pipe that the parent holds open, is closed."""
 
     def wait() -> None:
-        while sys.stdin.buffer.raw.read(4096):
+        while os.read(sys.stdin.fileno(), 4096):
             pass
         os.kill(os.getpid(), signal.SIGINT)
 

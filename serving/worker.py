@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -67,7 +66,7 @@ class Gateway:
         self.worker = worker
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(
-            base_url=f"{address.rstrip('/')}/internal", headers=headers, timeout=SECONDS_TO_ANSWER
+            base_url=f"{address.rstrip('/')}/internal", headers=headers, timeout=SECONDS_TO_ANSWER, trust_env=False
         )
 
     def claim(self, version: str, facts: dict[str, Any]) -> dict[str, Any] | None:
@@ -130,8 +129,8 @@ class Renewal:
                 continue
             try:
                 body = {"progress": self._progress, "worker": self._gateway.worker}
-                self._gateway.ask(self._job, "POST", "renew", json=body)
                 self._heartbeat.beat()
+                self._gateway.ask(self._job, "POST", "renew", json=body)
             except Abandoned:
                 self._lost.set()
                 lost_since = time.monotonic()
@@ -142,11 +141,13 @@ class Renewal:
 class Heartbeat:
     """A file whose age says whether the worker lives."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path | None):
         self.path = path
 
     def beat(self) -> None:
-        """Make the file new."""
+        """Make the file new, where one is wanted."""
+        if self.path is None:
+            return
         with whole_file(self.path) as temporary:
             temporary.write_text(f"{time.time():.0f}\n")
 
@@ -249,7 +250,9 @@ def serve_jobs(simulator: "Simulator", version: Path, gateway: Gateway, stop: St
             answered, job = False, None
             stop.soon.wait(1.0)
         heartbeat.beat()
-        if job is not None:
+        if job is not None and stop.now.is_set():
+            give_back(gateway, job)
+        elif job is not None:
             work_on(simulator, job, gateway, stop, heartbeat)
 
 
@@ -260,14 +263,14 @@ def say(text: str) -> None:
 
 def run(
     gateway: str,
-    heartbeat: Path = Path(tempfile.gettempdir()) / "kinora-worker-heartbeat",
+    heartbeat: Path | None = None,
     end_with_stdin: bool = False,
 ) -> int:
     """Make the clips that the gateway's clients ask for; KINORA_WORKER_TOKEN must be set.
 
     Args:
         gateway: its address, such as http://127.0.0.1:3000.
-        heartbeat: a file that is made new every few seconds, for probes.
+        heartbeat: a file to make new every few seconds, for probes.
         end_with_stdin: end when standard input does, so as not to outlive the program that started this one.
     """
     token = os.environ.get(TOKEN, "")

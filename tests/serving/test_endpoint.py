@@ -1,0 +1,213 @@
+"""The endpoint as its clients see it: the unmodified `openai` client, and plain HTTP for what that cannot send."""
+
+import base64
+import io
+import re
+
+import av
+import httpx
+import openai
+import pytest
+from PIL import Image
+
+from kinora.data.media import read_image, read_video
+
+PROMPT = "A large red circle moves slowly to the right on a grey background."
+
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def picture(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def video(client):
+    return client.videos.create_and_poll(
+        prompt=PROMPT, model="kinora", size="40x24", seconds="1", extra_body={"seed": 7}, poll_interval_ms=100
+    )
+
+
+def test_a_video_is_made_and_says_how(video, version):
+    assert (video.status, video.progress, video.size, video.object) == ("completed", 100, "40x24", "video")
+    assert (video.frames, video.seconds, video.seed, video.model_version) == (9, "1.125", 7, version.name)
+    assert video.completed_at >= video.created_at
+    assert video.unknown_words == []
+
+
+def test_its_files_are_what_was_asked_for(client, video):
+    frames, fps = read_video(io.BytesIO(client.videos.download_content(video.id).read()))
+    assert (frames.shape, fps) == ((9, 24, 40, 3), 8)
+    still = read_image(io.BytesIO(client.videos.download_content(video.id, variant="thumbnail").read()))
+    assert still.shape == (1, 24, 40, 3)
+    sheet = read_image(io.BytesIO(client.videos.download_content(video.id, variant="spritesheet").read()))
+    assert sheet.shape == (1, 24, 9 * 40, 3)
+
+
+def test_the_seed_makes_the_clip_again(client, video):
+    again = client.videos.create_and_poll(
+        prompt=PROMPT, size="40x24", seconds="1", extra_body={"seed": 7}, poll_interval_ms=100
+    )
+    assert again.id != video.id
+    assert client.videos.download_content(again.id).read() == client.videos.download_content(video.id).read()
+
+
+def test_listing_pages_through_all_videos(client, video):
+    for _ in range(2):
+        client.videos.create_and_poll(prompt=PROMPT, extra_body={"frames": 1}, poll_interval_ms=100)
+    listed = [item.id for item in client.videos.list(limit=1)]
+    assert len(listed) == len(set(listed)) >= 3
+    assert video.id in listed
+    assert [item.id for item in client.videos.list(limit=2, order="asc")] == listed[::-1]
+
+
+def test_delete_removes_video_and_files(client, served):
+    made = client.videos.create_and_poll(prompt=PROMPT, extra_body={"frames": 5}, poll_interval_ms=100)
+    assert list((served.work / "serving" / "media").glob(f"{made.id}*"))
+    assert client.videos.delete(made.id).deleted
+    assert not list((served.work / "serving" / "media").glob(f"{made.id}*"))
+    with pytest.raises(openai.NotFoundError):
+        client.videos.retrieve(made.id)
+
+
+@pytest.mark.parametrize("as_url", [False, True])
+def test_an_image_is_animated(client, as_url):
+    reference = picture(300, 100)
+    if as_url:
+        reference = {"image_url": f"data:image/png;base64,{base64.b64encode(reference).decode()}"}
+    made = client.videos.create_and_poll(
+        prompt=PROMPT, input_reference=reference, size="32x32", extra_body={"frames": 5}, poll_interval_ms=100
+    )
+    assert made.status == "completed"
+
+
+def test_stills_come_as_images(client):
+    made = client.images.generate(prompt=PROMPT, n=2, size="40x24", extra_body={"seed": 1})
+    stills = [read_image(io.BytesIO(base64.b64decode(item.b64_json))) for item in made.data]
+    assert [still.shape for still in stills] == [(1, 24, 40, 3)] * 2
+    assert (stills[0] != stills[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "param"),
+    [
+        ({"prompt": " "}, 400, "prompt"),
+        ({"prompt": "..."}, 400, "prompt"),
+        ({"prompt": "x" * 1001}, 400, "prompt"),
+        ({"prompt": "circle " * 30}, 400, "prompt"),
+        ({"prompt": PROMPT, "size": "33x32"}, 400, "size"),
+        ({"prompt": PROMPT, "size": "big"}, 400, "size"),
+        ({"prompt": PROMPT, "size": "0x0"}, 400, "size"),
+        ({"prompt": PROMPT, "size": "99999x99999"}, 400, "size"),
+        ({"prompt": PROMPT, "size": "1024x1024"}, 400, "size"),
+        ({"prompt": PROMPT, "seconds": "x"}, 400, "seconds"),
+        ({"prompt": PROMPT, "seconds": "-1"}, 400, "seconds"),
+        ({"prompt": PROMPT, "seconds": "nan"}, 400, "seconds"),
+        ({"prompt": PROMPT, "frames": "16"}, 400, "frames"),
+        ({"prompt": PROMPT, "frames": "1e9"}, 400, "frames"),
+        ({"prompt": PROMPT, "fps": "0"}, 400, "fps"),
+        ({"prompt": PROMPT, "seed": "-1"}, 400, "seed"),
+        ({"prompt": PROMPT, "model": "sora-2"}, 404, "model"),
+        ({"prompt": PROMPT, "model": "kinora:0123456789abcdef"}, 404, "model"),
+        ({"prompt": PROMPT, "input_reference": "x"}, 400, "input_reference"),
+        ({"prompt": PROMPT, "input_reference[image_url]": "http://127.0.0.1/x.png"}, 400, "input_reference"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_one_sentence(served, asked, status, param):
+    answer = httpx.post(f"{served.address}/v1/videos", data=asked)
+    refused(answer, status, param)
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n rubbish", b"x" * 100])
+def test_a_broken_image_is_refused(served, content):
+    answer = httpx.post(f"{served.address}/v1/videos", data={"prompt": PROMPT}, files={"input_reference": content})
+    refused(answer, 400, "input_reference")
+
+
+def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded(served):
+    answer = httpx.post(
+        f"{served.address}/v1/videos", data={"prompt": PROMPT}, files={"input_reference": picture(8000, 2001)}
+    )
+    refused(answer, 400, "input_reference")
+
+
+def test_too_large_an_upload_is_refused(served):
+    files = {"input_reference": b"x" * (13 * 2**20)}
+    refused(httpx.post(f"{served.address}/v1/videos", data={"prompt": PROMPT}, files=files), 413, None)
+
+
+@pytest.mark.parametrize("path", ["videos/video_none", "videos/video_none/content", "nothing", "videos/..%2f..%2fjobs"])
+def test_what_is_not_there_is_not_found(served, path):
+    answer = httpx.get(f"{served.address}/v1/{path}")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"]
+
+
+def test_a_retried_create_makes_no_second_job(served):
+    asked = {"prompt": "A retried circle moves.", "frames": "1"}
+
+    def create(**headers: str) -> str:
+        return httpx.post(f"{served.address}/v1/videos", data=asked, headers=headers).json()["id"]
+
+    first = create()
+    assert create(**{"x-stainless-retry-count": "1"}) == first
+    assert create() != first
+    assert create(**{"Idempotency-Key": "one"}) == create(**{"Idempotency-Key": "one"}) != first
+
+
+def test_pages_of_other_sites_are_refused(served):
+    for headers in ({"Origin": "http://elsewhere.example"}, {"Host": "elsewhere.example"}):
+        assert httpx.get(f"{served.address}/v1/videos", headers=headers).status_code == 403
+    assert httpx.get(f"{served.address}/v1/videos", headers={"Origin": served.address}).status_code == 200
+
+
+def test_the_workers_routes_need_the_token(served):
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        assert httpx.post(f"{served.address}/internal/claim", json={}, headers=headers).status_code == 401
+
+
+def test_the_token_is_in_no_file(served):
+    environment = next(
+        text
+        for text in (open(f"/proc/{child}/environ", "rb").read() for child in children(served.process.pid))
+        if b"KINORA_WORKER_TOKEN" in text
+    )
+    token = re.search(rb"KINORA_WORKER_TOKEN=([^\0]+)", environment)[1]
+    assert len(token) >= 32
+    assert not [path for path in served.work.rglob("*") if path.is_file() and token in path.read_bytes()]
+
+
+def test_metrics_and_health(served):
+    for path in ("livez", "readyz"):
+        assert httpx.get(f"{served.address}/{path}").status_code == 200
+    text = httpx.get(f"{served.address}/metrics").text
+    for name in ("kinora_jobs_waiting", "kinora_jobs_running"):
+        assert re.search(rf"^{name} \d", text, re.MULTILINE)
+    assert "video_" not in text
+
+
+def test_the_page_needs_nothing_from_elsewhere(served):
+    answer = httpx.get(served.address)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    outside = re.findall(r"""(?:src|href)=["'](?!data:)[^"']*|url\(|https?://[^"'\s]+""", answer.text)
+    assert [found for found in outside if "www.w3.org" not in found] == []
+
+
+def test_a_downloaded_clip_plays_everywhere(client, video):
+    with av.open(io.BytesIO(client.videos.download_content(video.id).read())) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+
+
+def refused(answer: httpx.Response, status: int, param: str | None) -> None:
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (status, param), error
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"].rstrip().endswith(".")
