@@ -1,5 +1,6 @@
 """`kinora generate`: make a video from a prompt, an image or a video."""
 
+import importlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,9 @@ def generate(argv: list[str]) -> int:
 
     def run(
         prompt: tyro.conf.Positional[str],
-        model: Annotated[Path, tyro.conf.arg(help="a model version's folder")],
+        model: Annotated[
+            Path | None, tyro.conf.arg(help="a model version's folder; the one in service if not given")
+        ] = None,
         out: Path = Path("out.mp4"),
         size: Annotated[str, tyro.conf.arg(metavar="WxH", help="pixels, multiples of 8")] = "32x32",
         frames: Annotated[int, tyro.conf.arg(help="1 (a still, .png) or 1 + a multiple of 4")] = 17,
@@ -42,7 +45,7 @@ def generate(argv: list[str]) -> int:
         picture = read_image(image)[0] if image is not None else None
         clip, rate = read_video(extend) if extend is not None else (None, fps)
         request = GenerationRequest(prompt, width, height, frames, rate, seed, picture, clip, direction)
-        simulator = Simulator.from_version(model)
+        simulator = Simulator.from_version(model or in_service())
         if guidance is not None:
             simulator.sampling = replace(simulator.sampling, guidance=guidance)
         with Progress("generate", simulator.sampling.steps) as progress:
@@ -52,6 +55,16 @@ def generate(argv: list[str]) -> int:
         return 0
 
     return tyro.cli(run, prog="kinora generate", args=argv)
+
+
+def in_service() -> Path:
+    """Return the folder of the model version in service.
+
+    Raises:
+        KinoraError: if nothing was promoted.
+    """
+    # By name, as the command table does: the command line is the top layer, the library below knows no model store.
+    return importlib.import_module("serving.model_store").in_service()
 
 
 def parse_size(text: str) -> tuple[int, int]:

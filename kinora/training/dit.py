@@ -17,7 +17,8 @@ from kinora.data.packing import Layout, layout_of, patch_grid, patchify
 from kinora.diffusion.conditioning import draw_given, token_mask
 from kinora.diffusion.loss import velocity_loss
 from kinora.diffusion.path import noised, shifted, training_times
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
+from kinora.files import whole_folder
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig, build_vocabulary
 from kinora.models.world_model import WorldModel
@@ -36,6 +37,7 @@ class DiTTraining:
     muon_lr, lr: learning rates of the matrices inside the blocks (Muon) and of all other weights (Adam).
     caption_dropout: share of the clips trained without text, for guidance.
     time_mean, time_spread, time_shift: the distribution of training times, see `kinora.diffusion.path`.
+    zero_stage: what ZeRO shards over the processes: 1 optimizer state, 2 gradients as well.
     checkpoints: how many are kept for evaluation, the untrained model included.
     """
 
@@ -60,6 +62,12 @@ class DiTTraining:
     checkpoints: int = 3
     save_every: int = 500
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.zero_stage not in (1, 2):
+            raise UsageError(
+                f"zero_stage is {self.zero_stage}; this version shards optimizer state (1) and gradients (2)."
+            )
 
     def rate(self, step: int) -> float:
         """Return the share of the learning rates at a step: a linear rise over `warmup` steps, then a fall to zero."""
@@ -188,22 +196,25 @@ def train_dit(latents: str | Path, out: str | Path, config: DiTTraining, checkpo
     config = resolve(config, dataset)
     run = Path(checkpoints) / digest({"config": to_dict(config), "latents": dataset.digest})[:16]
     write_json(run / "config.json", to_dict(config))
-    watch = _Watch(run / "training.jsonl", config.steps)
-    with watch.progress:
-        arguments = [str(Path(latents).resolve()), str(run.resolve())]
-        launch("kinora.training.dit_worker", arguments, config.processes, watch.poll)
-        watch.poll()
+    if not (run / "exports" / checkpoint_name(config.steps)).exists():  # the last thing that training writes
+        watch = _Watch(run / "training.jsonl", config.steps)
+        with watch.progress:
+            arguments = [str(Path(latents).resolve()), str(run.resolve())]
+            launch("kinora.training.dit_worker", arguments, config.processes, watch.poll)
+            watch.poll()
+    shutil.rmtree(run / "state", ignore_errors=True)
+    (run / "last").unlink(missing_ok=True)
     return _publish(run, Path(out), config)
 
 
 def _publish(run: Path, out: Path, config: DiTTraining) -> list[str]:
     """Copy the finished checkpoints to `out`."""
     names = [checkpoint_name(step) for step in config.milestones()]
-    out.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        shutil.copytree(run / "exports" / name, out / name, dirs_exist_ok=True)
-    shutil.copy(run / "training.jsonl", out / "training.jsonl")
-    write_json(out / "training.json", to_dict(config))
+    with whole_folder(out) as temporary:
+        for name in names:
+            shutil.copytree(run / "exports" / name, temporary / name)
+        shutil.copy(run / "training.jsonl", temporary / "training.jsonl")
+        write_json(temporary / "training.json", to_dict(config))
     return names
 
 
