@@ -187,6 +187,7 @@ def _create(
             endpoint.limits.waiting,
             f"{key[:200]}/{nth}" if key else None,
             retried.isdecimal() and int(retried[:9]) > 0,
+            lambda name: endpoint.media.put_image(name, image) if image is not None else None,
         )
     except QueueFull as error:
         message = f"{endpoint.limits.waiting} requests are waiting already; ask again in a while."

@@ -21,7 +21,7 @@ def serve(argv: list[str]) -> int:
     ) -> int:
         """Serve the promoted model: the API under /v1, the web page at /."""
         from kinora.data.storage import in_one_sentence
-        from serving.gateway import check_address
+        from serving.address import check_address
         from serving.local import running, watch
         from serving.model_store import in_service, store_home
 

@@ -34,5 +34,9 @@ def handle_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return ApiError(error.status_code, f"{error.detail}.", "http_error").response()
 
+    def broken(request: Request, error: Exception) -> JSONResponse:
+        return ApiError(500, "the endpoint failed on this request; its log says why.", "internal_error").response()
+
+    app.add_exception_handler(Exception, broken)
     app.add_exception_handler(ApiError, refused)
     app.add_exception_handler(HTTPException, http)

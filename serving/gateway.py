@@ -5,7 +5,6 @@ Run as `python -m serving.gateway --work FOLDER [--host ADDRESS] [--port N]`, wi
 
 import fcntl
 import os
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,8 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from kinora.data.storage import in_one_sentence
-from kinora.errors import KinoraError, UsageError
+from kinora.errors import KinoraError
+from serving.address import LOOPBACK, TOKEN, check_address
 from serving.api import Endpoint, public_routes
 from serving.asking import Limits
 from serving.errors import ApiError, handle_errors
@@ -27,8 +27,6 @@ from serving.jobs import DONE, FAILED, RUNNING, WAITING, JobStore
 from serving.lifeline import end_with_parent
 from serving.media_store import MediaStore
 
-TOKEN = "KINORA_WORKER_TOKEN"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PAGE = Path(__file__).parent / "page.html"
 # The page needs nothing from elsewhere, and nothing else may run in it.
 POLICY = (
@@ -99,27 +97,6 @@ def build_service(app: FastAPI) -> Any:
         logging={"access": {"enabled": False}},
     )
     return configured(bentoml.asgi_app(app, path="/")(Kinora)).to_asgi()
-
-
-def check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened at.
-
-    Raises:
-        UsageError: if it is none.
-        KinoraError: if something listens there, or nothing may.
-    """
-    if not 1 <= port <= 65535:
-        raise UsageError(f"{port} is no port; give one from 1 to 65535.")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise KinoraError(
-                f"{host} port {port} cannot be used ({reason}); stop what uses it, or name another with --port."
-            ) from error
 
 
 @contextmanager

@@ -132,12 +132,19 @@ class JobStore:
     # ---- clients
 
     def create(
-        self, asked: Asked, fingerprint: str, most_waiting: int, key: str | None = None, retried: bool = False
+        self,
+        asked: Asked,
+        fingerprint: str,
+        most_waiting: int,
+        key: str | None = None,
+        retried: bool = False,
+        prepare: Callable[[str], None] = lambda name: None,
     ) -> tuple[Job, bool]:
         """Put a job at the end of the queue; return it and whether it is new.
 
         A request that came before makes no second job: by its idempotency `key`, or, when the client says that it
         `retried`, by `fingerprint`, if nobody has asked for that job yet (the answer to the first try was lost).
+        `prepare` is called with the new job's name before any worker can claim it.
 
         Raises:
             QueueFull: if `most_waiting` jobs wait.
@@ -153,6 +160,7 @@ class JobStore:
             name = f"{asked.kind}_{secrets.token_hex(16)}"
             row = vars(asked) | {"id": name, "status": WAITING, "fingerprint": fingerprint, "key": key}
             row |= {"created": now, "queued": now}
+            prepare(name)
             places = ", ".join(f":{column}" for column in row)
             self._db.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({places})", row)
             job = self._one("id = ?", name)

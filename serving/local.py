@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from kinora.errors import KinoraError
-from serving.gateway import TOKEN
+from serving.address import TOKEN
 from serving.model_store import HOME
 
 SECONDS_TO_START = 120.0

@@ -22,6 +22,7 @@ import tyro
 from kinora.config import read_json
 from kinora.errors import KinoraError
 from kinora.files import whole_file
+from serving.address import TOKEN
 from serving.lifeline import end_with_parent
 from serving.model_store import in_service
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from kinora.generation import Simulator
 
-TOKEN = "KINORA_WORKER_TOKEN"
 SECONDS_BETWEEN_RENEWALS = 0.5
 SECONDS_TO_ANSWER = 15.0
 SECONDS_UNTIL_ABANDONED = 60.0  # a step that is not over this long after the lease was lost never will be
@@ -185,6 +185,9 @@ def work_on(simulator: "Simulator", job: dict[str, Any], gateway: Gateway, stop:
             say(f"{job['id']} abandoned")
         except KinoraError as error:
             tell(gateway, job, "cannot_be_made", str(error))
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            tell(gateway, job, "not_exchanged", f"The gateway answered its worker with {status}; its log says why.")
         except httpx.HTTPError as error:
             say(f"{job['id']}: the gateway does not answer ({type(error).__name__}); its lease will run out")
         except Exception as error:

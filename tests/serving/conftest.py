@@ -1,6 +1,7 @@
 """A real model version with random weights, and a real endpoint that serves it."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def version(tmp_path_factory) -> ModelVersion:
     return random_version(tmp_path_factory.mktemp("version"))
 
 
-def free_port() -> int:
+def _free_port() -> int:
     """Return a port that nothing uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -60,7 +61,7 @@ def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"} | more
 
 
-def start(*arguments: str, **more: str) -> subprocess.Popen:
+def _start(*arguments: str, **more: str) -> subprocess.Popen:
     """Start one of our programs."""
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
@@ -71,6 +72,28 @@ def start(*arguments: str, **more: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Find a port that nothing uses."""
+    return _free_port
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start one of our programs; what is left of it is ended."""
+    started: list[subprocess.Popen] = []
+
+    def run(*arguments: str, **more: str) -> subprocess.Popen:
+        started.append(_start(*arguments, **more))
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
 
 
 @dataclass(frozen=True)
@@ -85,17 +108,17 @@ class Served:
 @pytest.fixture(scope="session")
 def served(version, tmp_path_factory) -> Iterator[Served]:
     """Serve the random version as a person would: promote, then serve."""
-    work, port = tmp_path_factory.mktemp("served"), free_port()
-    promoted = start("kinora.cli", "promote", str(version.path), "--work", str(work))
+    work, port = tmp_path_factory.mktemp("served"), _free_port()
+    promoted = _start("kinora.cli", "promote", str(version.path), "--work", str(work))
     said, _ = promoted.communicate(timeout=60)
     assert promoted.returncode == 0, said
-    process = start("kinora.cli", "serve", "--work", str(work), "--port", str(port))
+    process = _start("kinora.cli", "serve", "--work", str(work), "--port", str(port))
     try:
         line = process.stdout.readline()
         assert f"http://127.0.0.1:{port}/" in line, line + process.stdout.read()
         yield Served(f"http://127.0.0.1:{port}", work, process)
     finally:
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         process.wait(30)
 
 

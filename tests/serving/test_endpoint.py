@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from pathlib import Path
 
 import av
 import httpx
@@ -170,12 +171,8 @@ def test_the_workers_routes_need_the_token(served):
 
 
 def test_the_token_is_in_no_file(served):
-    environment = next(
-        text
-        for text in (open(f"/proc/{child}/environ", "rb").read() for child in children(served.process.pid))
-        if b"KINORA_WORKER_TOKEN" in text
-    )
-    token = re.search(rb"KINORA_WORKER_TOKEN=([^\0]+)", environment)[1]
+    environments = b"".join(Path(f"/proc/{child}/environ").read_bytes() for child in children(served.process.pid))
+    token = re.search(rb"KINORA_WORKER_TOKEN=([^\0]+)", environments)[1]
     assert len(token) >= 32
     assert not [path for path in served.work.rglob("*") if path.is_file() and token in path.read_bytes()]
 
@@ -203,7 +200,7 @@ def test_a_downloaded_clip_plays_everywhere(client, video):
 
 
 def children(pid: int) -> list[int]:
-    return [int(child) for child in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def refused(answer: httpx.Response, status: int, param: str | None) -> None:
