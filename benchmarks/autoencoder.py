@@ -63,7 +63,7 @@ def measure(recipe: str = "tiny") -> str:
         linear = rows(VAE.load(Path(folder) / "linear"), dataset)
     config = chosen.autoencoder
     lines = [
-        f"### Autoencoder, recipe `{recipe}`",
+        f"## Autoencoder, recipe `{recipe}`",
         "",
         f"{config.steps} steps in {wall:.0f} s of wall time, {cpu:.0f} s of CPU time, {torch.get_num_threads()} "
         f"threads on {os.cpu_count()} cores; {config.model.latent_channels} latent channels. "

@@ -51,7 +51,7 @@ def measure() -> str:
     with tempfile.TemporaryDirectory() as folder:
         first, again = seconds(Path(folder)), seconds(Path(folder))
     lines = [
-        "### Pipeline",
+        "## Pipeline",
         "",
         f"{STEPS} steps that do nothing, in a row; the start and the end of the runner included.",
         "",

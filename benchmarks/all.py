@@ -1,0 +1,64 @@
+"""Every figure of docs/benchmarks.md, measured anew.
+
+python -m benchmarks.all
+"""
+
+import datetime
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks import autoencoder, demo, detectors, pipeline, transformer
+from kinora.files import whole_file
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+GIB = 2**30
+
+
+def main() -> None:
+    """Measure everything and write the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "kinora"
+        sections = [demo.measure(clone), help_time(), pipeline.measure()]
+        work = clone / "work"
+        vae = demo.artifacts(work, "train-autoencoder", "autoencoder")[-1]
+        sections.append(detectors.measure(autoencoder=vae))
+    sections += [autoencoder.measure(), transformer.measure()]
+    with whole_file(PAGE) as temporary:
+        temporary.write_text("\n".join([head(), *sections]))
+
+
+def head() -> str:
+    """Return the top of the page: what was measured where and when."""
+    cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / GIB
+    return (
+        "# Benchmarks\n\n"
+        f"Measured on {datetime.date.today()} by `make bench` on {cores} cores ({processor()}), {memory:.0f} GiB, "
+        f"no GPU, Python {platform.python_version()}. One run each unless said; "
+        "machines are noisy, so read times as about.\n"
+    )
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return names[0].split(": ")[1] if names else platform.processor()
+
+
+def help_time() -> str:
+    """Return how long `kinora --help` takes, median of nine."""
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "kinora.cli", "--help"], check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - began)
+    return f"## Command line\n\n`kinora --help`: {sorted(times)[4]:.2f} s, median of nine.\n"
+
+
+if __name__ == "__main__":
+    main()
