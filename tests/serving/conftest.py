@@ -31,7 +31,10 @@ def random_version(root: Path, steps: int = 6, seed: int = 0) -> ModelVersion:
     text = TextEncoderConfig(vocabulary=words, width=32, heads=2)
     VAE(VAEConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1)).save(root / "vae")
     Captioner(CaptionerConfig(vocabulary=words)).save(root / "captioner")
-    save_world_model(root / "dit", WorldModel(dit, text).state_dict(), dit, text)
+    world = WorldModel(dit, text)
+    for parameter in world.parameters():  # a fresh transformer answers zero, whatever the seed
+        torch.nn.init.normal_(parameter, std=0.2)
+    save_world_model(root / "dit", world.state_dict(), dit, text)
     recipe = {
         "name": "random",
         "sampling": {"steps": steps, "guidance": 2.0, "shift": 1.0},
