@@ -11,7 +11,7 @@ from kinora.training.vae import VAETraining
 
 
 def tiny() -> Recipe:
-    """One object in six colours and three shapes, on three backgrounds, in eleven motions, at about 32 pixels."""
+    """One object in six colours and three shapes, on three backgrounds, in twelve motions, at about 32 pixels."""
     return Recipe(
         name="tiny",
         ingest=IngestConfig(
