@@ -33,7 +33,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SECONDS_TO_END = 3
+SECONDS_TO_END = 1
 
 
 def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
