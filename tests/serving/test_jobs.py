@@ -39,13 +39,13 @@ def test_jobs_are_claimed_in_order_and_once(store):
     assert claim(store) is None
 
 
-def test_history_survives_a_restart(store, tmp_path):
+def test_history_survives_a_restart(store, clock, tmp_path):
     put(store)
     job = claim(store)
     store.finish(job.id, job.lease)
     waiting = put(store)
     store.close()
-    again = JobStore(tmp_path / "jobs.sqlite")
+    again = JobStore(tmp_path / "jobs.sqlite", clock)
     assert again.get(job.id).status == "completed"
     assert again.get(job.id).progress == 100
     assert again.get(waiting.id).status == "queued"
