@@ -29,7 +29,15 @@ def tiny() -> Recipe:
         ),
         captioner=CaptionerTraining(),
         autoencoder=VAETraining(steps=900),
-        transformer=DiTTraining(model=DiTConfig(latent_channels=8, width=128, depth=5), steps=3000, tokens_per_step=2048),
+        transformer=DiTTraining(
+            model=DiTConfig(latent_channels=8),
+            steps=2500,
+            tokens_per_step=2560,
+            still_share=0.25,
+            given_share=0.2,
+            muon_lr=0.023,
+            time_mean=0.5,
+        ),
         sampling=Sampling(steps=25, guidance=2.0),
         evaluation=EvaluationPlan(prompts=64),
     )
