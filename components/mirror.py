@@ -1,6 +1,5 @@
 """A folder on the local disk that is kept on S3 while it changes: training state that outlives its pod."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -13,6 +12,9 @@ from kinora.data.storage import MANIFEST, Store
 from kinora.errors import KinoraError
 
 SECONDS_BETWEEN_SNAPSHOTS = 5.0
+# Logs grow with every step: they are copied after everything else, so that they reach at least to the checkpoint, and
+# are no reason for a snapshot.
+LOG = ".jsonl"
 
 
 def whole_folders(store: Store, place: str) -> list[str]:
@@ -56,26 +58,33 @@ class Mirror(threading.Thread):
         self.join()
         self._snapshot()
 
-    def _fingerprint(self) -> list[tuple[str, int]]:
-        return sorted((str(path), path.stat().st_mtime_ns) for path in self.folder.rglob("*") if path.is_file())
+    def _fingerprint(self) -> list[tuple[str, int, int]]:
+        files = ((path, path.stat()) for path in self._files() if path.suffix != LOG)
+        return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in files]
+
+    def _files(self) -> list[Path]:
+        """List the files, logs last; what is hidden is being written."""
+        found = (path for path in self.folder.rglob("*") if path.is_file())
+        shown = (p for p in found if not any(part.startswith(".") for part in p.relative_to(self.folder).parts))
+        return sorted(shown, key=lambda path: (path.suffix == LOG, path))
 
     def _snapshot(self) -> None:
         try:
-            now = self._fingerprint()
-            if now == self.seen or not now:
-                return
-            self._store_copy(f"{self.place}/{self.last + 1:08d}")
+            with tempfile.TemporaryDirectory(dir=self.folder.parent) as temporary:
+                now = self._fingerprint()
+                if now == self.seen or not now:
+                    return
+                for path in self._files():
+                    copy = Path(temporary) / path.relative_to(self.folder)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, copy)
+                if self._fingerprint() != now:
+                    return  # a checkpoint was written meanwhile: the next round takes it
+                self.store.put_folder(temporary, f"{self.place}/{self.last + 1:08d}")
             before, self.last, self.seen = self.last, self.last + 1, now
             if before:
                 self.store.delete(f"{self.place}/{before:08d}")
-        except (FileNotFoundError, shutil.Error):
-            return  # the trainer replaced a checkpoint while it was read: the next round takes the new one
+        except FileNotFoundError:
+            return  # a checkpoint was replaced meanwhile: the next round takes the new one
         except KinoraError as error:  # a training of hours does not end because its store is away for a minute
             print(f"the training state could not be stored ({error}); trying again later.", file=sys.stderr)
-
-    def _store_copy(self, key: str) -> None:
-        with tempfile.TemporaryDirectory(dir=self.folder.parent) as temporary:
-            # Links are quick, and trainers replace files whole, so that the copy cannot change while it is sent.
-            copy = Path(temporary) / "copy"
-            shutil.copytree(self.folder, copy, copy_function=os.link, ignore=shutil.ignore_patterns(".*"))
-            self.store.put_folder(copy, key)

@@ -47,6 +47,23 @@ def test_training_state_outlives_its_machine(s3_root, monkeypatch):
         assert not list(folder.iterdir())
 
 
+def test_a_log_that_grows_does_not_spoil_a_snapshot(s3_root, monkeypatch):
+    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_SNAPSHOTS", 0.02)
+    store = open_store(s3_root)
+    with mirrored(store, "checkpoints/a") as folder:
+        save(folder, "step-1")
+        with open(folder / "training.jsonl", "a") as file:
+            for number in range(4000):
+                file.write(f"{number}\n")
+                file.flush()
+                if number % 1000 == 500:
+                    save(folder, f"step-{2 + number // 1000}")
+        (folder / ".half-written").write_text("")
+    with mirrored(store, "checkpoints/a") as folder:
+        assert (folder / "training.jsonl").read_text().splitlines()[-1] == "3999"
+        assert sorted(path.name for path in folder.glob("[!t]*")) == [f"step-{number}" for number in range(1, 6)]
+
+
 def test_a_snapshot_that_was_not_finished_is_passed_over(s3_root, tmp_path):
     store = open_store(s3_root)
     with mirrored(store, "checkpoints/a") as folder:

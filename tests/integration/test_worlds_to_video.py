@@ -3,27 +3,34 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from kinora.config import read_json
 from kinora.data.media import read_video
 from kinora.generation import read_version
 from pipelines.events import EventReader
 from pipelines.run import STEPS
 
 
-def demo(work: Path, root: Path) -> subprocess.CompletedProcess:
-    """Run the demo as `make demo` does, where nobody watches."""
+def command(work: Path) -> list[str]:
+    """Return the demo's command line, as `make demo` has it, with a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "pipelines.demo", "--recipe", "smoke", "--work", str(work), "--port", str(port)]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280)
+    return [sys.executable, "-m", "pipelines.demo", "--recipe", "smoke", "--work", str(work), "--port", str(port)]
+
+
+def demo(work: Path, root: Path) -> subprocess.CompletedProcess:
+    """Run the demo where nobody watches."""
+    return subprocess.run(command(work), cwd=root, capture_output=True, text=True, timeout=280, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +39,37 @@ def work(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(work, root):
-    """The first run."""
+def interrupted(work, root):
+    """A first run, ended by Ctrl-C while the transformer trained: its exit code, what it said, its last checkpoint."""
+    process = subprocess.Popen(command(work), cwd=root, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not (saved := list(work.glob("artifacts/checkpoints/pretrain-*/*/last"))):
+        time.sleep(0.02)
+    checkpoint = saved[0].read_text()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said, int(re.search(r"\d+", checkpoint).group())
+
+
+@pytest.fixture(scope="module")
+def first(interrupted, work, root):
+    """The run after it, which reaches the end."""
     return demo(work, root)
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_process(interrupted, work):
+    code, said, _ = interrupted
+    assert code == 130
+    assert "interrupted" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert not processes_of(work)
+
+
+def test_the_next_run_goes_on_from_the_last_finished_step_and_the_last_checkpoint(interrupted, first, work):
+    kinds = {event.step: event.kind for event in events(work)}
+    for step in STEPS[: STEPS.index("pretrain")]:
+        assert kinds[step] == "cached", step
+    progress = read_json(work / "run" / "progress" / "pretrain" / "train-transformer.json")
+    assert progress["first"] > interrupted[2]
 
 
 def events(work: Path) -> list:
@@ -55,9 +90,9 @@ def test_ends_with_a_video_and_where_to_look(first, work):
     assert f"kinora serve --work {work}" in first.stdout
 
 
-def test_every_step_ran(first, work):
-    finished = {event.step for event in events(work) if event.kind == "finished"}
-    assert finished == set(STEPS)
+def test_every_step_is_done(first, work):
+    done = {event.step for event in events(work) if event.kind in ("finished", "cached")}
+    assert done == set(STEPS)
 
 
 def test_the_promoted_version_is_whole_and_says_where_it_came_from(first, work):
@@ -71,8 +106,7 @@ def test_the_promoted_version_is_whole_and_says_where_it_came_from(first, work):
 
 def test_nothing_is_left_running(first, work):
     assert first.returncode == 0
-    for process in psutil.process_iter(["cmdline"]):
-        assert str(work) not in " ".join(process.info["cmdline"] or []), process.info["cmdline"]
+    assert not processes_of(work)
 
 
 def test_again_everything_comes_from_the_cache(first, work, root):
@@ -83,6 +117,12 @@ def test_again_everything_comes_from_the_cache(first, work, root):
     ran = {event.step for event in events(work) if event.kind == "finished"}
     assert ran == {"choose"}  # what is in service is as good as the same model again: nothing to promote
     assert (work / "run" / "video.mp4").exists()
+
+
+def processes_of(work: Path) -> list[list[str]]:
+    """Return the command lines of the processes that work in the folder."""
+    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return [line for line in lines if str(work) in " ".join(line)]
 
 
 def log(work: Path) -> str:
