@@ -18,7 +18,7 @@ class Sampling:
 
     steps: int = 25
     guidance: float = 2.0
-    shift: float = 1.0
+    shift: float = 2.0
 
     def times(self) -> Tensor:
         """Return the `steps + 1` times from 1 down to 0."""

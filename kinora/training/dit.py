@@ -43,18 +43,18 @@ class DiTTraining:
 
     model: DiTConfig = field(default_factory=DiTConfig)
     text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
-    steps: int = 3000
-    tokens_per_step: int = 2048
-    still_share: float = 0.4
-    given_share: float = 0.25
+    steps: int = 2200
+    tokens_per_step: int = 2560
+    still_share: float = 0.25
+    given_share: float = 0.2
     caption_dropout: float = 0.1
-    muon_lr: float = 0.02
+    muon_lr: float = 0.023
     lr: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.95)
     ema: float = 0.995
-    time_mean: float = 0.8
+    time_mean: float = 0.5
     time_spread: float = 1.0
     time_shift: float = 1.0
     processes: int = 2
