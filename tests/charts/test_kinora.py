@@ -249,6 +249,14 @@ def test_probes_ask_bentoml(render):
     assert all(container[f"{probe}Probe"]["httpGet"]["port"] in named for probe in paths)
 
 
+def test_probes_look_at_the_heartbeat_that_the_worker_is_told_to_keep(render):
+    container = render()[WORKER]["spec"]["template"]["spec"]["containers"][0]
+    heartbeat = container["args"][container["args"].index("--heartbeat") + 1]
+    assert any(heartbeat.startswith(mount["mountPath"] + "/") for mount in container["volumeMounts"])
+    for probe in ("startup", "liveness"):
+        assert heartbeat in " ".join(container[f"{probe}Probe"]["exec"]["command"])
+
+
 def test_workers_take_a_gpu_in_their_pool(render):
     pod = render()[WORKER]["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
