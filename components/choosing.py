@@ -44,13 +44,20 @@ def prompts_for(dataset: "ClipDataset", recipe: "Recipe") -> list["EvaluationPro
     plan, clips = recipe.evaluation, dataset.clips
     unseen = clips[clips["split"] == "validation"]
     videos = unseen[unseen["kind"] == "video"]
-    rows = [] if simulated(dataset) else list((videos if len(videos) else unseen).itertuples())
-    asked = [(row, attributes) for row in rows if (attributes := parse(row.caption)) is not None]
+    rows = [] if simulated(dataset) else (videos if len(videos) else unseen).to_dict("records")
+    asked = [(row, attributes) for row in rows if (attributes := parse(row["caption"])) is not None]
     if not asked:
         return evaluation_prompts(recipe.ingest.worlds, plan.prompts, plan.seed)
-    fps = recipe.ingest.fps  # a still's clip has none
     return [
-        EvaluationPrompt(row.caption, attributes, row.width, row.height, row.frames, row.fps or fps, plan.seed + number)
+        EvaluationPrompt(
+            prompt=row["caption"],
+            attributes=attributes,
+            width=row["width"],
+            height=row["height"],
+            frames=row["frames"],
+            fps=row["fps"] or recipe.ingest.fps,  # a still has none
+            seed=plan.seed + number,
+        )
         for number in range(plan.prompts)
         for row, attributes in [asked[number % len(asked)]]
     ]

@@ -38,7 +38,7 @@ class StepState:
         states = {task.status for task in self.tasks}
         for status in ("failed", "running", "finished", "cached"):
             if status in states:
-                return status  # type: ignore[return-value]
+                return status
         return "waiting"
 
     def seconds(self, now: float) -> float:

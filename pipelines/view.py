@@ -77,7 +77,7 @@ class LinesView:
             self._print(f"{name}: nothing changed, taken from the cache")
         elif event.kind == "finished":
             task = next(task for task in step.tasks if task.item == event.item)
-            self._print(f"{name}: done in {clock(event.at - task.started)}, about {clock(state.seconds_left())} left")
+            self._print(f"{name}: done in {clock(event.at - task.started)}{_left(state)}")
         else:
             self._print(f"{name}: failed")
 
@@ -86,7 +86,7 @@ class LinesView:
             return
         for step in state.steps.values():
             for progress in state.progress(step)[-1:]:
-                self._print(f"{step.name}: {describe(progress)}, about {clock(state.seconds_left())} left")
+                self._print(f"{step.name}: {describe(progress)}{_left(state)}")
 
     def _print(self, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {text}", file=self.stream, flush=True)
@@ -115,8 +115,7 @@ def table(state: RunState) -> "RenderableType":
         style = STYLES[status]
         taken = clock(step.seconds(now)) if status not in ("waiting", "cached") else ""
         rows.add_row(*(Text(text, style) for text in (MARKS[status], step.name, taken)), bar, Text(note, "dim"))
-    left = state.seconds_left()
-    return Group(rows, Text(f"\n{clock(now - state.started)} gone, about {clock(left)} left", "dim"))
+    return Group(rows, Text(f"\n{clock(now - state.started)} gone{_left(state)}", "dim"))
 
 
 def describe(progress: Progress) -> str:
@@ -129,6 +128,11 @@ def clock(seconds: float) -> str:
     """Return a duration as people say it: `7 s`, `2 min 05 s`."""
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def _left(state: RunState) -> str:
+    seconds = state.seconds_left()
+    return f", about {clock(seconds)} left" if seconds >= 1 else ""
 
 
 def _note(step: StepState) -> str:
