@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from kinora.models.text_encoder import split_words
-from serving.asking import Limits, asked_from, read_fields, reference_image
+from serving.asking import Limits, asked_from, read_fields, reference_image, whole_number
 from serving.errors import ApiError
 from serving.jobs import DONE, FAILED, RUNNING, WAITING, Asked, Job, JobStore, KeyReused, QueueFull
 from serving.media_store import STILL, VIDEO, MediaStore
@@ -51,12 +51,13 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
     def list_videos(after: str | None = None, limit: str = "20", order: str = "desc") -> dict[str, Any]:
         if order not in ("asc", "desc"):
             raise ApiError(400, f"there is no order '{order[:20]}'; give asc or desc.", "invalid_value", "order")
-        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= 100:
+        count = whole_number(limit, 1, 100)
+        if count is None:
             raise ApiError(
                 400, f"the limit '{limit[:20]}' is not from 1 to 100; give such a one.", "invalid_value", "limit"
             )
         try:
-            found, more = jobs.listed(after, int(limit), order == "asc")
+            found, more = jobs.listed(after, count, order == "asc")
         except KeyError as error:
             raise ApiError(
                 400, f"there is no video '{(after or '')[:80]}' to go on after.", "not_found", "after"
@@ -214,22 +215,23 @@ def _fingerprint(request: Request, fields: dict[str, Any], asked: Asked, image: 
 
 async def _stills(endpoint: Endpoint, request: Request, fields: dict[str, Any]) -> list[Job]:
     """Make the stills that were asked for, and wait until they are there."""
-    count = fields.get("n") or 1
-    if not str(count).isdecimal() or not 1 <= int(str(count)[:9]) <= MOST_STILLS:
-        raise ApiError(400, f"n is '{str(count)[:20]}'; give 1 to {MOST_STILLS}.", "invalid_value", "n")
+    wanted = fields.get("n")
+    count = 1 if wanted in (None, "") else whole_number(wanted, 1, MOST_STILLS)
+    if count is None:
+        raise ApiError(400, f"n is '{str(wanted)[:20]}'; give 1 to {MOST_STILLS}.", "invalid_value", "n")
     if fields.get("stream"):
         raise ApiError(400, "stills are not streamed; leave stream out.", "invalid_value", "stream")
     if fields.get("output_format") not in (None, "png"):
         raise ApiError(400, "stills are PNG files; leave output_format out.", "invalid_value", "output_format")
     asked, _ = await _checked(endpoint, fields, "image")
     jobs = [
-        _create(endpoint, request, fields, replace(asked, seed=(asked.seed + n) % 2**31), None, n)
-        for n in range(int(count))
+        _create(endpoint, request, fields, replace(asked, seed=(asked.seed + n) % 2**31), None, n) for n in range(count)
     ]
     names = [job.id for job in jobs]
     end = time.monotonic() + SECONDS_FOR_STILLS
     while time.monotonic() < end:
-        found = [_found(endpoint, name) for name in names]
+        # Not as seen by the client: when its connection is lost, its next try must find the same jobs.
+        found = [_known(endpoint, name, seen=False) for name in names]
         failed = next((job for job in found if job.status == FAILED), None)
         if failed is not None:
             raise ApiError(500, f"{failed.error}", failed.error_code or "failed", headers={"x-should-retry": "false"})
@@ -243,7 +245,11 @@ async def _stills(endpoint: Endpoint, request: Request, fields: dict[str, Any]) 
 
 
 def _found(endpoint: Endpoint, name: str) -> Job:
-    job = endpoint.jobs.get(name, seen=True)
+    return _known(endpoint, name, seen=True)
+
+
+def _known(endpoint: Endpoint, name: str, seen: bool) -> Job:
+    job = endpoint.jobs.get(name, seen)
     if job is None:
         raise ApiError(404, f"there is no video '{name[:80]}'.", "not_found", "video_id")
     return job

@@ -16,6 +16,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
 from kinora.data.media import read_image
 from kinora.errors import KinoraError, UsageError
@@ -28,6 +29,7 @@ from serving.model_store import MODEL
 MOST_BODY_BYTES = 12 * 2**20
 MOST_IMAGE_BYTES = 8 * 2**20
 MOST_IMAGE_PIXELS = 16_000_000
+MOST_IMAGE_RATIO = 16  # of its sides: a line of pixels, scaled to cover a clip, would become huge
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PROMPT_CHARACTERS = 1000
 MOST_SEED = 2**31 - 1
@@ -61,9 +63,11 @@ async def read_fields(request: Request, most_bytes: int = MOST_BODY_BYTES) -> di
             raise ApiError(400, "the body is no JSON; send an object.", "invalid_json") from error
         if not isinstance(value, dict):
             raise ApiError(400, "the body is no JSON object; send one.", "invalid_json")
+        if not _unicode(value):
+            raise ApiError(400, "the body has half a character (a lone surrogate); send whole ones.", "invalid_json")
         return value
     if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        raise ApiError(415, f"'{kind}' cannot be read; send multipart/form-data or application/json.", "bad_type")
+        raise ApiError(415, f"'{kind[:40]}' cannot be read; send multipart/form-data or application/json.", "bad_type")
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -80,12 +84,31 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
         ApiError: if it is.
     """
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most_bytes:
-            raise ApiError(413, f"the request is larger than {most_bytes // 2**20} MiB; send less.", "too_large")
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > most_bytes:
+                raise ApiError(413, f"the request is larger than {most_bytes // 2**20} MiB; send less.", "too_large")
+            parts.append(part)
+    except ClientDisconnect as error:  # nobody hears this, and it is no failure of ours
+        raise ApiError(400, "the connection ended before the request did; send it again.", "disconnected") from error
     return b"".join(parts)
+
+
+def _unicode(value: Any) -> bool:
+    """Say whether UTF-8 can carry all text in a JSON value: JSON can name what neither it nor SQLite can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def whole_number(value: Any, least: int, most: int) -> int | None:
+    """Return a whole number from `least` to `most`, given as one or as text; None where it is none of these."""
+    if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,12}", str(value).strip()):
+        return None
+    return int(value) if least <= int(value) <= most else None
 
 
 def asked_from(fields: Mapping[str, Any], kind: str, facts: Mapping[str, Any], limits: Limits) -> Asked:
@@ -152,6 +175,9 @@ def _decoded(data: bytes, width: int, height: int) -> np.ndarray:
             columns, rows = image.size  # from the header: nothing is decoded yet
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise wrong from error
+    if max(columns, rows) > MOST_IMAGE_RATIO * min(columns, rows):
+        message = f"the reference image has {columns}x{rows} pixels; send one that is less narrow."
+        raise ApiError(400, message, "invalid_image", "input_reference")
     if columns * rows > MOST_IMAGE_PIXELS:
         message = f"the reference image has {columns}x{rows} pixels; send at most {MOST_IMAGE_PIXELS:,}."
         raise ApiError(400, message, "image_too_large", "input_reference")

@@ -32,7 +32,7 @@ def handle_errors(app: FastAPI) -> None:
 
     def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return ApiError(error.status_code, f"{error.detail}.", "http_error").response()
+        return ApiError(error.status_code, f"{error.detail.rstrip('.')}.", "http_error").response()
 
     def broken(request: Request, error: Exception) -> JSONResponse:
         return ApiError(500, "the endpoint failed on this request; its log says why.", "internal_error").response()

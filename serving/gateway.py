@@ -14,7 +14,7 @@ from typing import Any
 import tyro
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
 from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
@@ -33,6 +33,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 SECONDS_TO_END = 1
 
 
@@ -40,6 +41,7 @@ def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
     """Return all our routes; `local` refuses requests that a foreign page makes a browser send to this machine."""
     app = FastAPI(title="Kinora", openapi_url=None, docs_url=None, redoc_url=None)
     handle_errors(app)
+    requests = Requests()
     app.include_router(public_routes(endpoint))
     app.include_router(internal_routes(endpoint, token))
 
@@ -49,7 +51,7 @@ def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(metrics_text(endpoint.jobs), media_type=CONTENT_TYPE_LATEST)
+        return Response(metrics_text(endpoint.jobs) + requests.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.middleware("http")
     async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -58,10 +60,30 @@ def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
             response = await go_on(request)
         except ApiError as error:
             response = error.response()
+        requests.count(request, response.status_code)
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     return app
+
+
+class Requests:
+    """Counts requests by method, route and status; a route is its pattern, so that a video's id makes no new series."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._counter = Counter(
+            "kinora_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
+        )
+
+    def count(self, request: Request, status: int) -> None:
+        """Count one answer."""
+        method = request.method if request.method in METHODS else "other"
+        self._counter.labels(method, getattr(request.scope.get("route"), "path", "none"), status).inc()
+
+    def text(self) -> bytes:
+        """Return the counts as Prometheus reads them."""
+        return generate_latest(self._registry)
 
 
 def metrics_text(jobs: JobStore) -> bytes:
