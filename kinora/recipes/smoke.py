@@ -27,7 +27,12 @@ def smoke() -> Recipe:
             model=VAEConfig(width=32, encoder_blocks=1, decoder_blocks=1), steps=20, pixels_per_step=2 * 13 * 32 * 32
         ),
         transformer=DiTTraining(
-            model=DiTConfig(latent_channels=8, width=64, depth=2), steps=30, tokens_per_step=512, warmup=5, ema=0.9, save_every=10
+            model=DiTConfig(latent_channels=8, width=64, depth=2),
+            steps=30,
+            tokens_per_step=512,
+            warmup=5,
+            ema=0.9,
+            save_every=10,
         ),
         sampling=Sampling(steps=6, guidance=1.0),
         evaluation=EvaluationPlan(prompts=8),

@@ -56,7 +56,7 @@ def launch(module: str, args: list[str], processes: int, on_poll: Callable[[], N
         _own_signal_handlers(),
         get_runner() as runner,  # leaving it ends whatever still runs
     ):
-        app = application(module, args, processes, env=_local_environment(processes))
+        app = application(module, args, processes, env=_local_environment())
         handle = runner.run(app, scheduler="local_cwd", cfg={"log_dir": logs})
         # torchx's local scheduler brings handlers that raise errors of its own; ours end the program as usual.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -108,15 +108,15 @@ def _terminated(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
-def _local_environment(processes: int) -> dict[str, str]:
+def _local_environment() -> dict[str, str]:
     import torch
 
-    cores = len(os.sched_getaffinity(0))
     package = str(Path(kinora.__file__).parents[1])
     environment = {
         "PATH": str(Path(sys.executable).parent),  # torchrun of this very environment
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
-        "OMP_NUM_THREADS": str(max(1, cores // processes)),
+        # More cores are for more processes: in matrices this small, threads mostly wait for each other.
+        "OMP_NUM_THREADS": "1",
         "TORCHDYNAMO_DISABLE": "1",  # DeepSpeed compiles Muon, which needs a C++ compiler and half a minute
         LAUNCHER_PID: str(os.getpid()),
         **MALLOC,
