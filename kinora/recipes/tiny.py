@@ -18,7 +18,7 @@ def tiny() -> Recipe:
             worlds=WorldsConfig(
                 worlds=("uniform", "ballistics"),
                 videos=2400,
-                images=600,
+                images=900,
                 sizes=((32, 32), (40, 24), (24, 40)),
                 frames=(9, 17),
                 fps=8.0,
@@ -31,7 +31,7 @@ def tiny() -> Recipe:
         autoencoder=VAETraining(steps=900),
         transformer=DiTTraining(
             model=DiTConfig(latent_channels=8),
-            steps=2500,
+            steps=2200,
             tokens_per_step=2560,
             still_share=0.25,
             given_share=0.2,
