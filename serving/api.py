@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from kinora.models.text_encoder import split_words
 from serving.asking import Limits, asked_from, read_fields, reference_image, whole_number
 from serving.errors import ApiError
+from serving.extending import extension_from
 from serving.jobs import DONE, FAILED, RUNNING, WAITING, Asked, Job, JobStore, KeyReused, QueueFull
 from serving.media_store import STILL, VIDEO, MediaStore
 from serving.model_store import MODEL
@@ -46,6 +48,21 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
         asked, image = await _checked(endpoint, fields, "video")
         job = _create(endpoint, request, fields, asked, image)
         return _video_response(endpoint, job)
+
+    @router.post("/videos/extensions")
+    async def extend_video(request: Request) -> Response:
+        fields = await read_fields(request)
+        _, facts = jobs.workers()
+        asked, video = await extension_from(fields, facts or {}, endpoint.limits, lambda name: _made(endpoint, name))
+        _refuse_version(endpoint, asked)
+        return _video_response(endpoint, _create(endpoint, request, fields, asked, video))
+
+    @router.post("/videos/edits")
+    @router.post("/videos/characters")
+    @router.post("/videos/{name}/remix")
+    def later(request: Request) -> Response:
+        message = f"{request.url.path} comes in a later version; this one makes, animates and extends videos."
+        raise ApiError(400, message, "not_yet_available")
 
     @router.get("/videos")
     def list_videos(after: str | None = None, limit: str = "20", order: str = "desc") -> dict[str, Any]:
@@ -168,15 +185,30 @@ def unknown_words(prompt: str, facts: dict[str, Any] | None) -> list[str]:
 async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str) -> tuple[Asked, np.ndarray | None]:
     _, facts = endpoint.jobs.workers()
     asked = asked_from(fields, kind, facts or {}, endpoint.limits)
+    _refuse_version(endpoint, asked)
+    image = await reference_image(fields, asked) if kind == "video" else None
+    return replace(asked, given="" if image is None else "image"), image
+
+
+def _refuse_version(endpoint: Endpoint, asked: Asked) -> None:
     if asked.wanted and not endpoint.jobs.serves(asked.wanted):
         message = f"the model version {asked.wanted} is not in service; ask for '{MODEL}'."
         raise ApiError(404, message, "model_not_found", "model")
-    image = await reference_image(fields, asked) if kind == "video" else None
-    return replace(asked, image=image is not None), image
+
+
+def _made(endpoint: Endpoint, name: str) -> Path:
+    """Return the file of a finished video."""
+    job = endpoint.jobs.get(name)
+    if job is None or job.kind != "video":
+        raise ApiError(404, f"there is no video '{name[:80]}' to extend.", "not_found", "video")
+    if job.status != DONE:
+        message = f"the video {name} is {job.status}; extend one that is completed."
+        raise ApiError(400, message, "not_ready", "video")
+    return endpoint.media.path(name, VIDEO)
 
 
 def _create(
-    endpoint: Endpoint, request: Request, fields: dict[str, Any], asked: Asked, image: np.ndarray | None, nth: int = 0
+    endpoint: Endpoint, request: Request, fields: dict[str, Any], asked: Asked, given: np.ndarray | None, nth: int = 0
 ) -> Job:
     """Put a job into the queue, or return the one that an earlier try of the same request made."""
     key = request.headers.get("idempotency-key")
@@ -184,11 +216,11 @@ def _create(
     try:
         job, new = endpoint.jobs.create(
             asked,
-            _fingerprint(request, fields, asked, image, nth),
+            _fingerprint(request, fields, asked, given, nth),
             endpoint.limits.waiting,
             f"{key[:200]}/{nth}" if key else None,
             retried.isdecimal() and int(retried[:9]) > 0,
-            lambda name: endpoint.media.put_image(name, image) if image is not None else None,
+            lambda name: _keep_given(endpoint, name, asked, given),
         )
     except QueueFull as error:
         message = f"{endpoint.limits.waiting} requests are waiting already; ask again in a while."
@@ -203,13 +235,22 @@ def _create(
     return job
 
 
-def _fingerprint(request: Request, fields: dict[str, Any], asked: Asked, image: np.ndarray | None, nth: int) -> str:
+def _keep_given(endpoint: Endpoint, name: str, asked: Asked, given: np.ndarray | None) -> None:
+    if given is None:
+        return
+    if asked.given == "image":
+        endpoint.media.put_image(name, given)
+    else:
+        endpoint.media.put_video(name, given, asked.fps)
+
+
+def _fingerprint(request: Request, fields: dict[str, Any], asked: Asked, given: np.ndarray | None, nth: int) -> str:
     """Return what two tries of one request have in common: what is asked for, and who asks."""
     drawn = {"seed"} if fields.get("seed") in (None, "") else set()
     same = {name: value for name, value in vars(asked).items() if name not in drawn}
     who = [request.client.host if request.client else "", request.headers.get("authorization", ""), nth]
     total = hashlib.sha256(json.dumps([same, who], sort_keys=True).encode())
-    total.update(image.tobytes() if image is not None else b"")
+    total.update(given.tobytes() if given is not None else b"")
     return total.hexdigest()
 
 

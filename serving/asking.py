@@ -123,27 +123,53 @@ def asked_from(fields: Mapping[str, Any], kind: str, facts: Mapping[str, Any], l
     Raises:
         ApiError: if it cannot be made, with the field that is wrong.
     """
-    facts = DEFAULTS | {name: value for name, value in facts.items() if value}
-    prompt = _prompt(fields.get("prompt"), facts)
+    facts = known_facts(facts)
+    prompt = prompt_of(fields.get("prompt"), facts)
     width, height = _size(fields.get("size"), facts)
-    fps = _number(fields, "fps", float(facts["fps"]))
+    fps = number_of(fields, "fps", float(facts["fps"]))
     frames = 1 if kind == "image" else _frames(fields, fps, int(facts["frames"]))
-    seed = _whole(fields, "seed", None)
-    if seed is None:
-        seed = secrets.randbelow(MOST_SEED + 1)
-    if not 0 <= seed <= MOST_SEED:
-        raise ApiError(400, f"the seed {seed} is out of range; give 0 to {MOST_SEED}.", "invalid_value", "seed")
+    seed = seed_of(fields)
     for param in ("size", "frames", "fps"):
         _possible(param, prompt, width, height, frames, fps)
-    if width * height * frames > limits.pixels:
+    asked = Asked(kind, prompt, width, height, frames, fps, seed, wanted=model_of(fields.get("model")))
+    refuse_too_many_pixels(asked, limits)
+    return asked
+
+
+def known_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a version says of itself, with defaults for what it does not."""
+    return DEFAULTS | {name: value for name, value in facts.items() if value}
+
+
+def seed_of(fields: Mapping[str, Any]) -> int:
+    """Return the seed asked for, or a drawn one.
+
+    Raises:
+        ApiError: if it is none.
+    """
+    seed = whole_of(fields, "seed", None)
+    if seed is None:
+        return secrets.randbelow(MOST_SEED + 1)
+    if not 0 <= seed <= MOST_SEED:
+        raise ApiError(400, f"the seed {seed} is out of range; give 0 to {MOST_SEED}.", "invalid_value", "seed")
+    return seed
+
+
+def refuse_too_many_pixels(asked: Asked, limits: Limits) -> None:
+    """Refuse a clip that would take too long.
+
+    Raises:
+        ApiError: if it has more pixels than this endpoint makes.
+    """
+    pixels = asked.width * asked.height * asked.frames
+    if pixels > limits.pixels:
         raise ApiError(
             400,
-            f"{frames} frames of {width}x{height} are {width * height * frames:,} pixels, and this endpoint makes at "
+            f"{asked.frames} frames of {asked.width}x{asked.height} are {pixels:,} pixels, and this endpoint makes at "
             f"most {limits.pixels:,}; ask for a smaller or shorter clip.",
             "too_many_pixels",
             "size",
         )
-    return Asked(kind, prompt, width, height, frames, fps, seed, wanted=_model(fields.get("model")))
 
 
 async def reference_image(fields: Mapping[str, Any], asked: Asked) -> np.ndarray | None:
@@ -209,7 +235,8 @@ async def _reference_bytes(fields: Mapping[str, Any]) -> bytes | None:
         ) from error
 
 
-def _prompt(value: Any, facts: Mapping[str, Any]) -> str:
+def prompt_of(value: Any, facts: Mapping[str, Any]) -> str:
+    """Return the prompt with single spaces, unless it is empty or too long for the model."""
     prompt = " ".join(value.split()) if isinstance(value, str) else ""
     if not prompt:
         raise ApiError(400, "the prompt is empty; say what the video should show.", "empty_prompt", "prompt")
@@ -238,18 +265,18 @@ def _size(value: Any, facts: Mapping[str, Any]) -> tuple[int, int]:
 
 def _frames(fields: Mapping[str, Any], fps: float, usual: int) -> int:
     """Return `frames`, or the number that comes nearest to `seconds`, or what the version makes."""
-    frames = _whole(fields, "frames", None)
+    frames = whole_of(fields, "frames", None)
     if frames is not None:
         return frames
     if fields.get("seconds") in (None, ""):
         return usual
-    seconds = _number(fields, "seconds", 0.0)
+    seconds = number_of(fields, "seconds", 0.0)
     if not 0 < seconds <= 600:
         raise ApiError(400, f"{seconds:g} seconds cannot be made; give more than 0.", "invalid_value", "seconds")
     return 1 + FRAME_STEP * max(1, round((seconds * fps - 1) / FRAME_STEP))
 
 
-def _model(value: Any) -> str:
+def model_of(value: Any) -> str:
     """Return the version that must make the clip, or "" for the one in service."""
     if value in (None, "", MODEL):
         return ""
@@ -269,7 +296,8 @@ def _possible(param: str, prompt: str, width: int, height: int, frames: int, fps
         raise ApiError(400, str(error), "invalid_value", param) from error
 
 
-def _number(fields: Mapping[str, Any], name: str, default: float) -> float:
+def number_of(fields: Mapping[str, Any], name: str, default: float) -> float:
+    """Return a finite number, or `default` where none was sent."""
     value = fields.get(name)
     if value in (None, ""):
         return default
@@ -282,7 +310,8 @@ def _number(fields: Mapping[str, Any], name: str, default: float) -> float:
     return number
 
 
-def _whole(fields: Mapping[str, Any], name: str, default: int | None) -> int | None:
+def whole_of(fields: Mapping[str, Any], name: str, default: int | None) -> int | None:
+    """Return a whole number, or `default` where none was sent."""
     value = fields.get(name)
     if value in (None, ""):
         return default

@@ -13,13 +13,13 @@ from serving.api import Endpoint
 from serving.asking import read_body, read_fields
 from serving.errors import ApiError
 from serving.jobs import WAITING, Job, LeaseLost
-from serving.media_store import GIVEN, STILL, VIDEO
+from serving.media_store import GIVEN, GIVEN_VIDEO, STILL, VIDEO
 
 T = TypeVar("T")
 SECONDS_TO_HOLD_A_CLAIM = 2.0  # a worker that finds nothing waits here, so that a new job is taken at once
 SECONDS_BETWEEN_LOOKS = 0.1
 MOST_CLIP_BYTES = 256 * 2**20
-TOLD = ("id", "kind", "prompt", "width", "height", "frames", "fps", "seed", "image", "lease")
+TOLD = ("id", "kind", "prompt", "width", "height", "frames", "fps", "seed", "given", "lease")
 
 
 def internal_routes(endpoint: Endpoint, token: str) -> APIRouter:
@@ -59,10 +59,10 @@ def internal_routes(endpoint: Endpoint, token: str) -> APIRouter:
                 job = jobs.claim(worker, version, facts)
         return Response(status_code=204) if job is None else _told(job)
 
-    @router.get("/jobs/{name}/image")
-    def given_image(name: str, request: Request) -> Response:
-        _held(endpoint, name, request)
-        return FileResponse(media.path(name, GIVEN), media_type="image/png")
+    @router.get("/jobs/{name}/given")
+    def given(name: str, request: Request) -> Response:
+        job = _held(endpoint, name, request)
+        return FileResponse(media.path(name, GIVEN if job.given == "image" else GIVEN_VIDEO))
 
     @router.post("/jobs/{name}/renew")
     async def renew(name: str, request: Request) -> Response:

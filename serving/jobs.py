@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
     prompt TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, frames INTEGER NOT NULL,
-    fps REAL NOT NULL, seed INTEGER NOT NULL, image INTEGER NOT NULL, wanted TEXT NOT NULL,
+    fps REAL NOT NULL, seed INTEGER NOT NULL, given TEXT NOT NULL, wanted TEXT NOT NULL,
     fingerprint TEXT NOT NULL, key TEXT, seen INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL, queued REAL NOT NULL, started REAL, completed REAL,
     progress INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
@@ -60,7 +60,13 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a job is to make. `wanted` is the model version that must make it, or "" for the one in service."""
+    """What a job is to make.
+
+    frames: of the finished clip; of an extension, with the frames given.
+    given: what the client gave besides the prompt: "", "image" (the first frame), or a video to extend "forward" or
+        "backward".
+    wanted: the model version that must make it, or "" for the one in service.
+    """
 
     kind: str  # "video" or "image"
     prompt: str
@@ -69,7 +75,7 @@ class Asked:
     frames: int
     fps: float
     seed: int
-    image: bool = False
+    given: str = ""
     wanted: str = ""
 
 
@@ -86,7 +92,7 @@ class Job:
     frames: int
     fps: float
     seed: int
-    image: bool
+    given: str
     wanted: str
     fingerprint: str
     created: float
@@ -120,10 +126,16 @@ class JobStore:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(SCHEMA)
+            there = {name for _, name, *_ in self._db.execute("PRAGMA table_info(jobs)")}
         except sqlite3.Error as error:
             raise KinoraError(
                 f"the job queue {path} cannot be used ({error}); repair or remove it, or choose another --work."
             ) from error
+        if not {field.name for field in fields(Job)} <= there:
+            self._db.close()
+            raise KinoraError(
+                f"the job queue {path} is of another version of Kinora; move it away, or choose another --work."
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -391,5 +403,4 @@ class JobStore:
 
 
 def _job(row: tuple) -> Job:
-    job = dict(zip((field.name for field in fields(Job)), row, strict=True))
-    return Job(**job | {"image": bool(job["image"])})
+    return Job(*row)

@@ -1,13 +1,13 @@
-"""The files of jobs: the finished clip, its first frame, and the image that a client gave. Named by the job."""
+"""The files of jobs: the finished clip, its first frame, and what a client gave. Named by the job."""
 
 from pathlib import Path
 
 import numpy as np
 
-from kinora.data.media import read_video, write_image
+from kinora.data.media import read_video, write_image, write_video
 from kinora.files import whole_file
 
-VIDEO, STILL, GIVEN = ".mp4", ".png", ".given.png"
+VIDEO, STILL, GIVEN, GIVEN_VIDEO, SHEET = ".mp4", ".png", ".given.png", ".given.mp4", ".sheet.png"
 
 
 class MediaStore:
@@ -31,9 +31,14 @@ class MediaStore:
         with whole_file(self.path(name, GIVEN)) as temporary:
             write_image(temporary, frame)
 
+    def put_video(self, name: str, frames: np.ndarray, fps: float) -> None:
+        """Keep the video that a client gave, `uint8 [T, H, W, 3]`, nearly lossless."""
+        with whole_file(self.path(name, GIVEN_VIDEO)) as temporary:
+            write_video(temporary, frames, fps, playable=False)
+
     def spritesheet(self, name: str) -> Path:
         """Return a picture of all frames of a clip beside each other, made when it is first asked for."""
-        path = self.path(name, ".sheet.png")
+        path = self.path(name, SHEET)
         if not path.exists():
             frames, _ = read_video(self.path(name, VIDEO))
             with whole_file(path) as temporary:
@@ -42,5 +47,5 @@ class MediaStore:
 
     def delete(self, name: str) -> None:
         """Remove all files of a job."""
-        for suffix in (VIDEO, STILL, GIVEN, ".sheet.png"):
+        for suffix in (VIDEO, STILL, GIVEN, GIVEN_VIDEO, SHEET):
             self.path(name, suffix).unlink(missing_ok=True)

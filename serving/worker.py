@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ SECONDS_BETWEEN_RENEWALS = 0.5
 SECONDS_TO_ANSWER = 15.0
 SECONDS_UNTIL_ABANDONED = 60.0  # a step that is not over this long after the lease was lost never will be
 EXAMPLES = 6
+LEAST_WINDOW, USUAL_WINDOW = 9, 17  # frames
 
 
 class Abandoned(Exception):
@@ -172,12 +174,19 @@ def facts_of(version: Path) -> dict[str, Any]:
     }
 
 
-def work_on(simulator: "Simulator", job: dict[str, Any], gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
+def window_of(facts: dict[str, Any]) -> int:
+    """Return the frames that the model sees at once when it extends a video: those of the clips it was trained on."""
+    return max(LEAST_WINDOW, facts["frames"] or USUAL_WINDOW)
+
+
+def work_on(
+    simulator: "Simulator", job: dict[str, Any], window: int, gateway: Gateway, stop: Stop, heartbeat: Heartbeat
+) -> None:
     """Make one clip and bring it to the gateway; whatever happens, the job is told or left to its lease."""
     started = time.monotonic()
     with Renewal(gateway, job, stop, heartbeat) as renewal:
         try:
-            bring(gateway, job, make(simulator, job, gateway, renewal))
+            bring(gateway, job, make(simulator, job, window, gateway, renewal))
             say(f"{job['id']} made in {time.monotonic() - started:.1f} s")
         except Abandoned:
             if stop.now.is_set():
@@ -202,14 +211,45 @@ def work_on(simulator: "Simulator", job: dict[str, Any], gateway: Gateway, stop:
             )
 
 
-def make(simulator: "Simulator", job: dict[str, Any], gateway: Gateway, renewal: Renewal) -> "np.ndarray":
-    """Return the frames of a clip, `uint8 [T, H, W, 3]`."""
-    from kinora.data.media import read_image
+def make(simulator: "Simulator", job: dict[str, Any], window: int, gateway: Gateway, renewal: Renewal) -> "np.ndarray":
+    """Return the frames of a clip, `uint8 [T, H, W, 3]`; `window` is how many the model sees at once."""
+    from kinora.data.media import read_image, read_video
     from kinora.generation import GenerationRequest
 
-    image = read_image(io.BytesIO(gateway.ask(job, "GET", "image").content))[0] if job["image"] else None
+    given = io.BytesIO(gateway.ask(job, "GET", "given").content) if job["given"] else None
+    if given is not None and job["given"] != "image":
+        return extend(simulator, job, read_video(given)[0], window, renewal.step)
+    image = read_image(given)[0] if given is not None else None
     asked = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
     return simulator.generate([GenerationRequest(**asked, image=image)], renewal.step)[0]
+
+
+def extend(
+    simulator: "Simulator", job: dict[str, Any], video: "np.ndarray", window: int, step: Callable[[int, int], None]
+) -> "np.ndarray":
+    """Return a video `uint8 [T, H, W, 3]` extended to the job's frames, by `window` frames at a time.
+
+    The model sees the end (or, backward, the beginning) of what there is, and makes the rest of its window.
+    """
+    import numpy as np
+
+    from kinora.generation import GenerationRequest
+
+    first, backward = len(video), job["given"] == "backward"
+    asked = {name: job[name] for name in ("prompt", "width", "height", "fps")}
+    while len(video) < job["frames"]:
+        request = GenerationRequest(
+            **asked, frames=window, seed=job["seed"] + len(video) - first, video=video, direction=job["given"]
+        )
+        share = len(video) - first, window - request.context_frames, job["frames"] - first
+        longer = simulator.generate([request], lambda done, steps, share=share: step(*_part(done, steps, *share)))[0]
+        video = np.ascontiguousarray(longer)
+    return video[-job["frames"] :] if backward else video[: job["frames"]]
+
+
+def _part(done: int, steps: int, before: int, now: int, wanted: int) -> tuple[int, int]:
+    """Return the progress of the whole from that of a window that makes `now` of `wanted` frames, after `before`."""
+    return min(before * steps + now * done, wanted * steps), wanted * steps
 
 
 def bring(gateway: Gateway, job: dict[str, Any], frames: "np.ndarray") -> None:
@@ -256,7 +296,7 @@ def serve_jobs(simulator: "Simulator", version: Path, gateway: Gateway, stop: St
         if job is not None and stop.now.is_set():
             give_back(gateway, job)
         elif job is not None:
-            work_on(simulator, job, gateway, stop, heartbeat)
+            work_on(simulator, job, window_of(facts), gateway, stop, heartbeat)
 
 
 def say(text: str) -> None:
