@@ -15,6 +15,8 @@ from kinora.generation import Simulator
 from pipelines.events import EventReader
 from pipelines.run import STEPS
 
+pytestmark = pytest.mark.timeout(900)  # the whole pipeline, also on a busy machine
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, real_videos, real_images):
@@ -35,7 +37,7 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
         sys.executable, "-m", "kinora.cli", "pipeline", "run",
         "--source", str(folder), "--recipe", "smoke", "--work", str(work), "--artifact-root", s3_root,
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600)
     log = work / "run" / "log.txt"
     assert done.returncode == 0, done.stderr[-2000:] + (log.read_text()[-3000:] if log.exists() else "")
     assert str(work / "run" / "index.html") in done.stdout

@@ -19,6 +19,8 @@ from kinora.generation import read_version
 from pipelines.events import EventReader
 from pipelines.run import STEPS
 
+pytestmark = pytest.mark.timeout(900)  # the whole pipeline, also on a busy machine
+
 
 def command(work: Path) -> list[str]:
     """Return the demo's command line, as `make demo` has it, with a free port."""
@@ -30,7 +32,7 @@ def command(work: Path) -> list[str]:
 
 def demo(work: Path, root: Path) -> subprocess.CompletedProcess:
     """Run the demo where nobody watches."""
-    return subprocess.run(command(work), cwd=root, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(command(work), cwd=root, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")
