@@ -25,7 +25,7 @@ serve: .venv/.installed ## serve the promoted model again, after a demo
 	@$(BIN)/kinora serve --work "$(WORK)"
 
 test: .venv/.installed ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.installed ## lint, types, import direction, drift of generated files
 	@$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # Before torch is imported anywhere: several processes with a thread a core each collapse each other's speed.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 ROOT = Path(__file__).parents[1]
