@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import autoencoder, demo, detectors, pipeline, transformer
+from benchmarks import autoencoder, demo, detectors, pipeline, showcase, transformer
 from kinora.files import whole_file
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -28,6 +28,7 @@ def main() -> None:
         work = clone / "work"
         vae = demo.artifacts(work, "train-autoencoder", "autoencoder")[-1]
         sections.append(detectors.measure(autoencoder=vae))
+        showcase.write_showcase(work)
     sections += [autoencoder.measure(), transformer.measure()]
     with whole_file(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))

@@ -118,7 +118,7 @@ def measure(recipe: str = "tiny") -> str:
     lines = [f"| {name} | {rate:,.0f} |" for name, rate in table]
     return "\n".join(
         [
-            f"### Transformer, recipe `{recipe}`",
+            f"## Transformer, recipe `{recipe}`",
             "",
             f"ZeRO stage {config.zero_stage}, {config.tokens_per_step} tokens a step, one thread a process.",
             "",
