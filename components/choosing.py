@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from evaluation.gate import Decision
     from kinora.data.clips import ClipDataset
     from kinora.data.worlds import EvaluationPrompt
+    from kinora.generation import ModelVersion
     from kinora.recipes.recipe import Recipe
 
 CURRENT = "models/current.json"
@@ -136,8 +137,8 @@ def version_in_service(artifact_root: str, cache: Path) -> Path | None:
     return cache / name
 
 
-def promote_version(folder: Path, artifact_root: str) -> str:
-    """Put the one model version below `folder` into service; return its URI.
+def promote_version(folder: Path, artifact_root: str) -> tuple["ModelVersion", str]:
+    """Put the one model version below `folder` into service; return it and its URI.
 
     It goes into this machine's BentoML model store and, with an `s3://` artifact root, to `models/` there, where
     a cluster's workers fetch it.
@@ -150,10 +151,10 @@ def promote_version(folder: Path, artifact_root: str) -> str:
     version = read_version(path)
     stored = model_store.promote(version.path)
     if not artifact_root.startswith("s3://"):
-        return str(stored)
+        return version, str(stored)
     store, key = open_store(artifact_root), f"models/{version.name}"
     store.put_folder(version.path, key)
     with tempfile.TemporaryDirectory() as temporary:
         write_json(Path(temporary) / "current.json", {"version": version.name, "uri": store.uri(key)})
         store.put_file(Path(temporary) / "current.json", CURRENT)
-    return store.uri(key)
+    return version, store.uri(key)

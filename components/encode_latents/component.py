@@ -13,6 +13,7 @@ def encode_latents(
     artifact_root: str,
     fingerprint: str,
     latents: dsl.Output[dsl.Dataset],
+    report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ):
     """Encode the clips with the autoencoder, beside the captions that the feature store serves."""
@@ -23,10 +24,13 @@ def encode_latents(
     with running("encode-latents", artifact_root) as step:
         from kinora.data.clips import ClipDataset
         from kinora.data.features import read_features
+        from kinora.data.latents import LatentDataset
         from kinora.training.latents import encode_latents as encode
+        from kinora.training.latents_report import latents_page
 
         dataset = ClipDataset.open(clips.path)
         captions = read_features(Path(features.path), dataset.clips["clip_id"].tolist())
         figures = encode(dataset, captions, Path(autoencoder.path), Path(latents.path))
+        latents_page(dataset, LatentDataset.open(latents.path), figures).write(report.path)
         step.measured(metrics, figures)
-        step.keep(latents)
+        step.keep(latents, report)
