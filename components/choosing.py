@@ -71,10 +71,10 @@ def decide_promotion(
 
     Return what the gate decided, and the checkpoint's name.
     """
-    from evaluation.gate import decide
+    from evaluation.gate import Decision, decide
     from kinora import recipes
     from kinora.data.clips import ClipDataset
-    from kinora.generation import write_version
+    from kinora.generation import read_version, write_version
 
     candidate, untrained = ranked([read_json(path / "evaluation.json") for path in evaluations])
     with tempfile.TemporaryDirectory() as temporary:
@@ -88,7 +88,10 @@ def decide_promotion(
         }
         checkpoint = models.transformer / candidate["name"]
         resolved = to_dict(recipes.get(recipe))
-        write_version(out, models.autoencoder, checkpoint, models.captioner, resolved, candidate, lineage)
+        version = write_version(out, models.autoencoder, checkpoint, models.captioner, resolved, candidate, lineage)
+        if incumbent and read_version(incumbent).digest == version.digest:
+            reason = "The candidate is the model that is in service already; nothing changes."
+            return Decision(False, reason, "incumbent", 0, None), candidate["name"]
         rival = incumbent_evaluation(incumbent, candidate, Path(temporary)) if incumbent else None
         return decide(candidate, rival, untrained), candidate["name"]
 

@@ -55,8 +55,8 @@ class Observer:
             step, item = call["task_name"], _item(call)
             # Tasks of a loop run two at a time. Each gets its share of the cores, or they collapse each other's speed.
             os.environ["OMP_NUM_THREADS"] = str(max(1, self.request.threads // (2 if item else 1)))
-            # Threads that spin while they wait slow each other down many times when anything else wants the cores.
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+            # Threads that spin long while they wait slow each other down many times when anything else wants the cores.
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             self._tell("started", step, item)
             outputs, result = execute(**call)
             if result != status.Status.SUCCESS:

@@ -87,8 +87,9 @@ def test_ends_with_a_video_and_where_to_look(first, work):
     assert "<html" in Path(places["The evaluation"]).read_text()
     page = Path(places["The run"]).read_text()
     assert page.index("<video") < page.index("Steps")
-    for link in re.findall(r'href="([^"]+)"', page):
-        assert (work / "run" / link).is_file()
+    links = re.findall(r'href="([^"]+)"', page)
+    assert all((work / "run" / link).is_file() for link in links)
+    assert {int(link[:2]) for link in links} == set(range(1, len(STEPS) + 1))  # every step has something to look at
     assert f"kinora serve --work {work}" in first.stdout
 
 
@@ -117,7 +118,8 @@ def test_again_everything_comes_from_the_cache(first, work, root):
     assert json.loads((work / "run" / "request.json").read_text())["arguments"] == promoted
     assert again.returncode == 0, again.stderr[-2000:] + log(work)
     ran = {event.step for event in events(work) if event.kind == "finished"}
-    assert ran == {"choose"}  # what is in service is as good as the same model again: nothing to promote
+    assert ran == {"choose"}
+    assert "the model that is in service already" in again.stdout
     assert (work / "run" / "video.mp4").exists()
 
 
