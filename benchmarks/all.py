@@ -39,7 +39,8 @@ def head() -> str:
     cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / GIB
     return (
         "# Benchmarks\n\n"
-        f"Measured on {datetime.date.today()} by the scripts that `make bench` runs, on {cores} cores ({processor()}), {memory:.0f} GiB, "
+        f"Measured on {datetime.date.today()} by the scripts that `make bench` runs, on {cores} cores "
+        f"({processor()}), {memory:.0f} GiB, "
         f"no GPU, Python {platform.python_version()}. One run each unless said; "
         "machines are noisy, so read times as about.\n"
     )
