@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 
 from kinora.config import read_json
 from kinora.errors import KinoraError
 from kinora.files import whole_file
+from kinora.models.text_encoder import split_words
 from pipelines.processes import end_descendants
 from pipelines.run import RunOptions, RunResult, run_world_simulator
 from pipelines.runner import SECONDS_TO_END
@@ -122,11 +122,14 @@ def ask(result: RunResult, address: str) -> Made:
     Raises:
         KinoraError: if the endpoint says that it failed, or does not finish.
     """
-    from openai import OpenAI
+    from openai import APIStatusError, OpenAI
 
     client = OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=2)
-    asked = asked_first(result)
-    job = client.videos.create(prompt=asked["prompt"], size=f"{asked['width']}x{asked['height']}")
+    prompt, size = asked_first(result)
+    try:
+        job = client.videos.create(prompt=prompt, size=size)
+    except APIStatusError as error:
+        raise KinoraError(f"the endpoint refused the prompt '{prompt}': {error.message}") from error
     end = time.monotonic() + SECONDS_TO_GENERATE
     while job.status in ("queued", "in_progress") and time.monotonic() < end:
         time.sleep(0.5)
@@ -138,13 +141,26 @@ def ask(result: RunResult, address: str) -> Made:
     path = result.workplace.run / "video.mp4"
     with whole_file(path) as temporary:
         client.videos.download_content(job.id).write_to_file(temporary)
-    return Made(asked["prompt"], path)
+    return Made(prompt, path)
 
 
-def asked_first(result: RunResult) -> dict[str, Any]:
-    """Return the first prompt that the chosen checkpoint was judged by, with its size."""
+def asked_first(result: RunResult) -> tuple[str, str]:
+    """Return the first prompt that the chosen checkpoint was judged by, and its size as WIDTHxHEIGHT.
+
+    A caption may have more words than the model reads; the endpoint refuses such a prompt, so the rest is left out.
+    """
     (version,) = (path for path in result.artifact("choose", "version").iterdir() if path.is_dir())
-    return read_json(version / "evaluation.json")["clips"][0]["asked"]
+    asked = read_json(version / "evaluation.json")["clips"][0]["asked"]
+    most = read_json(version / "dit" / "config.json")["text"]["max_words"]
+    return shortened(asked["prompt"], most), f"{asked['width']}x{asked['height']}"
+
+
+def shortened(prompt: str, most: int) -> str:
+    """Return the beginning of a prompt that has at most `most` words as the model counts them."""
+    words = prompt.split()
+    while len(split_words(" ".join(words))) > most:
+        words.pop()
+    return " ".join(words)
 
 
 def summary(result: RunResult, made: Made, address: str) -> str:
