@@ -42,7 +42,7 @@ def checks() -> Iterator[tuple[bool, str]]:
         try:
             yield True, f"{name} {importlib.metadata.version(name)}"
         except importlib.metadata.PackageNotFoundError:
-            yield False, f"{name} is not installed; run 'pip install --no-deps -r requirements.lock'"
+            yield False, f"{name} is not installed; run 'pip install -r requirements.lock'"
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
