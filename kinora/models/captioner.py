@@ -14,11 +14,9 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from kinora.config import from_dict, read_json, write_json
-from kinora.errors import KinoraError
+from kinora.models.folder import load_model, save_model
 
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
@@ -160,11 +158,7 @@ class Captioner(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json` into `folder`."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        (folder / "model.safetensors").write_bytes(save(tensors))
-        write_json(folder / "config.json", self.config)
+        save_model(folder, self, self.config)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Captioner":
@@ -173,12 +167,7 @@ class Captioner(nn.Module):
         Raises:
             KinoraError: if the folder holds no captioner.
         """
-        folder = Path(folder)
-        if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
-            raise KinoraError(f"{folder} holds no captioner; train one with 'kinora train captioner'.")
-        model = cls(from_dict(CaptionerConfig, read_json(folder / "config.json")))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-        return model.eval()
+        return load_model(folder, cls, CaptionerConfig, "captioner")
 
     def _write(self, seen: Tensor, words_BN: Tensor) -> Tensor:
         x_BND = self.embed(words_BN) + self.place[: words_BN.shape[1]]

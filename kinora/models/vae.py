@@ -14,11 +14,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from kinora.config import from_dict, read_json, write_json
 from kinora.errors import KinoraError
+from kinora.models.folder import load_model, save_model
 
 
 @dataclass(frozen=True)
@@ -154,11 +153,7 @@ class VAE(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json` into `folder`."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        # `save_file` would make a file that only its owner can read.
-        (folder / "model.safetensors").write_bytes(save({n: t.contiguous() for n, t in self.state_dict().items()}))
-        write_json(folder / "config.json", self.config)
+        save_model(folder, self, self.config)
 
     @classmethod
     def load(cls, folder: str | Path) -> "VAE":
@@ -167,12 +162,7 @@ class VAE(nn.Module):
         Raises:
             KinoraError: if the folder holds no autoencoder.
         """
-        folder = Path(folder)
-        if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
-            raise KinoraError(f"{folder} holds no autoencoder; train one with 'kinora train autoencoder'.")
-        model = cls(from_dict(VAEConfig, read_json(folder / "config.json")))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-        return model.eval()
+        return load_model(folder, cls, VAEConfig, "autoencoder")
 
 
 def to_blocks(video: Tensor, config: VAEConfig) -> Tensor:

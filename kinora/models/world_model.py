@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kinora.config import from_dict, read_json, to_dict, write_json
 from kinora.errors import KinoraError
 from kinora.files import whole_folder
 from kinora.models.dit import DiT, DiTConfig
+from kinora.models.folder import write_weights
 from kinora.models.text_encoder import TextEncoder, TextEncoderConfig
 
 PARTS = ("dit", "text_encoder")
@@ -32,9 +33,7 @@ def save_world_model(
     with whole_folder(folder) as temporary:
         for part in PARTS:
             own = {name.removeprefix(f"{part}."): w for name, w in weights.items() if name.startswith(f"{part}.")}
-            save_file(
-                {name: w.detach().cpu().contiguous() for name, w in own.items()}, temporary / f"{part}.safetensors"
-            )
+            write_weights(temporary / f"{part}.safetensors", own)
         write_json(temporary / "config.json", {"dit": to_dict(dit), "text": to_dict(text)})
 
 
