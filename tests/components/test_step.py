@@ -66,7 +66,7 @@ def test_training_state_stays_after_an_interruption_and_goes_when_training_is_do
 
 
 def test_later_steps_read_inputs_where_they_last():
-    assert lasting_uri(dsl.Artifact(uri="/work/clips", metadata={"stored": "s3://b/x"})) == "/work/clips"
+    assert lasting_uri(dsl.Artifact(uri="/data/clips", metadata={"stored": "s3://b/x"})) == "/data/clips"
     assert lasting_uri(dsl.Artifact(uri="minio://m/clips", metadata={"stored": "s3://b/x"})) == "s3://b/x"
     assert lasting_uri(dsl.Artifact(uri="minio://m/clips", metadata={})) == "minio://m/clips"
 
