@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import autoencoder, demo, detectors, pipeline, showcase, transformer
-from kinora.files import whole_file
+from kinora.files import atomic_write
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 GIB = 2**30
@@ -30,7 +30,7 @@ def main() -> None:
         sections.append(detectors.measure(autoencoder=vae))
         showcase.write_showcase(work)
     sections += [autoencoder.measure(), transformer.measure()]
-    with whole_file(PAGE) as temporary:
+    with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
 
 
@@ -57,7 +57,7 @@ def help_time() -> str:
     times = []
     for _ in range(9):
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "kinora.cli", "--help"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "cli", "--help"], check=True, stdout=subprocess.DEVNULL)
         times.append(time.perf_counter() - began)
     return f"## Command line\n\n`kinora --help`: {sorted(times)[4]:.2f} s, median of nine.\n"
 

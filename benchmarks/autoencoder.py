@@ -18,8 +18,8 @@ import tyro
 
 from kinora import recipes
 from kinora.data.clips import ClipDataset
-from kinora.data.media import to_frames
-from kinora.data.worlds import write_worlds
+from kinora.data.simulated import write_worlds
+from kinora.media import to_frames
 from kinora.models.vae import VAE
 from kinora.training.vae import VAETraining, train_vae
 

@@ -22,7 +22,7 @@ from evaluation.checkpoint import judge_prompts
 from evaluation.findings import ClipInput
 from evaluation.rates import METRICS
 from kinora import recipes
-from kinora.data.worlds import EvaluationPrompt, evaluation_prompts, simulate_prompt
+from kinora.worlds import EvaluationPrompt, evaluation_prompts, simulate_prompt
 
 ROOT = Path(__file__).parents[1]
 GIB = 2**30

@@ -41,10 +41,10 @@ def markdown(result: Benchmark, seconds: float) -> str:
     for metric in METRICS:
         cells = [f"{result.right[name]['rates'][metric]:.1%}" for name in names]
         lines.append(f"| {metric.replace('_', ' ')} | " + " | ".join(cells) + " |")
-    ways = list(next(iter(result.broken.values())))
+    ways = list(next(iter(result.corrupted.values())))
     lines += ["", "| failure put in | clips | " + " | ".join(f"{way}: found / located" for way in ways) + " |"]
     lines.append("|---|---:|" + "---:|" * len(ways))
-    for name, row in result.broken.items():
+    for name, row in result.corrupted.items():
         cells = [f"{row[way]['found']:.1%} / {row[way]['located']:.1%}" if row[way]["clips"] else "–" for way in ways]
         lines.append(f"| {name} | {row[ways[0]]['clips']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

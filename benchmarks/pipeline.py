@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kfp import dsl
 
-from pipelines.runner import Workplace, execute
+from pipelines.runner import Workspace, execute
 from pipelines.state import RunState
 from pipelines.view import LinesView
 
@@ -39,7 +39,7 @@ def pipeline():
 
 def seconds(work: Path) -> float:
     """Run the pipeline in `work`; return its wall time."""
-    place = Workplace(work)
+    place = Workspace(work)
     with place.taken(), open(os.devnull, "w") as nowhere:
         start = time.perf_counter()
         execute(place, "benchmarks.pipeline:pipeline", {}, RunState((), {}, place.run / "progress"), LinesView(nowhere))

@@ -12,8 +12,8 @@ import tyro
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.demo import artifacts
-from kinora.data.media import enlarge, read_video
-from kinora.files import whole_file
+from kinora.files import atomic_write
+from kinora.media import enlarge, read_video
 
 PICTURE = Path(__file__).parents[1] / "docs" / "media" / "generated.webp"
 COLUMNS, ROWS, TILE, TEXT = 3, 2, 240, 44  # pixels
@@ -28,7 +28,7 @@ def write_showcase(work: tyro.conf.Positional[Path], out: Path = PICTURE) -> Non
     length = min(len(frames) for frames, _ in videos)
     prompts = [clip["asked"]["prompt"] for clip in shown]
     pictures = [picture([frames[moment] for frames, _ in videos], prompts) for moment in range(length)]
-    with whole_file(out) as temporary:
+    with atomic_write(out) as temporary:
         pictures[0].save(
             temporary,
             save_all=True,

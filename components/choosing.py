@@ -12,9 +12,9 @@ from kinora.config import from_dict, read_json, to_dict, write_json
 if TYPE_CHECKING:
     from evaluation.gate import Decision
     from kinora.data.clips import ClipDataset
-    from kinora.data.worlds import EvaluationPrompt
     from kinora.generation import ModelVersion
     from kinora.recipes.recipe import Recipe
+    from kinora.worlds import EvaluationPrompt
 
 CURRENT = "models/current.json"
 
@@ -40,7 +40,7 @@ def prompts_for(dataset: "ClipDataset", recipe: "Recipe") -> list["EvaluationPro
     combinations: the captions of their validation clips are asked for, as far as they name what can be checked, in
     turn until there are as many as the recipe wants, each with a seed of its own.
     """
-    from kinora.data.worlds import EvaluationPrompt, evaluation_prompts, parse
+    from kinora.worlds import EvaluationPrompt, evaluation_prompts, parse
 
     plan, clips = recipe.evaluation, dataset.clips
     unseen = clips[clips["split"] == "validation"]
@@ -109,14 +109,14 @@ def incumbent_evaluation(incumbent: Path, candidate: dict[str, Any], out: Path) 
     """
     from evaluation.checkpoint import evaluate_checkpoint
     from evaluation.gate import incomparable
-    from kinora.data.worlds import EvaluationPrompt
-    from kinora.generation import Simulator
+    from kinora.generation import VideoGenerator
+    from kinora.worlds import EvaluationPrompt
 
     known = read_json(incumbent / "evaluation.json")
     if not incomparable(candidate, known):
         return known
     prompts = [from_dict(EvaluationPrompt, clip["asked"]) for clip in candidate["clips"]]
-    return evaluate_checkpoint(Simulator.from_version(incumbent), prompts, out, name="the model in service")
+    return evaluate_checkpoint(VideoGenerator.from_version(incumbent), prompts, out, name="the model in service")
 
 
 def version_in_service(artifact_root: str, cache: Path) -> Path | None:
@@ -129,7 +129,7 @@ def version_in_service(artifact_root: str, cache: Path) -> Path | None:
         from serving.model_store import current
 
         return current()
-    from kinora.data.storage import open_store
+    from kinora.storage import open_store
 
     store = open_store(artifact_root)
     if not store.exists(CURRENT):
@@ -146,8 +146,8 @@ def promote_version(folder: Path, artifact_root: str) -> tuple["ModelVersion", s
     It goes into this machine's BentoML model store and, with an `s3://` artifact root, to `models/` there, where
     a cluster's workers fetch it.
     """
-    from kinora.data.storage import open_store
     from kinora.generation import read_version
+    from kinora.storage import open_store
     from serving import model_store
 
     (path,) = (child for child in folder.iterdir() if child.is_dir())

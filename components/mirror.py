@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kinora.data.storage import MANIFEST, Store
 from kinora.errors import KinoraError
+from kinora.storage import MANIFEST, Store
 
 SECONDS_BETWEEN_SNAPSHOTS = 5.0
 # Logs grow with every step: they are copied after everything else, so that they reach at least to the checkpoint, and

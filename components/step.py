@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from components.sources import code_digest
 from kinora.config import digest, to_dict
 from kinora.errors import KinoraError
-from kinora.files import folder_digest, whole_file
+from kinora.files import atomic_write, folder_digest
 from kinora.progress import PROGRESS_DIR
 
 if TYPE_CHECKING:
     from kfp import dsl
 
-    from kinora.data.storage import Store
+    from kinora.storage import Store
 
 FAILURE = "failure.json"
 LONGEST_MESSAGE = 200  # of a bug: the log has all of it
@@ -65,7 +65,7 @@ class Step:
         """
         for name, value in figures.items():
             metrics.log_metric(name, round(float(value), 6))
-        with whole_file(metrics.path) as temporary:
+        with atomic_write(metrics.path) as temporary:
             temporary.write_text(json.dumps(dict(figures), indent=2))
 
     def keep(self, *artifacts: "dsl.Artifact") -> None:
@@ -75,7 +75,7 @@ class Step:
         """
         if not self.artifact_root.startswith("s3://"):
             return
-        from kinora.data.storage import open_store
+        from kinora.storage import open_store
 
         store = open_store(self.artifact_root)
         for artifact in artifacts:
@@ -92,7 +92,7 @@ class Step:
         place = f"checkpoints/{self.name}-{digest(identity)[:20]}"
         if self.artifact_root.startswith("s3://"):
             from components.mirror import mirrored
-            from kinora.data.storage import open_store
+            from kinora.storage import open_store
 
             with mirrored(open_store(self.artifact_root), place) as folder:
                 yield folder
@@ -133,16 +133,16 @@ def _refusing_disk() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
-        from kinora.data.storage import in_one_sentence
+        from kinora.files import friendly_os_errors
 
-        with in_one_sentence(error.filename or "the work folder"):
+        with friendly_os_errors(error.filename or "the work folder"):
             raise
 
 
 def _leave_failure(watched: str | None, name: str, sentence: str) -> None:
     if watched:
         try:
-            with whole_file(Path(watched) / FAILURE) as temporary:
+            with atomic_write(Path(watched) / FAILURE) as temporary:
                 temporary.write_text(json.dumps({"step": name, "sentence": sentence}))
         except OSError as error:  # the disk may be full: that is then the failure, and the log has it
             print(f"{name}: the failure could not be recorded: {error}", file=sys.stderr)

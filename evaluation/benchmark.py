@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 
 from evaluation.checkpoint import generate_clips
-from evaluation.doctoring import BREAKAGES, Broken
+from evaluation.corruptions import CORRUPTIONS, CorruptedClip
 from evaluation.evaluator import DETECTORS, clip_record, evaluate_clips, evaluator, failing, judge
 from evaluation.findings import ClipInput
-from evaluation.playing import failing_frames, playable
+from evaluation.overlay import failing_frames, playable
 from evaluation.rates import METRICS
 from evaluation.report import SAID
-from kinora.data.worlds import WorldsConfig, draw_sample, evaluation_prompts
 from kinora.report import Clip, Page
+from kinora.worlds import WorldsConfig, draw_sample, evaluation_prompts
 
 BLUR, GRAIN = 0.9, 3.0  # pixels and levels: about what an autoencoder of 28 to 30 dB does to these clips
 LOCATED = 0.5  # overlap (intersection over union of frames) from which a failure counts as located
@@ -33,13 +33,13 @@ class Benchmark:
     """What the detectors make of clips whose truth is known.
 
     `right` gives for every kind of clips that should pass, and for noise and models: the mean rates, and of every type
-    the share of clips failing. `broken` gives one row a way of breaking a clip: how often it was found and located.
+    the share of clips failing. `corrupted` gives one row a way of breaking a clip: how often it was found and located.
     """
 
     evaluator: dict[str, Any]
     clips: int
     right: dict[str, dict[str, Any]]
-    broken: dict[str, dict[str, Any]]
+    corrupted: dict[str, dict[str, Any]]
     examples: list[Clip] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def benchmark(
     through: dict[str, Through] | None = None,
     models: Mapping[str, Sequence[ClipInput]] | None = None,
 ) -> Benchmark:
-    """Judge right, broken and meaningless clips.
+    """Judge right, corrupted and meaningless clips.
 
     Args:
         worlds: what the clips show; the default configuration if None.
@@ -76,22 +76,24 @@ def benchmark(
         right[name] = _rates(generated)
     noise = [replace(c, frames=rng.integers(0, 256, c.frames.shape).astype(np.uint8)) for c in clips]
     right["noise"] = _rates(noise)
-    broken: dict[str, dict[str, Any]] = {}
+    corrupted: dict[str, dict[str, Any]] = {}
     examples: list[Clip] = []
-    for name, breakage in BREAKAGES.items():
-        made = [b for sample, clip in zip(samples, clips, strict=True) if (b := breakage(sample, clip)) is not None]
-        broken[name] = {"as drawn": _found(made)}
+    for name, corruption in CORRUPTIONS.items():
+        made = [b for sample, clip in zip(samples, clips, strict=True) if (b := corruption(sample, clip)) is not None]
+        corrupted[name] = {"as drawn": _found(made)}
         for way_name, way in ways.items():
-            broken[name][way_name] = _found([replace(b, clip=replace(b.clip, frames=way(b.clip.frames))) for b in made])
+            corrupted[name][way_name] = _found(
+                [replace(b, clip=replace(b.clip, frames=way(b.clip.frames))) for b in made]
+            )
         if made:
             examples.append(_example(name, made[len(examples) % len(made)]))
-    return Benchmark(evaluator(), count, right, broken, examples)
+    return Benchmark(evaluator(), count, right, corrupted, examples)
 
 
 def benchmark_page(result: Benchmark) -> Page:
     """Return the page of a benchmark."""
     own = result.right["the simulator's clips"]
-    found = [row["as drawn"] for row in result.broken.values() if row["as drawn"]["clips"]]
+    found = [row["as drawn"] for row in result.corrupted.values() if row["as drawn"]["clips"]]
     page = Page(
         "Are the detectors right?",
         "The detectors are judged before any model is: on clips that are right, on noise, and on clips with one known "
@@ -114,7 +116,7 @@ def benchmark_page(result: Benchmark) -> Page:
     )
     page.heading("Clips with one known failure")
     rows = []
-    for name, ways in result.broken.items():
+    for name, ways in result.corrupted.items():
         row: dict[str, Any] = {
             "failure put in": name,
             "type": ways["as drawn"]["type"],
@@ -144,7 +146,7 @@ def through_autoencoder(folder: Path) -> Through:
     """Return the function that encodes frames with the autoencoder in `folder` and decodes them again."""
     import torch
 
-    from kinora.data.media import to_frames, to_tensor
+    from kinora.media import to_frames, to_tensor
     from kinora.models.vae import VAE
 
     model = VAE.load(folder).eval()
@@ -158,30 +160,30 @@ def through_autoencoder(folder: Path) -> Through:
 
 def model_clips(autoencoder: Path, checkpoint: Path, count: int, worlds: WorldsConfig | None = None) -> list[ClipInput]:
     """Return clips that a checkpoint of the transformer makes of `count` held-out prompts."""
-    from kinora.generation import Simulator
+    from kinora.generation import VideoGenerator
 
     prompts = evaluation_prompts(worlds or WorldsConfig(), count, seed=0)
-    return generate_clips(Simulator.load(autoencoder, checkpoint), prompts)
+    return generate_clips(VideoGenerator.load(autoencoder, checkpoint), prompts)
 
 
-def overlap(broken: Broken) -> float:
+def overlap(corrupted: CorruptedClip) -> float:
     """Return the intersection over union of the failing frames and those found in the right type, 0 if none is."""
-    findings = judge(broken.clip)[broken.type]
-    truth = np.zeros(len(broken.clip.frames), dtype=bool)
-    truth[broken.start_frame : broken.end_frame + 1] = True
+    findings = judge(corrupted.clip)[corrupted.type]
+    truth = np.zeros(len(corrupted.clip.frames), dtype=bool)
+    truth[corrupted.start_frame : corrupted.end_frame + 1] = True
     named = np.zeros_like(truth)
     for failure in findings.failures:
         named[failure.start_frame : failure.end_frame + 1] = True
     return float((truth & named).sum() / max(1, (truth | named).sum()))
 
 
-def _found(broken: Sequence[Broken]) -> dict[str, Any]:
-    overlaps = np.array([overlap(b) for b in broken])
+def _found(corrupted: Sequence[CorruptedClip]) -> dict[str, Any]:
+    overlaps = np.array([overlap(b) for b in corrupted])
     return {
-        "type": broken[0].type if broken else "",
-        "clips": len(broken),
-        "found": float((overlaps > 0).mean()) if broken else None,
-        "located": float((overlaps >= LOCATED).mean()) if broken else None,
+        "type": corrupted[0].type if corrupted else "",
+        "clips": len(corrupted),
+        "found": float((overlaps > 0).mean()) if corrupted else None,
+        "located": float((overlaps >= LOCATED).mean()) if corrupted else None,
     }
 
 
@@ -192,13 +194,13 @@ def _rates(clips: Sequence[ClipInput]) -> dict[str, Any]:
     return {"rates": report["summary"]["rates"], "failing": shares, "measurable": measurable}
 
 
-def _example(name: str, broken: Broken) -> Clip:
-    record = clip_record(broken.clip, judge(broken.clip))
-    mine = [f for f in record["failures"] if f["type"] == broken.type]
-    shown = playable(broken.clip.frames, failing_frames({"failures": mine}, len(broken.clip.frames)))
-    text = f"True: {broken.type}, frames {broken.start_frame}–{broken.end_frame}. "
+def _example(name: str, corrupted: CorruptedClip) -> Clip:
+    record = clip_record(corrupted.clip, judge(corrupted.clip))
+    mine = [f for f in record["failures"] if f["type"] == corrupted.type]
+    shown = playable(corrupted.clip.frames, failing_frames({"failures": mine}, len(corrupted.clip.frames)))
+    text = f"True: {corrupted.type}, frames {corrupted.start_frame}–{corrupted.end_frame}. "
     text += " ".join(f"Found: frames {f['start_frame']}–{f['end_frame']}. {f['explanation']}" for f in mine[:1])
-    return Clip(shown, broken.clip.fps, f"{name.capitalize()}: {broken.clip.prompt}", text)
+    return Clip(shown, corrupted.clip.fps, f"{name.capitalize()}: {corrupted.clip.prompt}", text)
 
 
 def _sizes(rows: Sequence[dict[str, Any]]) -> list[int]:

@@ -12,10 +12,10 @@ from evaluation.findings import ClipInput
 from evaluation.rates import rates
 from evaluation.report import checkpoint_page
 from kinora.config import to_dict, write_json
-from kinora.data.media import write_video
-from kinora.data.worlds import EvaluationPrompt, WorldsConfig, simulate_prompt
 from kinora.errors import KinoraError
+from kinora.media import write_video
 from kinora.progress import Progress
+from kinora.worlds import EvaluationPrompt, WorldsConfig, simulate_prompt
 
 if TYPE_CHECKING:
     from kinora.generation import GenerationRequest
@@ -24,7 +24,7 @@ BATCH = 16  # prompts generated together: few enough that progress shows, enough
 
 
 class Generates(Protocol):
-    """Whatever turns requests into clips; `kinora.generation.Simulator` does."""
+    """Whatever turns requests into clips; `kinora.generation.VideoGenerator` does."""
 
     def generate(self, requests: list["GenerationRequest"]) -> list[np.ndarray]:
         """Return frames `uint8 [T, H, W, 3]` for every request."""
@@ -32,7 +32,7 @@ class Generates(Protocol):
 
 
 def evaluate_checkpoint(
-    simulator: Generates,
+    generator: Generates,
     prompts: Sequence[EvaluationPrompt],
     out: Path,
     *,
@@ -42,7 +42,7 @@ def evaluate_checkpoint(
     """Generate and judge one clip a prompt; write `evaluation.json`, `report.html` and the clips to `out`.
 
     Args:
-        simulator: the model under judgement.
+        generator: the model under judgement.
         prompts: what to ask for; the same prompts and seeds make two evaluations comparable.
         out: folder for the results.
         name: what the report calls the model.
@@ -56,7 +56,7 @@ def evaluate_checkpoint(
     """
     if not prompts:
         raise KinoraError("there are no prompts to evaluate on; hold out some combinations of the world.")
-    clips = generate_clips(simulator, prompts)
+    clips = generate_clips(generator, prompts)
     evaluation = judge_prompts(clips, prompts, name)
     references: list[np.ndarray] = []
     if worlds is not None:
@@ -72,13 +72,13 @@ def evaluate_checkpoint(
     return evaluation
 
 
-def generate_clips(simulator: Generates, prompts: Sequence[EvaluationPrompt]) -> list[ClipInput]:
+def generate_clips(generator: Generates, prompts: Sequence[EvaluationPrompt]) -> list[ClipInput]:
     """Return one generated clip a prompt, in the prompts' order."""
     clips: list[ClipInput] = []
     with Progress("generate for evaluation", len(prompts), "clips") as progress:
         for start in range(0, len(prompts), BATCH):
             group = prompts[start : start + BATCH]
-            for prompt, frames in zip(group, simulator.generate([request(p) for p in group]), strict=True):
+            for prompt, frames in zip(group, generator.generate([request(p) for p in group]), strict=True):
                 clips.append(ClipInput(f"{len(clips):03d}", frames, prompt.fps, prompt.prompt))
             progress.update(len(clips))
     return clips

@@ -16,8 +16,8 @@ from evaluation.observation import Observation, observe
 from evaluation.physics.gravity import gravity
 from evaluation.physics.permanence import appearance, disappearance, permanence
 from evaluation.rates import METRICS, quality, rates
+from kinora import worlds
 from kinora.config import digest
-from kinora.data import worlds
 
 VERSION = "1"
 DETECTORS: dict[str, Callable[[Observation], Finding]] = {

@@ -7,7 +7,7 @@ import numpy as np
 from evaluation.findings import ClipInput
 from evaluation.segmentation import Segmentation, measuring_size, segment
 from evaluation.tracking import Track, begins_hidden, ends_hidden, follow
-from kinora.data.worlds import Attributes, parse
+from kinora.worlds import Attributes, parse
 
 SPECK = 0.12  # a track this small beside the clip's largest object is a speck, not an object of its own
 

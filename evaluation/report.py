@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluation.evaluator import failing
 from evaluation.findings import ClipInput
-from evaluation.playing import failing_frames, playable
+from evaluation.overlay import failing_frames, playable
 from evaluation.rates import METRICS
 from kinora.report import Clip, Page
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from kinora.files import whole_file
+from kinora.files import atomic_write
 
 T = TypeVar("T")
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
@@ -25,7 +25,7 @@ def from_dict(kind: type[T], value: Any) -> T:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write a configuration or plain value as indented JSON, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(_converter.unstructure(value), indent=2, sort_keys=True) + "\n")
 
 

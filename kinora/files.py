@@ -1,5 +1,6 @@
 """Files and folders that are whole or absent: written beside their place, then renamed into it."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -8,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kinora.errors import KinoraError
+
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on failure nothing is left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +30,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it replaces `path`, on failure nothing is left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,3 +58,24 @@ def folder_digest(path: str | Path) -> str:
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         total.update(f"{file.relative_to(path).as_posix()}\0{file_digest(file)}\n".encode())
     return total.hexdigest()
+
+
+@contextmanager
+def friendly_os_errors(place: str | Path) -> Iterator[None]:
+    """Turn what the disk refuses (full, read-only, not allowed, not a folder) into one sentence about `place`."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full; free some space and run again",
+            errno.EDQUOT: "the disk quota is used up; free some space and run again",
+            errno.EROFS: "the disk is read-only; choose another place",
+            errno.EACCES: "that is not allowed; change its permissions or choose another place",
+            errno.EPERM: "that is not allowed; change its permissions or choose another place",
+            errno.ENOTDIR: "a part of the path is a file; choose another place",
+            errno.EEXIST: "a file is already there; choose another place",
+            errno.ENOENT: "that place does not exist and cannot be made; choose another",
+        }
+        if error.errno not in reasons:
+            raise
+        raise KinoraError(f"{place} cannot be used: {reasons[error.errno]}.") from error

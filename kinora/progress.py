@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from kinora.files import whole_file
+from kinora.files import atomic_write
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -98,5 +98,5 @@ class Progress:
             "started": self.started,
             "updated": time.time(),
         }
-        with whole_file(self._file) as temporary:
+        with atomic_write(self._file) as temporary:
             temporary.write_text(json.dumps(record))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numpy as np
 
-from kinora.data.media import enlarge, video_bytes, write_image
-from kinora.files import whole_file
+from kinora.files import atomic_write
+from kinora.media import enlarge, video_bytes, write_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ class Page:
             loader=jinja2.PackageLoader("kinora", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
         html = environment.get_template("report.html.j2").render(page=self)
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(html)
         return Path(path)
 

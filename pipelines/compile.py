@@ -13,7 +13,7 @@ import yaml
 
 from kinora import recipes
 from kinora.errors import KinoraError
-from kinora.files import whole_file
+from kinora.files import atomic_write
 
 COMPILED = Path(__file__).parent / "compiled"
 PIPELINES = ("world_simulator",)
@@ -62,7 +62,7 @@ def compile_all(check: bool = False) -> list[Path]:
         path = COMPILED / f"{name}.yaml"
         text = compiled_text(name)
         if not check:
-            with whole_file(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_text(text)
         elif not path.exists() or path.read_text() != text:
             raise KinoraError(f"{path} is not what pipelines/{name}.py compiles to; run 'make compile' and commit it.")

@@ -20,9 +20,9 @@ import tyro
 
 from kinora.config import read_json
 from kinora.errors import KinoraError
-from kinora.files import whole_file
+from kinora.files import atomic_write
 from kinora.models.text_encoder import split_words
-from pipelines.processes import end_descendants
+from kinora.processes import end_descendants
 from pipelines.run import RunOptions, RunResult, run_world_simulator
 from pipelines.runner import SECONDS_TO_END
 from serving.model_store import current, store_home
@@ -51,7 +51,7 @@ def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work")
     check_port(port)  # now, not after ten minutes of training
     result = run_world_simulator(RunOptions(source, recipe, work))
 
-    from kinora.data.media import read_video  # imports torch, and most refusals come before
+    from kinora.media import read_video  # imports torch, and most refusals come before
     from pipelines.run_page import write_run_page
 
     print(f"\n{result.reason}")
@@ -97,7 +97,7 @@ def check_port(port: int) -> None:
 def serving(result: RunResult, port: int) -> Iterator[str]:
     """Serve the model in service as `kinora serve` does; yield the address, and leave no process behind."""
     address, log_path = f"http://127.0.0.1:{port}", result.workplace.run / "serve.txt"
-    command = [sys.executable, "-m", "kinora.cli", "serve", "--work", str(result.workplace.root), "--port", str(port)]
+    command = [sys.executable, "-m", "cli", "serve", "--work", str(result.workplace.root), "--port", str(port)]
     with open(log_path, "w") as log:
         # A session of its own: the terminal's Ctrl-C is for us, and we end the server in order.
         process = subprocess.Popen(
@@ -139,7 +139,7 @@ def ask(result: RunResult, address: str) -> Made:
         log = result.workplace.run / "serve.txt"
         raise KinoraError(f"the endpoint did not make the video: {reason.rstrip('.')}; its log is {log}.")
     path = result.workplace.run / "video.mp4"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         client.videos.download_content(job.id).write_to_file(temporary)
     return Made(prompt, path)
 
@@ -149,7 +149,7 @@ def asked_first(result: RunResult) -> tuple[str, str]:
 
     A caption may have more words than the model reads; the endpoint refuses such a prompt, so the rest is left out.
     """
-    (version,) = (path for path in result.artifact("choose", "version").iterdir() if path.is_dir())
+    (version,) = (path for path in result.artifact("gate", "version").iterdir() if path.is_dir())
     asked = read_json(version / "evaluation.json")["clips"][0]["asked"]
     most = read_json(version / "dit" / "config.json")["text"]["max_words"]
     return shortened(asked["prompt"], most), f"{asked['width']}x{asked['height']}"

@@ -77,7 +77,7 @@ def place(
 def give_storage(task: dsl.PipelineTask, secret: str = "kinora-artifacts") -> dsl.PipelineTask:
     """Give `task` the keys of the S3 server from a Secret in the run's namespace, and return it.
 
-    The Secret's keys are the environment variables that `kinora.data.storage` reads, as far as it has them. A run with
+    The Secret's keys are the environment variables that `kinora.storage` reads, as far as it has them. A run with
     its artifact root on a volume needs no such Secret.
     """
     return kubernetes.use_secret_as_env(task, secret, {name: name for name in STORAGE_VARIABLES}, optional=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 from components.sources import code_digest
 from kinora import recipes
 from kinora.config import digest
-from kinora.data.storage import in_one_sentence, open_store, split_uri
 from kinora.errors import KinoraError
-from pipelines.estimates import SECONDS
-from pipelines.runner import Workplace, execute, known_durations, record_durations
+from kinora.files import friendly_os_errors
+from kinora.storage import open_store, split_uri
+from pipelines.runner import Workspace, execute, known_durations, record_durations
 from pipelines.state import RunState, gate_reason, report_name
+from pipelines.step_durations import SECONDS
 from pipelines.view import View, view_for
 from serving.model_store import HOME, store_home
 
@@ -19,7 +20,7 @@ PIPELINE = "pipelines.world_simulator:world_simulator"
 # In the order of the story, which is how they are shown; Kubeflow may run independent ones in another.
 STEPS = (
     "ingest", "validate", "train-captioner", "caption", "publish-features", "train-autoencoder", "encode-latents",
-    "pretrain", "evaluate", "choose", "promote",
+    "pretrain", "evaluate", "gate", "promote",
 )  # fmt: skip
 WORLDS = "worlds"
 
@@ -45,7 +46,7 @@ class RunResult:
     """A finished run."""
 
     state: RunState
-    workplace: Workplace
+    workplace: Workspace
     page: Path
     arguments: dict[str, str]
 
@@ -62,7 +63,7 @@ class RunResult:
     @property
     def checkpoint(self) -> str:
         """The name of the checkpoint that became the model version."""
-        return self.state.steps["choose"].tasks[-1].artifacts["version"]["metadata"]["checkpoint"]
+        return self.state.steps["gate"].tasks[-1].artifacts["version"]["metadata"]["checkpoint"]
 
     def report(self, step: str) -> Path:
         """Return the page of `step` (of a loop: for the chosen checkpoint) beside the run page."""
@@ -82,7 +83,7 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
         KinoraError: if the source or a folder cannot be used, or a step fails.
     """
     check(options)
-    workplace = Workplace(options.work.absolute())
+    workplace = Workspace(options.work.absolute())
     with workplace.taken():
         arguments = {
             "source": resolved(options.source),
@@ -99,7 +100,7 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
         finally:
             from pipelines.run_page import write_run_page  # which imports torch, and most refusals come before
 
-            with in_one_sentence(workplace.root):
+            with friendly_os_errors(workplace.root):
                 record_durations(workplace, options.recipe, state)
                 page = write_run_page(workplace.run, state, arguments)
     return RunResult(state, workplace, page, arguments)

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from kinora.config import read_json
-from kinora.data.media import enlarge
+from kinora.media import enlarge
 from kinora.report import Clip, Page
 from pipelines.state import RunState, StepState, Task, gate_reason, report_name
 from pipelines.view import clock

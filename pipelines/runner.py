@@ -17,11 +17,11 @@ from typing import Any
 
 from components.step import FAILURE
 from kinora.config import read_json, write_json
-from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
-from pipelines.embedded import Request
+from kinora.files import friendly_os_errors
+from kinora.processes import end_descendants, with_parent
 from pipelines.events import EventReader
-from pipelines.processes import end_descendants
+from pipelines.local_runner import Request
 from pipelines.state import RunState
 from pipelines.view import View
 
@@ -30,7 +30,7 @@ SECONDS_TO_END = 20.0
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Workspace:
     """The folders of one work folder. Only one run at a time uses it."""
 
     root: Path
@@ -67,7 +67,7 @@ class Workplace:
         Raises:
             KinoraError: if they cannot be written, or another run holds them.
         """
-        with in_one_sentence(self.root):
+        with friendly_os_errors(self.root):
             self.outputs.mkdir(parents=True, exist_ok=True)
             (self.root / ".lock").touch()
         with open(self.root / ".lock") as lock:
@@ -77,14 +77,14 @@ class Workplace:
                 raise KinoraError(
                     f"another run is using {self.root}; wait for it, or name another folder with --work."
                 ) from error
-            with in_one_sentence(self.root):
+            with friendly_os_errors(self.root):
                 shutil.rmtree(self.run, ignore_errors=True)
                 self.run.mkdir()
             yield
 
 
 def execute(
-    workplace: Workplace,
+    workplace: Workspace,
     pipeline: str,
     arguments: dict[str, Any],
     state: RunState,
@@ -112,11 +112,11 @@ def execute(
     reader = EventReader(Path(request.events))
     with open(workplace.log, "w") as log, _signals_as_interrupts(), view:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.embedded", str(request_path)],
+            [sys.executable, "-m", "pipelines.local_runner", str(request_path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"} | dict(environment),
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"} | with_parent() | dict(environment),
             start_new_session=True,  # the terminal's Ctrl-C reaches us alone, and we end the others in order
         )
         try:
@@ -131,14 +131,14 @@ def execute(
         raise KinoraError(_failure(workplace, state))
 
 
-def record_durations(workplace: Workplace, recipe: str, state: RunState) -> None:
+def record_durations(workplace: Workspace, recipe: str, state: RunState) -> None:
     """Remember how long the steps took that really ran, for the next run's time left."""
     known = known_durations(workplace)
     took = {step.name: step.seconds(time.time()) for step in state.steps.values() if step.status == "finished"}
     write_json(workplace.durations, known | {recipe: known.get(recipe, {}) | took})
 
 
-def known_durations(workplace: Workplace) -> dict[str, dict[str, float]]:
+def known_durations(workplace: Workspace) -> dict[str, dict[str, float]]:
     """Return seconds a step, a recipe at a time, as earlier runs recorded them."""
     return read_json(workplace.durations) if workplace.durations.exists() else {}
 
@@ -161,7 +161,7 @@ def _end(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _failure(workplace: Workplace, state: RunState) -> str:
+def _failure(workplace: Workspace, state: RunState) -> str:
     path = state.progress_folder / FAILURE
     failed = [step.name for step in state.steps.values() if step.status == "failed"]
     if path.exists():

@@ -109,8 +109,8 @@ class RunState:
 
 def gate_reason(state: RunState) -> str:
     """Return the gate's decision in one sentence, "" before it was made."""
-    chosen = state.steps["choose"].tasks if "choose" in state.steps else []
-    version = chosen[-1].artifacts.get("version", {}) if chosen else {}
+    gated = state.steps["gate"].tasks if "gate" in state.steps else []
+    version = gated[-1].artifacts.get("version", {}) if gated else {}
     return version.get("metadata", {}).get("reason", "")
 
 

@@ -40,7 +40,7 @@ def submit_world_simulator(submission: Submission) -> str:
             raise UsageError(f"the cluster cannot see the {name} {place}; put it on S3 and give its s3:// address.")
     compile_all(check=True)
     try:
-        # Asked first, because the client itself would try five times, five seconds apart, and log every traceback.
+        # JobRequest first, because the client itself would try five times, five seconds apart, and log every traceback.
         urllib.request.urlopen(f"{submission.host.rstrip('/')}/apis/v2beta1/healthz", timeout=10).close()
         return _upload_and_start(submission)
     except Exception as error:  # the client raises errors of urllib3, of its own API and of the standard library

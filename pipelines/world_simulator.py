@@ -3,9 +3,9 @@
 from kfp import dsl
 
 from components.caption.component import caption
-from components.choose.component import choose
 from components.encode_latents.component import encode_latents
 from components.evaluate.component import evaluate
+from components.gate.component import gate
 from components.ingest.component import ingest
 from components.pretrain.component import pretrain
 from components.promote.component import promote
@@ -58,12 +58,12 @@ def world_simulator(
     # "Output" is how Kubeflow calls a step's unnamed value.
     with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as checkpoint:
         judged = on_gpu(evaluate(checkpoint=checkpoint, recipe=recipe, **made, **common))
-    # Choosing and promoting look at what is in service, which no cache key sees.
+    # The gate and promotion look at what is in service, which no cache key sees.
     results = dsl.Collected(judged.outputs["evaluation"])
-    chosen = on_gpu(
-        choose(evaluations=results, captioner=captioner, recipe=recipe, artifact_root=artifact_root, **made),
+    gated = on_gpu(
+        gate(evaluations=results, captioner=captioner, recipe=recipe, artifact_root=artifact_root, **made),
         cached=False,
     )
     # On a named value an If is silently false in the local runner.
-    with dsl.If(chosen.outputs["Output"] == "promote"):
-        here(promote(version=chosen.outputs["version"], artifact_root=artifact_root), cached=False)
+    with dsl.If(gated.outputs["Output"] == "promote"):
+        here(promote(version=gated.outputs["version"], artifact_root=artifact_root), cached=False)

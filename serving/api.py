@@ -14,12 +14,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from kinora.models.text_encoder import split_words
-from serving.asking import Limits, asked_from, read_fields, reference_image, whole_number
 from serving.errors import ApiError
-from serving.extending import extension_from
-from serving.jobs import DONE, FAILED, RUNNING, WAITING, Asked, Job, JobStore, KeyReused, QueueFull
+from serving.extensions import extension_from
+from serving.jobs import DONE, FAILED, RUNNING, WAITING, Job, JobRequest, JobStore, KeyReused, QueueFull
 from serving.media_store import STILL, VIDEO, MediaStore
 from serving.model_store import MODEL
+from serving.requests import Limits, job_request_from, read_fields, reference_image, whole_number
 
 POLL_AFTER_MS = 500
 MOST_STILLS = 4
@@ -182,15 +182,15 @@ def unknown_words(prompt: str, facts: dict[str, Any] | None) -> list[str]:
     return [word for word in dict.fromkeys(split_words(prompt)) if word not in known] if known else []
 
 
-async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str) -> tuple[Asked, np.ndarray | None]:
+async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str) -> tuple[JobRequest, np.ndarray | None]:
     _, facts = endpoint.jobs.workers()
-    asked = asked_from(fields, kind, facts or {}, endpoint.limits)
+    asked = job_request_from(fields, kind, facts or {}, endpoint.limits)
     _refuse_version(endpoint, asked)
     image = await reference_image(fields, asked) if kind == "video" else None
     return replace(asked, given="" if image is None else "image"), image
 
 
-def _refuse_version(endpoint: Endpoint, asked: Asked) -> None:
+def _refuse_version(endpoint: Endpoint, asked: JobRequest) -> None:
     if asked.wanted and not endpoint.jobs.serves(asked.wanted):
         message = f"the model version {asked.wanted} is not in service; ask for '{MODEL}'."
         raise ApiError(404, message, "model_not_found", "model")
@@ -208,7 +208,12 @@ def _made(endpoint: Endpoint, name: str) -> Path:
 
 
 def _create(
-    endpoint: Endpoint, request: Request, fields: dict[str, Any], asked: Asked, given: np.ndarray | None, nth: int = 0
+    endpoint: Endpoint,
+    request: Request,
+    fields: dict[str, Any],
+    asked: JobRequest,
+    given: np.ndarray | None,
+    nth: int = 0,
 ) -> Job:
     """Put a job into the queue, or return the one that an earlier try of the same request made."""
     key = request.headers.get("idempotency-key")
@@ -235,7 +240,7 @@ def _create(
     return job
 
 
-def _keep_given(endpoint: Endpoint, name: str, asked: Asked, given: np.ndarray | None) -> None:
+def _keep_given(endpoint: Endpoint, name: str, asked: JobRequest, given: np.ndarray | None) -> None:
     if given is None:
         return
     if asked.given == "image":
@@ -244,7 +249,9 @@ def _keep_given(endpoint: Endpoint, name: str, asked: Asked, given: np.ndarray |
         endpoint.media.put_video(name, given, asked.fps)
 
 
-def _fingerprint(request: Request, fields: dict[str, Any], asked: Asked, given: np.ndarray | None, nth: int) -> str:
+def _fingerprint(
+    request: Request, fields: dict[str, Any], asked: JobRequest, given: np.ndarray | None, nth: int
+) -> str:
     """Return what two tries of one request have in common: what is asked for, and who asks."""
     drawn = {"seed"} if fields.get("seed") in (None, "") else set()
     same = {name: value for name, value in vars(asked).items() if name not in drawn}

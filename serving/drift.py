@@ -12,9 +12,8 @@ import pandas as pd
 import tyro
 
 from kinora.config import write_json
-from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
-from kinora.files import whole_file
+from kinora.files import atomic_write, friendly_os_errors
 from kinora.models.text_encoder import split_words
 
 COLUMNS = ("prompt", "width", "height", "frames", "fps")
@@ -91,8 +90,8 @@ def drift_report(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> d
         Dataset.from_pandas(reference, data_definition=definition),
     )
     figures = _figures(report.dict(), list(current.columns))
-    with in_one_sentence(out):
-        with whole_file(out / "drift.html") as temporary:
+    with friendly_os_errors(out):
+        with atomic_write(out / "drift.html") as temporary:
             report.save_html(str(temporary))
         write_json(out / "drift.json", figures)
     return figures

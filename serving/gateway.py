@@ -16,16 +16,16 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
-from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
+from kinora.files import friendly_os_errors
+from kinora.processes import end_with_parent
 from serving.address import LOOPBACK, TOKEN, check_address
 from serving.api import Endpoint, public_routes
-from serving.asking import Limits
 from serving.errors import ApiError, handle_errors
-from serving.internal import internal_routes
 from serving.jobs import DONE, FAILED, RUNNING, WAITING, JobStore
-from serving.lifeline import end_with_parent
 from serving.media_store import MediaStore
+from serving.requests import Limits
+from serving.worker_api import worker_routes
 
 PAGE = Path(__file__).parent / "page.html"
 # The page needs nothing from elsewhere, and nothing else may run in it.
@@ -43,7 +43,7 @@ def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
     handle_errors(app)
     requests = Requests()
     app.include_router(public_routes(endpoint))
-    app.include_router(internal_routes(endpoint, token))
+    app.include_router(worker_routes(endpoint, token))
 
     @app.get("/")
     def page() -> HTMLResponse:
@@ -128,7 +128,7 @@ def owned(folder: Path) -> Iterator[None]:
     Raises:
         KinoraError: if another gateway has it, or it cannot be written.
     """
-    with in_one_sentence(folder):
+    with friendly_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:
@@ -146,7 +146,6 @@ def run(
     port: int = 3000,
     queue: int = 100,
     pixels: int = 2**21,
-    end_with_stdin: bool = False,
 ) -> int:
     """Serve the API, the web page and the workers' routes; KINORA_WORKER_TOKEN must be set.
 
@@ -156,7 +155,6 @@ def run(
         port: where to listen.
         queue: jobs that may wait; more are refused.
         pixels: of one clip (width times height times frames) at most.
-        end_with_stdin: end when standard input does, so as not to outlive the program that started this one.
     """
     import uvicorn
 
@@ -168,8 +166,7 @@ def run(
     with owned(folder):
         endpoint = Endpoint(JobStore(folder / "jobs.sqlite"), MediaStore(folder / "media"), Limits(queue, pixels))
         app = build_service(build_app(endpoint, token, local=host in LOOPBACK))
-        if end_with_stdin:
-            end_with_parent()
+        end_with_parent()
         config = uvicorn.Config(
             app,
             host=host,

@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
+from kinora.files import friendly_os_errors
 
 LEASE_SECONDS = 30.0
 GIVEN_BACK = 2  # times; then the job fails
@@ -59,7 +59,7 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class JobRequest:
     """What a job is to make.
 
     frames: of the finished clip; of an extension, with the frames given.
@@ -119,7 +119,7 @@ class JobStore:
             KinoraError: if the file cannot be used.
         """
         self._clock, self._lock = clock, threading.RLock()
-        with in_one_sentence(path):
+        with friendly_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -145,7 +145,7 @@ class JobStore:
 
     def create(
         self,
-        asked: Asked,
+        asked: JobRequest,
         fingerprint: str,
         most_waiting: int,
         key: str | None = None,

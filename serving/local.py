@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from kinora.errors import KinoraError
+from kinora.processes import with_parent
 from serving.address import TOKEN
 from serving.model_store import HOME
 
@@ -36,14 +37,14 @@ class Program:
 
     def start(self) -> None:
         """Start it in a session of its own: the terminal's Ctrl-C is for us, and we end it in order."""
-        command = [sys.executable, "-m", self.module, *self.arguments, "--end-with-stdin"]
+        command = [sys.executable, "-m", self.module, *self.arguments]
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.environment,
+                env=os.environ | self.environment | with_parent(),
                 start_new_session=True,
             )
 
@@ -67,8 +68,6 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kinora.data.media import read_video, write_image, write_video
-from kinora.files import whole_file
+from kinora.files import atomic_write
+from kinora.media import read_video, write_image, write_video
 
 VIDEO, STILL, GIVEN, GIVEN_VIDEO, SHEET = ".mp4", ".png", ".given.png", ".given.mp4", ".sheet.png"
 
@@ -23,17 +23,17 @@ class MediaStore:
 
     def put(self, name: str, suffix: str, content: bytes) -> None:
         """Keep a file, whole."""
-        with whole_file(self.path(name, suffix)) as temporary:
+        with atomic_write(self.path(name, suffix)) as temporary:
             temporary.write_bytes(content)
 
     def put_image(self, name: str, frame: np.ndarray) -> None:
         """Keep the image that a client gave, `uint8 [H, W, 3]`."""
-        with whole_file(self.path(name, GIVEN)) as temporary:
+        with atomic_write(self.path(name, GIVEN)) as temporary:
             write_image(temporary, frame)
 
     def put_video(self, name: str, frames: np.ndarray, fps: float) -> None:
         """Keep the video that a client gave, `uint8 [T, H, W, 3]`, nearly lossless."""
-        with whole_file(self.path(name, GIVEN_VIDEO)) as temporary:
+        with atomic_write(self.path(name, GIVEN_VIDEO)) as temporary:
             write_video(temporary, frames, fps, playable=False)
 
     def spritesheet(self, name: str) -> Path:
@@ -41,7 +41,7 @@ class MediaStore:
         path = self.path(name, SHEET)
         if not path.exists():
             frames, _ = read_video(self.path(name, VIDEO))
-            with whole_file(path) as temporary:
+            with atomic_write(path) as temporary:
                 write_image(temporary, np.concatenate(list(frames), axis=1))
         return path
 

@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
-from kinora.files import whole_file
+from kinora.files import atomic_write, friendly_os_errors
 from kinora.generation.model_version import read_version
 
 if TYPE_CHECKING:
@@ -35,12 +34,12 @@ def promote(version: str | Path, home: Path | None = None) -> Path:
     """
     found = read_version(version)
     home = home or store_home()
-    with in_one_sentence(home):
+    with friendly_os_errors(home):
         place = _folder(home) / found.name
         if not _whole(place):
             shutil.rmtree(place, ignore_errors=True)  # a promotion that was interrupted
             _create(home, found.path, found.name, found.record("lineage"))
-        with whole_file(_folder(home) / "latest") as temporary:
+        with atomic_write(_folder(home) / "latest") as temporary:
             temporary.write_text(found.name)
     return place
 

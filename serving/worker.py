@@ -22,15 +22,15 @@ import tyro
 
 from kinora.config import read_json
 from kinora.errors import KinoraError
-from kinora.files import whole_file
+from kinora.files import atomic_write
+from kinora.processes import end_with_parent
 from serving.address import TOKEN
-from serving.lifeline import end_with_parent
 from serving.model_store import in_service
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from kinora.generation import Simulator
+    from kinora.generation import VideoGenerator
 
 SECONDS_BETWEEN_RENEWALS = 0.5
 SECONDS_TO_ANSWER = 15.0
@@ -150,7 +150,7 @@ class Heartbeat:
         """Make the file new, where one is wanted."""
         if self.path is None:
             return
-        with whole_file(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             temporary.write_text(f"{time.time():.0f}\n")
 
 
@@ -180,13 +180,13 @@ def window_of(facts: dict[str, Any]) -> int:
 
 
 def work_on(
-    simulator: "Simulator", job: dict[str, Any], window: int, gateway: Gateway, stop: Stop, heartbeat: Heartbeat
+    generator: "VideoGenerator", job: dict[str, Any], window: int, gateway: Gateway, stop: Stop, heartbeat: Heartbeat
 ) -> None:
     """Make one clip and bring it to the gateway; whatever happens, the job is told or left to its lease."""
     started = time.monotonic()
     with Renewal(gateway, job, stop, heartbeat) as renewal:
         try:
-            bring(gateway, job, make(simulator, job, window, gateway, renewal))
+            bring(gateway, job, make(generator, job, window, gateway, renewal))
             say(f"{job['id']} made in {time.monotonic() - started:.1f} s")
         except Abandoned:
             if stop.now.is_set():
@@ -211,21 +211,23 @@ def work_on(
             )
 
 
-def make(simulator: "Simulator", job: dict[str, Any], window: int, gateway: Gateway, renewal: Renewal) -> "np.ndarray":
+def make(
+    generator: "VideoGenerator", job: dict[str, Any], window: int, gateway: Gateway, renewal: Renewal
+) -> "np.ndarray":
     """Return the frames of a clip, `uint8 [T, H, W, 3]`; `window` is how many the model sees at once."""
-    from kinora.data.media import read_image, read_video
     from kinora.generation import GenerationRequest
+    from kinora.media import read_image, read_video
 
     given = io.BytesIO(gateway.ask(job, "GET", "given").content) if job["given"] else None
     if given is not None and job["given"] != "image":
-        return extend(simulator, job, read_video(given)[0], window, renewal.step)
+        return extend(generator, job, read_video(given)[0], window, renewal.step)
     image = read_image(given)[0] if given is not None else None
     asked = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
-    return simulator.generate([GenerationRequest(**asked, image=image)], renewal.step)[0]
+    return generator.generate([GenerationRequest(**asked, image=image)], renewal.step)[0]
 
 
 def extend(
-    simulator: "Simulator", job: dict[str, Any], video: "np.ndarray", window: int, step: Callable[[int, int], None]
+    generator: "VideoGenerator", job: dict[str, Any], video: "np.ndarray", window: int, step: Callable[[int, int], None]
 ) -> "np.ndarray":
     """Return a video `uint8 [T, H, W, 3]` extended to the job's frames, by `window` frames at a time.
 
@@ -242,7 +244,7 @@ def extend(
             **asked, frames=window, seed=job["seed"] + len(video) - first, video=video, direction=job["given"]
         )
         share = len(video) - first, window - request.context_frames, job["frames"] - first
-        longer = simulator.generate([request], lambda done, steps, share=share: step(*_part(done, steps, *share)))[0]
+        longer = generator.generate([request], lambda done, steps, share=share: step(*_part(done, steps, *share)))[0]
         video = np.ascontiguousarray(longer)
     return video[-job["frames"] :] if backward else video[: job["frames"]]
 
@@ -254,7 +256,7 @@ def _part(done: int, steps: int, before: int, now: int, wanted: int) -> tuple[in
 
 def bring(gateway: Gateway, job: dict[str, Any], frames: "np.ndarray") -> None:
     """Bring the first frame and, of a video, the clip; the last of them ends the job."""
-    from kinora.data.media import video_bytes, write_image
+    from kinora.media import video_bytes, write_image
 
     still = io.BytesIO()
     write_image(still, frames[0])
@@ -279,7 +281,7 @@ def give_back(gateway: Gateway, job: dict[str, Any]) -> None:
         say(f"{job['id']} could not be given back; its lease will run out")
 
 
-def serve_jobs(simulator: "Simulator", version: Path, gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
+def serve_jobs(generator: "VideoGenerator", version: Path, gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
     """Claim and make one job after the other until told to stop."""
     facts = facts_of(version)
     answered = True
@@ -296,7 +298,7 @@ def serve_jobs(simulator: "Simulator", version: Path, gateway: Gateway, stop: St
         if job is not None and stop.now.is_set():
             give_back(gateway, job)
         elif job is not None:
-            work_on(simulator, job, window_of(facts), gateway, stop, heartbeat)
+            work_on(generator, job, window_of(facts), gateway, stop, heartbeat)
 
 
 def say(text: str) -> None:
@@ -307,28 +309,25 @@ def say(text: str) -> None:
 def run(
     gateway: str,
     heartbeat: Path | None = None,
-    end_with_stdin: bool = False,
 ) -> int:
     """Make the clips that the gateway's clients ask for; KINORA_WORKER_TOKEN must be set.
 
     Args:
         gateway: its address, such as http://127.0.0.1:3000.
         heartbeat: a file to make new every few seconds, for probes.
-        end_with_stdin: end when standard input does, so as not to outlive the program that started this one.
     """
     token = os.environ.get(TOKEN, "")
     if not token:
         raise KinoraError(f"{TOKEN} is not set; give the gateway and its workers the same secret.")
     stop = Stop()
     stop.listen()
-    if end_with_stdin:
-        end_with_parent()
+    end_with_parent()
     version = in_service()
-    from kinora.generation import Simulator
+    from kinora.generation import VideoGenerator
 
-    simulator = Simulator.from_version(version)
+    generator = VideoGenerator.from_version(version)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    serve_jobs(simulator, version, Gateway(gateway, token, name), stop, Heartbeat(heartbeat))
+    serve_jobs(generator, version, Gateway(gateway, token, name), stop, Heartbeat(heartbeat))
     return 0
 
 

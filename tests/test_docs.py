@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kinora import cli
+from cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "k8s").glob("*.md")])

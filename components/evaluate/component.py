@@ -29,15 +29,15 @@ def evaluate(
         from evaluation.checkpoint import evaluate_checkpoint
         from kinora import recipes
         from kinora.data.clips import ClipDataset
-        from kinora.generation import Simulator
+        from kinora.generation import VideoGenerator
 
         chosen, out = recipes.get(recipe), Path(evaluation.path)
         dataset = ClipDataset.open(clips.path)
         prompts = prompts_for(dataset, chosen)
         worlds = chosen.ingest.worlds if simulated(dataset) else None
         weights = Path(transformer.path) / checkpoint
-        simulator = Simulator.load(Path(autoencoder.path), weights, sampling=chosen.sampling)
-        result = evaluate_checkpoint(simulator, prompts, out, name=checkpoint, worlds=worlds)
+        generator = VideoGenerator.load(Path(autoencoder.path), weights, sampling=chosen.sampling)
+        result = evaluate_checkpoint(generator, prompts, out, name=checkpoint, worlds=worlds)
         evaluation.metadata["checkpoint"] = checkpoint
         shutil.copy(out / "report.html", report.path)
         step.measured(metrics, result["rates"])

@@ -5,7 +5,7 @@ import numpy as np
 from evaluation.motion import Motion, fit_motion
 from evaluation.observation import Observation
 from evaluation.tracking import Track
-from kinora.data.worlds import GRAVITY
+from kinora.worlds import GRAVITY
 
 AT_REST = 0.04  # world units a second: slower than this is no motion; the slowest prompted motion is near 0.1
 SIDEWAYS = 0.12  # world units a second that make a throw one to the side

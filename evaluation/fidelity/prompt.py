@@ -12,14 +12,14 @@ from evaluation.fidelity.shapes import CENTRES, classify_shape
 from evaluation.findings import Failure, Finding, stretches, unmeasurable
 from evaluation.observation import Observation
 from evaluation.tracking import Track
-from kinora.data.worlds import BACKGROUNDS, PALETTE
+from kinora.worlds import BACKGROUNDS, PALETTE
 
 TYPE = "prompt_mismatch"
 SHORTEST = 3  # frames that show a motion
 UNCOUNTED = ("shatter", "behind right", "behind left")  # motions that change how many objects are in sight
 
-Asked = tuple[str | None, str | None]  # colour and shape; None where the prompt leaves it open
-Pair = tuple[Track | None, Asked]
+JobRequest = tuple[str | None, str | None]  # colour and shape; None where the prompt leaves it open
+Pair = tuple[Track | None, JobRequest]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _miscounts(seen: Observation, exact: np.ndarray, number: int) -> list[Failur
     return failures
 
 
-def match(tracks: list[Track], wanted: Sequence[Asked]) -> list[Pair]:
+def match(tracks: list[Track], wanted: Sequence[JobRequest]) -> list[Pair]:
     """Pair every wanted (colour, shape) with the track most like it, or with None where there are too few."""
     cost = np.zeros((len(wanted), len(tracks)))
     for i, (colour, shape) in enumerate(wanted):

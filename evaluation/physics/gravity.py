@@ -12,7 +12,7 @@ from evaluation.findings import Failure, Finding, measured, unmeasurable
 from evaluation.motion import Motion, Parabola, fit_motion
 from evaluation.observation import Observation
 from evaluation.tracking import Track
-from kinora.data.worlds import GRAVITY
+from kinora.worlds import GRAVITY
 
 TYPE = "gravity"
 SHORTEST = 5  # frames that must show the whole object

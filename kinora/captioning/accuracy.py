@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kinora.data.worlds import Attributes, parse
+from kinora.worlds import Attributes, parse
 
 ATTRIBUTES = ("colour", "shape", "count", "background", "motion", "speed")
 

@@ -12,11 +12,11 @@ import torch
 from kinora.captioning.accuracy import Accuracy, accuracy, compare
 from kinora.config import from_dict
 from kinora.data.clips import ClipDataset
-from kinora.data.worlds import Attributes, parse, sentences
 from kinora.files import folder_digest
 from kinora.models.captioner import Captioner, Look, look_at
 from kinora.progress import Progress
 from kinora.report import Clip, Page
+from kinora.worlds import Attributes, parse, sentences
 
 CLIPS_AT_ONCE = 64
 DEFAULT_FPS = 8.0  # of clips that come without their frame rate

@@ -3,8 +3,8 @@
 import re
 from dataclasses import replace
 
-from kinora.data.worlds import Attributes, parse, sentences
-from kinora.data.worlds.language import understands
+from kinora.worlds import Attributes, parse, sentences
+from kinora.worlds.language import understands
 
 BACKGROUND, SPEED, COLOUR, SHAPE = "grey", "slow", "red", "circle"  # what an unsaid one becomes
 # Words that carry no meaning of their own in such a prompt.

@@ -20,11 +20,11 @@ import pyarrow
 from torch import Tensor
 
 from kinora import config as configuration
+from kinora import storage
 from kinora.config import read_json, write_json
-from kinora.data import storage
-from kinora.data.media import read_image, read_video, to_tensor, write_image, write_video
 from kinora.errors import KinoraError
-from kinora.files import file_digest, whole_file
+from kinora.files import atomic_write, file_digest
+from kinora.media import read_image, read_video, to_tensor, write_image, write_video
 
 CLIP_COLUMNS: dict[str, str] = {
     "clip_id": "object",  # sha256 of the media file's bytes
@@ -94,7 +94,7 @@ class ClipDataset:
             ("clips", clips, CLIP_COLUMNS),
             ("quarantine", quarantine, QUARANTINE_COLUMNS),
         ):
-            with whole_file(path / f"{name}.parquet") as temporary:
+            with atomic_write(path / f"{name}.parquet") as temporary:
                 table[list(columns)].astype(columns).to_parquet(temporary, index=False)
         write_json(path / "config.json", config)
         return cls.open(path)

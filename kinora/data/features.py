@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kinora.data.clips import ClipDataset
-from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
-from kinora.files import whole_file, whole_folder
+from kinora.files import atomic_folder, atomic_write, friendly_os_errors
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -43,7 +42,7 @@ def publish_features(dataset: ClipDataset, out: str | Path) -> Path:
 
     out = Path(out)
     rows = dataset.clips[["clip_id", *FEATURES]].assign(event_timestamp=pd.Timestamp(INSTANT))
-    with in_one_sentence(out), whole_folder(out) as folder:
+    with friendly_os_errors(out), atomic_folder(out) as folder:
         rows.to_parquet(folder / "clips.parquet", index=False)
         clip = Entity(name="clip", join_keys=["clip_id"], value_type=ValueType.STRING)
         types = {**dict.fromkeys(TEXTS, String), **dict.fromkeys(COUNTS, Int64), **dict.fromkeys(MEASURES, Float64)}
@@ -122,7 +121,7 @@ def feature_report(
         warnings.simplefilter("ignore", RuntimeWarning)  # the histogram of a feature with one value divides by zero
         snapshot = Report(presets).run(*tables)
     path = Path(folder) / "features.html"
-    with in_one_sentence(path), whole_file(path) as temporary:
+    with friendly_os_errors(path), atomic_write(path) as temporary:
         snapshot.save_html(str(temporary))
     figures = {"clips": float(len(features)), "compared": float(len(current)), "reference": float(len(reference))}
     return path, {**figures, **(_drift(snapshot.dict()) if comparable else {})}

@@ -23,13 +23,14 @@ from PIL import Image, UnidentifiedImageError
 from kinora.config import to_dict
 from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
 from kinora.data.dataset_report import ingest_report as ingest_report
-from kinora.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
 from kinora.data.shots import Footage, Rejected, fit, resize_still, windows
-from kinora.data.storage import Store, in_one_sentence, open_store, split_uri
-from kinora.data.worlds import WorldsConfig, write_worlds
+from kinora.data.simulated import write_worlds
 from kinora.errors import KinoraError, UsageError
-from kinora.files import file_digest, whole_folder
+from kinora.files import atomic_folder, file_digest, friendly_os_errors
+from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
 from kinora.progress import Progress
+from kinora.storage import Store, open_store, split_uri
+from kinora.worlds import WorldsConfig
 
 WORLDS = "worlds"
 
@@ -71,7 +72,7 @@ def ingest(source: str, out: str | Path, config: IngestConfig) -> ClipDataset:
     """
     out = Path(out)
     _refuse_to_overwrite(source, out)
-    with in_one_sentence(out):
+    with friendly_os_errors(out):
         if source == WORLDS:
             return write_worlds(config.worlds, out)
         return _ingest_files(source, out, config)
@@ -95,7 +96,7 @@ def _ingest_files(source: str, out: Path, config: IngestConfig) -> ClipDataset:
     with ExitStack() as stack:
         files = _files(source, stack)
         names = sorted(name for name in files.names if not _is_caption(name, files.names))
-        folder = stack.enter_context(whole_folder(out))
+        folder = stack.enter_context(atomic_folder(out))
         progress = stack.enter_context(Progress("ingest", len(names), "files"))
         readers = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
         results = readers.map(lambda name: _read(files, name, folder / "media", config), names)

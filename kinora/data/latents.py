@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kinora.config import read_json, write_json
 from kinora.errors import KinoraError
-from kinora.files import folder_digest, whole_folder
+from kinora.files import atomic_folder, folder_digest
 
 INDEX_COLUMNS = (
     "clip_id", "caption", "short_caption", "split", "kind", "width", "height", "frames", "fps", "shard",
@@ -65,7 +65,7 @@ class LatentDataset:
         Shards are filled as clips arrive, so that the whole set is never in memory.
         """
         path = Path(path)
-        with whole_folder(path) as temporary:
+        with atomic_folder(path) as temporary:
             (temporary / "shards").mkdir()
             rows: list[dict[str, Any]] = []
             for number, shard in enumerate(_chunks(clips, CLIPS_PER_SHARD)):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from kinora.data.media import CONTAINERS
+from kinora.media import CONTAINERS
 
 T = TypeVar("T")
 SIDE_MULTIPLE = 8  # the autoencoder halves a side twice and the transformer takes patches of two

@@ -18,9 +18,8 @@ import pandas as pd
 
 from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, table
 from kinora.data.dataset_report import quarantine_section, score_plot
-from kinora.data.storage import in_one_sentence
 from kinora.errors import KinoraError
-from kinora.files import file_digest, whole_folder
+from kinora.files import atomic_folder, file_digest, friendly_os_errors
 from kinora.progress import Progress
 from kinora.report import Page
 
@@ -74,7 +73,7 @@ def validate(
     ]
     quarantine = pd.concat([dataset.quarantine, table(rejected, QUARANTINE_COLUMNS)], ignore_index=True)
     config = {**dataset.config, "validated": dataset.digest}
-    with in_one_sentence(out), whole_folder(out) as folder:
+    with friendly_os_errors(out), atomic_folder(out) as folder:
         dataset.derive(folder, kept, quarantine, config, base_uri)
     valid = ClipDataset.open(out)
     figures = {

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from kinora.config import from_dict, read_json, write_json
 from kinora.errors import KinoraError
-from kinora.files import whole_file
+from kinora.files import atomic_write
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Write named weights as safetensors, whole or not at all."""
-    with whole_file(path) as temporary:  # `save_file` would make a file that only its owner can read
+    with atomic_write(path) as temporary:  # `save_file` would make a file that only its owner can read
         temporary.write_bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}))
 
 

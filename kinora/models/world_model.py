@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kinora.config import from_dict, read_json, to_dict, write_json
 from kinora.errors import KinoraError
-from kinora.files import whole_folder
+from kinora.files import atomic_folder
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.folder import write_weights
 from kinora.models.text_encoder import TextEncoder, TextEncoderConfig
@@ -30,7 +30,7 @@ def save_world_model(
     folder: str | Path, weights: Mapping[str, Tensor], dit: DiTConfig, text: TextEncoderConfig
 ) -> None:
     """Write weights named as in `WorldModel` as `dit.safetensors`, `text_encoder.safetensors` and `config.json`."""
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         for part in PARTS:
             own = {name.removeprefix(f"{part}."): w for name, w in weights.items() if name.startswith(f"{part}.")}
             write_weights(temporary / f"{part}.safetensors", own)

@@ -1,7 +1,6 @@
 """The whole pipeline in seconds, for tests: every step does its work, and nothing is learned well."""
 
 from kinora.data.ingest import IngestConfig
-from kinora.data.worlds import WorldsConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig
@@ -10,6 +9,7 @@ from kinora.recipes.recipe import EvaluationPlan, Recipe
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.dit import DiTTraining
 from kinora.training.vae import VAETraining
+from kinora.worlds import WorldsConfig
 
 
 def smoke() -> Recipe:

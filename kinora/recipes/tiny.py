@@ -1,13 +1,13 @@
 """The recipe of `make demo`: one thing in a small world, learned from nothing in minutes on two CPU cores."""
 
 from kinora.data.ingest import IngestConfig
-from kinora.data.worlds import WorldsConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.dit import DiTTraining
 from kinora.training.vae import VAETraining
+from kinora.worlds import WorldsConfig
 
 
 def tiny() -> Recipe:

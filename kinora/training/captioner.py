@@ -17,12 +17,12 @@ from kinora.captioning.accuracy import Accuracy, accuracy
 from kinora.captioning.caption import Captioning, mistakes, truth_note
 from kinora.config import digest, to_dict, write_json
 from kinora.data.clips import ClipDataset
-from kinora.data.worlds import Attributes, WorldsConfig, draw_sample, parse
-from kinora.files import whole_folder
+from kinora.files import atomic_folder
 from kinora.models.captioner import PAD, Captioner, CaptionerConfig, Look, build_vocabulary, look_at
 from kinora.progress import Progress
 from kinora.report import Clip, Page
 from kinora.training.checkpoints import Checkpoints, restore_trainer, trainer_tensors
+from kinora.worlds import Attributes, WorldsConfig, draw_sample, parse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +102,7 @@ def train_captioner(
     figures = {
         "examples": float(len(captions)), "simulated_examples": float(simulated), **measured.figures(),
     }  # fmt: skip
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         model.save(folder)
         write_json(folder / "training.json", config)
         write_json(folder / "figures.json", figures)

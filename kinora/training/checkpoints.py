@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kinora.config import read_json, write_json
-from kinora.files import whole_folder
+from kinora.files import atomic_folder
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Checkpoints:
     def save(self, step: int, tensors: dict[str, Tensor], values: dict[str, Any]) -> Path:
         """Save the state after `step` steps, then remove whatever it replaces."""
         path = self.folder / f"step-{step:06d}"
-        with whole_folder(path) as temporary:
+        with atomic_folder(path) as temporary:
             # Tensors may share memory (tied weights, views); safetensors wants each to own its bytes.
             owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
             save_file(owned, temporary / "tensors.safetensors")

@@ -18,7 +18,7 @@ from kinora.diffusion.conditioning import draw_given, token_mask
 from kinora.diffusion.loss import velocity_loss
 from kinora.diffusion.path import noised, shifted, training_times
 from kinora.errors import KinoraError, UsageError
-from kinora.files import whole_folder
+from kinora.files import atomic_folder
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig, build_vocabulary
 from kinora.models.world_model import WorldModel
@@ -210,7 +210,7 @@ def train_dit(latents: str | Path, out: str | Path, config: DiTTraining, checkpo
 def _publish(run: Path, out: Path, config: DiTTraining) -> list[str]:
     """Copy the finished checkpoints to `out`."""
     names = [checkpoint_name(step) for step in config.milestones()]
-    with whole_folder(out) as temporary:
+    with atomic_folder(out) as temporary:
         for name in names:
             shutil.copytree(run / "exports" / name, temporary / name)
         shutil.copy(run / "training.jsonl", temporary / "training.jsonl")

@@ -20,12 +20,12 @@ from torch import nn
 from kinora.config import from_dict, read_json
 from kinora.data.latents import LatentDataset
 from kinora.errors import KinoraError
-from kinora.files import whole_file
+from kinora.files import atomic_write
 from kinora.models.precision import compute_type
 from kinora.models.world_model import save_world_model
+from kinora.processes import end_with_parent
 from kinora.training.dit import Batch, Batches, DiTTraining, TrainingStep, checkpoint_name, token_clips
 from kinora.training.ema import EMA
-from kinora.training.launcher import exit_with_launcher
 
 LOG_EVERY = 20  # steps
 LAST = "last"  # names the newest whole checkpoint of the run
@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("latents", type=Path)
     parser.add_argument("run", type=Path)
     arguments = parser.parse_args()
+    end_with_parent()
     try:
         Worker(arguments.latents, arguments.run).train()
     except (KinoraError, OSError) as error:
@@ -134,7 +135,6 @@ class Worker:
             if self.step % LOG_EVERY == 0 or self.step == config.steps:
                 self.write_log(sums)
                 sums.zero_()
-                exit_with_launcher()
             if self.step in config.milestones():
                 self.export()
             if self.step % config.save_every == 0 and self.step < config.steps:
@@ -195,7 +195,7 @@ class Worker:
         dist.barrier()
         if self.rank == 0:
             # Only a finished checkpoint is named as the last, so that one cut short is never read.
-            with whole_file(self.run / LAST) as temporary:
+            with atomic_write(self.run / LAST) as temporary:
                 temporary.write_text(name)
             for other in (self.run / "state").glob("step-*"):
                 if other.name != name:

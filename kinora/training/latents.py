@@ -10,9 +10,9 @@ from torch import Tensor
 
 from kinora.data.clips import ClipDataset
 from kinora.data.latents import LatentDataset
-from kinora.data.media import to_tensor
 from kinora.errors import KinoraError
 from kinora.files import file_digest
+from kinora.media import to_tensor
 from kinora.models.vae import VAE
 from kinora.progress import Progress
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kinora.data.clips import ClipDataset
 from kinora.data.latents import LatentDataset
-from kinora.data.media import enlarge
+from kinora.media import enlarge
 from kinora.report import Clip, Page
 
 CLIPS_SHOWN = 9

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import kinora
 from kinora.errors import KinoraError
+from kinora.processes import with_parent
 
 if TYPE_CHECKING:
     from torchx.specs import AppDef
 
 POLL_SECONDS = 0.25
-LAUNCHER_PID = "KINORA_LAUNCHER_PID"
 # Big temporary arrays would otherwise be mapped and unmapped at every use: a quarter of a training step on CPU.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_TOP_PAD_": str(2**26)}
 
@@ -91,13 +91,6 @@ def kubernetes_manifest(app: "AppDef", namespace: str, queue: str) -> dict[str, 
     return info.request.resource
 
 
-def exit_with_launcher() -> None:
-    """Called in a launched process now and then: leave if the launcher was killed without a chance to clean up."""
-    pid = os.environ.get(LAUNCHER_PID)
-    if pid is not None and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-        sys.exit("the launcher is gone")
-
-
 def _status(runner: Any, handle: str) -> Any:
     status = runner.status(handle)
     assert status is not None, "a local application is known until its runner is closed"
@@ -118,7 +111,7 @@ def _local_environment() -> dict[str, str]:
         # More cores are for more processes: in matrices this small, threads mostly wait for each other.
         "OMP_NUM_THREADS": "1",
         "TORCHDYNAMO_DISABLE": "1",  # DeepSpeed compiles Muon, which needs a C++ compiler and half a minute
-        LAUNCHER_PID: str(os.getpid()),
+        **with_parent(),
         **MALLOC,
     }
     if not torch.cuda.is_available():

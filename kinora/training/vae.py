@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from kinora.config import digest, to_dict, write_json
 from kinora.data.clips import ClipDataset
-from kinora.data.media import enlarge, to_frames
 from kinora.errors import KinoraError
-from kinora.files import whole_folder
+from kinora.files import atomic_folder
+from kinora.media import enlarge, to_frames
 from kinora.models.vae import VAE, VAEConfig, to_blocks
 from kinora.progress import Progress
 from kinora.report import Clip, Page
@@ -82,7 +82,7 @@ def train_vae(
     # A handful of real clips may leave none for validation: then the figures are of the clips it was trained on.
     split = "validation" if (dataset.clips["split"] == "validation").any() else "train"
     figures = measure(model, load_clips(dataset, split), config.seed)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         model.save(folder)
         write_json(folder / "training.json", config)
         write_json(folder / "figures.json", figures)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kinora.cli import COMMANDS
+from cli.main import COMMANDS
 from pipelines.placement import STORAGE_VARIABLES
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ def container(render, component: str, name: str) -> dict:
 def test_commands_and_their_options_exist(render, component, name):
     started = container(render, component, name)
     program, *rest = started["command"]
-    command = [sys.executable, *(["-m", "kinora.cli"] if program == "kinora" else []), *rest, "--help"]
+    command = [sys.executable, *(["-m", "cli"] if program == "kinora" else []), *rest, "--help"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
     assert said.returncode == 0, said.stderr
     for option in (argument for argument in started["args"] if argument.startswith("--")):

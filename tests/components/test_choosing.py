@@ -9,8 +9,8 @@ from components.choosing import CURRENT, prompts_for, ranked, version_in_service
 from kinora import recipes
 from kinora.config import write_json
 from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, table
-from kinora.data.storage import open_store
-from kinora.data.worlds import evaluation_prompts
+from kinora.storage import open_store
+from kinora.worlds import evaluation_prompts
 
 SENTENCE = "A large red circle moves slowly to the right on a grey background."
 VIDEO = {"kind": "video", "width": 40, "height": 24, "frames": 9, "fps": 8.0, "split": "validation"}

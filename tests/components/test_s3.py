@@ -9,7 +9,7 @@ from kfp import dsl
 from components import mirror
 from components.mirror import mirrored, whole_folders
 from components.step import running
-from kinora.data.storage import open_store
+from kinora.storage import open_store
 
 
 def test_finished_artifacts_are_stored_once(s3_root, tmp_path):

@@ -72,7 +72,7 @@ def test_later_steps_read_inputs_where_they_last():
 
 
 def test_the_code_digest_changes_with_the_code_that_steps_run(tmp_path):
-    for name in ("kinora", "kinora/commands", "evaluation", "components"):
+    for name in ("kinora", "evaluation", "components"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("")
     source = Path(sys.modules[code_digest.__module__].__file__)
@@ -83,7 +83,8 @@ def test_the_code_digest_changes_with_the_code_that_steps_run(tmp_path):
         return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
     first = digest()
-    (tmp_path / "kinora" / "commands" / "new.py").write_text("x = 1")
+    (tmp_path / "cli").mkdir()
+    (tmp_path / "cli" / "new.py").write_text("x = 1")
     assert digest() == first
     (tmp_path / "evaluation" / "new.py").write_text("x = 1")
     assert digest() != first

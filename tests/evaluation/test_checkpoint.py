@@ -7,8 +7,8 @@ import pytest
 from evaluation.benchmark import blurred
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.gate import decide
-from kinora.data.worlds import Attributes, WorldsConfig, evaluation_prompts, simulate_prompt
 from kinora.errors import KinoraError
+from kinora.worlds import Attributes, WorldsConfig, evaluation_prompts, simulate_prompt
 
 WORLDS = WorldsConfig()
 

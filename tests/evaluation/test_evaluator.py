@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from evaluation import doctoring
+from evaluation import corruptions
 from evaluation.benchmark import benchmark, benchmark_page, blurred
 from evaluation.evaluator import DETECTORS, evaluate_clips
 from evaluation.findings import TYPES, ClipInput
 from evaluation.rates import METRICS
-from kinora.data.worlds import WorldsConfig, draw_sample
+from kinora.worlds import WorldsConfig, draw_sample
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +60,11 @@ def test_a_clip_that_shows_nothing_is_not_excused(clips):
     assert evaluate_clips(empty)["summary"]["rates"]["overall"] < 0.3
 
 
-@pytest.mark.parametrize("name", doctoring.BREAKAGES)
+@pytest.mark.parametrize("name", corruptions.CORRUPTIONS)
 def test_every_broken_clip_is_found_and_located(name, samples, clips):
     from evaluation.benchmark import overlap
 
-    made = [b for s, c in zip(samples, clips, strict=True) if (b := doctoring.BREAKAGES[name](s, c)) is not None]
+    made = [b for s, c in zip(samples, clips, strict=True) if (b := corruptions.CORRUPTIONS[name](s, c)) is not None]
     assert len(made) >= 4
     assert np.mean([overlap(broken) >= 0.5 for broken in made[:8]]) >= 0.95
 
@@ -81,7 +81,7 @@ def test_the_digest_follows_what_decides(monkeypatch, clips):
 def test_the_benchmark_page_stands_alone(tmp_path):
     result = benchmark(count=6)
     assert set(result.right) == {"the simulator's clips", "the same, slightly blurred and grainy", "noise"}
-    assert set(result.broken) == set(doctoring.BREAKAGES)
+    assert set(result.corrupted) == set(corruptions.CORRUPTIONS)
     assert set(result.right["noise"]["rates"]) == set(METRICS)
     text = benchmark_page(result).write(tmp_path / "detectors.html").read_text()
     assert "object deleted midway" in text

@@ -34,7 +34,7 @@ def test_refused(root, tmp_path, options, code, sentence):
     with socket.socket() as unused:  # an address where nothing answers
         unused.bind(("127.0.0.1", 0))
         endpoint = f"127.0.0.1:{unused.getsockname()[1]}"
-    done = run(root, "kinora.cli", "pipeline", "run", *options, KINORA_S3_ENDPOINT=endpoint, KINORA_S3_SECURE="0")
+    done = run(root, "cli", "pipeline", "run", *options, KINORA_S3_ENDPOINT=endpoint, KINORA_S3_SECURE="0")
     assert done.returncode == code, done.stderr
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -46,7 +46,7 @@ def test_a_folder_of_broken_files_fails_in_the_first_step(root, tmp_path):
     (tmp_path / "mine" / "a.mp4").write_bytes(b"nothing")
     work = tmp_path / "work"
     source = str(tmp_path / "mine")
-    done = run(root, "kinora.cli", "pipeline", "run", "--source", source, "--recipe", "smoke", "--work", str(work))
+    done = run(root, "cli", "pipeline", "run", "--source", source, "--recipe", "smoke", "--work", str(work))
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kinora pipeline: step ingest: ")

@@ -10,8 +10,8 @@ import pytest
 
 from components.mirror import whole_folders
 from kinora.config import read_json
-from kinora.data.storage import open_store
-from kinora.generation import Simulator
+from kinora.generation import VideoGenerator
+from kinora.storage import open_store
 from pipelines.events import EventReader
 from pipelines.run import STEPS
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory, real_videos, real_images):
 def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
     work = tmp_path / "work"
     command = [
-        sys.executable, "-m", "kinora.cli", "pipeline", "run",
+        sys.executable, "-m", "cli", "pipeline", "run",
         "--source", str(folder), "--recipe", "smoke", "--work", str(work), "--artifact-root", s3_root,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600)
@@ -52,10 +52,10 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
     quarantine = pd.read_parquet(clips / "quarantine.parquet")
     assert quarantine["source"].str.contains("broken.mp4").any()
 
-    (version,) = Path(made["choose"].artifacts["version"]["path"]).iterdir()
+    (version,) = Path(made["gate"].artifacts["version"]["path"]).iterdir()
     asked = read_json(version / "evaluation.json")["clips"][0]["asked"]
     assert asked["prompt"] in set(table.loc[table["split"] == "validation", "caption"])
-    assert Simulator.from_version(version)
+    assert VideoGenerator.from_version(version)
 
     store = open_store(s3_root)
     for step in set(STEPS) - {"evaluate", "promote"}:
@@ -67,4 +67,4 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
         store.get_file("models/current.json", tmp_path / "current.json")
         assert read_json(tmp_path / "current.json")["uri"] == f"{s3_root}/models/{name}"
         store.get_folder(f"models/{name}", tmp_path / name)
-        assert Simulator.from_version(tmp_path / name)
+        assert VideoGenerator.from_version(tmp_path / name)

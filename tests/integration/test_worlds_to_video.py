@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from kinora.config import read_json
-from kinora.data.media import read_video
 from kinora.generation import read_version
+from kinora.media import read_video
 from pipelines.events import EventReader
 from pipelines.run import STEPS
 
@@ -99,7 +99,7 @@ def test_every_step_is_done(first, work):
 
 
 def test_the_promoted_version_is_whole_and_says_where_it_came_from(first, work):
-    (path,) = (work / "pipeline").glob("*/choose/version/*")
+    (path,) = (work / "pipeline").glob("*/gate/version/*")
     version = read_version(path)
     lineage = version.record("lineage")
     assert lineage["checkpoint"] != "step-000000"
@@ -118,7 +118,7 @@ def test_again_everything_comes_from_the_cache(first, work, root):
     assert json.loads((work / "run" / "request.json").read_text())["arguments"] == promoted
     assert again.returncode == 0, again.stderr[-2000:] + log(work)
     ran = {event.step for event in events(work) if event.kind == "finished"}
-    assert ran == {"choose"}
+    assert ran == {"gate"}
     assert "the model that is in service already" in again.stdout
     assert (work / "run" / "video.mp4").exists()
 

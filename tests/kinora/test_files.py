@@ -2,13 +2,13 @@
 
 import pytest
 
-from kinora.files import file_digest, folder_digest, whole_file, whole_folder
+from kinora.files import atomic_folder, atomic_write, file_digest, folder_digest
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     target = tmp_path / "a.json"
     target.write_text("old")
-    with pytest.raises(UnicodeEncodeError), whole_file(target) as temporary:
+    with pytest.raises(UnicodeEncodeError), atomic_write(target) as temporary:
         temporary.write_text("half\ud800")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
@@ -17,10 +17,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
 def test_a_folder_replaces_the_old_one_only_when_it_is_whole(tmp_path):
     target = tmp_path / "model"
     for content in ("first", "second"):
-        with whole_folder(target) as temporary:
+        with atomic_folder(target) as temporary:
             (temporary / "weights").write_text(content)
         assert (target / "weights").read_text() == content
-    with pytest.raises(UnicodeEncodeError), whole_folder(target) as temporary:
+    with pytest.raises(UnicodeEncodeError), atomic_folder(target) as temporary:
         (temporary / "weights").write_text("half\ud800")
     assert (target / "weights").read_text() == "second"
     assert list(tmp_path.iterdir()) == [target]

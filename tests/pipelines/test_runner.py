@@ -12,7 +12,7 @@ import pytest
 
 from kinora.errors import KinoraError
 from pipelines.events import Event, EventReader
-from pipelines.runner import Workplace, execute, known_durations, record_durations
+from pipelines.runner import Workspace, execute, known_durations, record_durations
 from pipelines.state import RunState
 from pipelines.view import LinesView
 
@@ -26,7 +26,7 @@ def toy_is_importable(monkeypatch):
 
 def run(work: Path, **arguments) -> RunState:
     """Run the toy pipeline in `work`; return what is known of it afterwards."""
-    place = Workplace(work)
+    place = Workspace(work)
     with place.taken(), open(os.devnull, "w") as nowhere:
         state = RunState(STEPS, {}, place.run / "progress")
         execute(place, "toy:toy", arguments, state, LinesView(nowhere))
@@ -102,21 +102,21 @@ def test_an_interrupted_run_leaves_no_process(tmp_path, root, how):
 
 def test_one_run_at_a_time(tmp_path):
     with (
-        Workplace(tmp_path).taken(),
+        Workspace(tmp_path).taken(),
         pytest.raises(KinoraError, match="another run is using"),
-        Workplace(tmp_path).taken(),
+        Workspace(tmp_path).taken(),
     ):
         pass
 
 
 def test_a_work_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(KinoraError, match=r"cannot be used: .* choose another"), Workplace(tmp_path / "file").taken():
+    with pytest.raises(KinoraError, match=r"cannot be used: .* choose another"), Workspace(tmp_path / "file").taken():
         pass
 
 
 def test_durations_are_remembered_for_steps_that_ran(tmp_path):
-    place = Workplace(tmp_path)
+    place = Workspace(tmp_path)
     state = RunState(("a", "b"), {}, tmp_path / "progress")
     for event in (
         Event("started", "a", at=10.0),

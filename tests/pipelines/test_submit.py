@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from kinora.cli import main
+from cli.main import main
 
 ANSWERS = {
     ("GET", "/apis/v2beta1/pipelines"): {},

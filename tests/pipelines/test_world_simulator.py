@@ -11,8 +11,8 @@ from components.images import CPU_IMAGE, GPU_IMAGE
 from kinora import recipes
 from kinora.errors import KinoraError
 from pipelines import compile as compiling
-from pipelines.estimates import SECONDS
 from pipelines.run import STEPS
+from pipelines.step_durations import SECONDS
 
 COMPONENTS = sorted(path.parent for path in (Path(compiling.__file__).parents[1] / "components").glob("*/component.py"))
 
@@ -70,7 +70,7 @@ def test_the_form_has_few_parameters_and_a_dropdown_of_recipes(compiled):
 def test_what_looks_at_the_model_in_service_is_never_cached(compiled):
     specification, _ = compiled
     condition = next(c for name, c in specification["components"].items() if name.startswith("comp-condition"))
-    assert not specification["root"]["dag"]["tasks"]["choose"].get("cachingOptions", {}).get("enableCache")
+    assert not specification["root"]["dag"]["tasks"]["gate"].get("cachingOptions", {}).get("enableCache")
     assert not condition["dag"]["tasks"]["promote"].get("cachingOptions", {}).get("enableCache")
     assert specification["root"]["dag"]["tasks"]["pretrain"]["cachingOptions"]["enableCache"]
 

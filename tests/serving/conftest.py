@@ -112,10 +112,10 @@ class Served:
 def served(version, tmp_path_factory) -> Iterator[Served]:
     """Serve the random version as a person would: promote, then serve."""
     work, port = tmp_path_factory.mktemp("served"), _free_port()
-    promoted = _start("kinora.cli", "promote", str(version.path), "--work", str(work))
+    promoted = _start("cli", "promote", str(version.path), "--work", str(work))
     said, _ = promoted.communicate(timeout=60)
     assert promoted.returncode == 0, said
-    process = _start("kinora.cli", "serve", "--work", str(work), "--port", str(port))
+    process = _start("cli", "serve", "--work", str(work), "--port", str(port))
     try:
         line = process.stdout.readline()
         assert f"http://127.0.0.1:{port}/" in line, line + process.stdout.read()

@@ -4,7 +4,7 @@ import pytest
 
 from kinora.errors import KinoraError
 from serving.drift import drift_report, features, read_requests
-from serving.jobs import Asked, JobStore
+from serving.jobs import JobRequest, JobStore
 
 
 def training(count: int = 200) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def test_features_count_words_that_were_never_seen():
 
 def test_requests_are_read_from_the_queue(tmp_path):
     store = JobStore(tmp_path / "serving" / "jobs.sqlite")
-    store.create(Asked("video", "a red circle", 40, 24, 17, 8.0, 1), "f", 10)
+    store.create(JobRequest("video", "a red circle", 40, 24, 17, 8.0, 1), "f", 10)
     assert read_requests(tmp_path).to_dict("records") == [
         {"prompt": "a red circle", "width": 40, "height": 24, "frames": 17, "fps": 8.0}
     ]

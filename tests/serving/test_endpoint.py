@@ -11,7 +11,7 @@ import openai
 import pytest
 from PIL import Image
 
-from kinora.data.media import read_image, read_video
+from kinora.media import read_image, read_video
 
 PROMPT = "A large red circle moves slowly to the right on a grey background."
 

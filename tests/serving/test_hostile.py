@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.api import Endpoint
-from serving.asking import Limits
 from serving.gateway import build_app
 from serving.jobs import JobStore
 from serving.media_store import MediaStore
+from serving.requests import Limits
 
 TOKEN = "secret"
 JSON = {"Content-Type": "application/json"}

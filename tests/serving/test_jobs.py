@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from serving import jobs
-from serving.jobs import Asked, JobStore, KeyReused, LeaseLost, QueueFull
+from serving.jobs import JobRequest, JobStore, KeyReused, LeaseLost, QueueFull
 
-ASKED = Asked("video", "a red circle", 32, 32, 17, 8.0, 1)
+ASKED = JobRequest("video", "a red circle", 32, 32, 17, 8.0, 1)
 
 
 class Clock:

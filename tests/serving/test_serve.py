@@ -28,25 +28,23 @@ def refused(process) -> str:
 
 
 def test_nothing_promoted_and_a_port_in_use_are_one_sentence(start, free_port, tmp_path):
-    assert "kinora promote" in refused(
-        start("kinora.cli", "serve", "--work", str(tmp_path), "--port", str(free_port()))
-    )
+    assert "kinora promote" in refused(start("cli", "serve", "--work", str(tmp_path), "--port", str(free_port())))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert port in refused(start("kinora.cli", "serve", "--work", str(tmp_path), "--port", port))
+        assert port in refused(start("cli", "serve", "--work", str(tmp_path), "--port", port))
 
 
 def test_a_changed_version_is_one_sentence(start, free_port, work):
     place = model_store.current(model_store.store_home(work))
     (place / "recipe.json").write_text("{}")
-    assert "changed" in refused(start("kinora.cli", "serve", "--work", str(work), "--port", str(free_port())))
+    assert "changed" in refused(start("cli", "serve", "--work", str(work), "--port", str(free_port())))
 
 
 def test_a_killed_worker_is_replaced_and_its_end_ends_everything(start, free_port, work):
     port = free_port()
-    process = start("kinora.cli", "serve", "--work", str(work), "--port", str(port))
+    process = start("cli", "serve", "--work", str(work), "--port", str(port))
     assert "http://" in process.stdout.readline()
     programs = children(process.pid)
     assert len(programs) == 2
@@ -61,7 +59,7 @@ def test_a_killed_worker_is_replaced_and_its_end_ends_everything(start, free_por
 
 def test_interrupted_it_gives_the_job_back_and_leaves_nothing(start, free_port, work):
     port = free_port()
-    process = start("kinora.cli", "serve", "--work", str(work), "--port", str(port))
+    process = start("cli", "serve", "--work", str(work), "--port", str(port))
     assert "http://" in process.stdout.readline()
     programs = children(process.pid)
     asked = {"prompt": "a red circle", "size": "256x256", "frames": "17"}

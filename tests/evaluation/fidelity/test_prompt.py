@@ -4,7 +4,7 @@ import pytest
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import ClipInput
 from evaluation.observation import observe
-from kinora.data.worlds import BACKGROUNDS, PALETTE
+from kinora.worlds import BACKGROUNDS, PALETTE
 
 SLOW = "A red circle moves slowly to the right on a grey background."
 

@@ -5,7 +5,7 @@ from evaluation.findings import ClipInput
 from evaluation.motion import fit_motion
 from evaluation.observation import observe
 from evaluation.physics.gravity import gravity
-from kinora.data.worlds import GRAVITY
+from kinora.worlds import GRAVITY
 
 FALL, RIGHT = (
     "A red circle falls on a grey background.",

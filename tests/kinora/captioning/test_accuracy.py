@@ -1,7 +1,7 @@
 """Accuracy counts exactly the attributes that the truth names."""
 
 from kinora.captioning.accuracy import accuracy, compare
-from kinora.data.worlds import Attributes
+from kinora.worlds import Attributes
 
 RED = Attributes((("red", "circle"),), "grey", "right", "slow")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kinora.captioning.expand import expand
-from kinora.data.worlds import WorldsConfig, evaluation_prompts, parse
+from kinora.worlds import WorldsConfig, evaluation_prompts, parse
 
 
 @pytest.mark.parametrize(

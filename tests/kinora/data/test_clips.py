@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, curation_scores, store_clip, table
-from kinora.data.storage import open_store
 from kinora.errors import KinoraError
 from kinora.files import file_digest
+from kinora.storage import open_store
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from PIL import Image
 
 from kinora.data.clips import CLIP_COLUMNS, ClipDataset
 from kinora.data.ingest import IngestConfig, ingest, ingest_report
-from kinora.data.storage import open_store
-from kinora.data.worlds import WorldsConfig
 from kinora.errors import KinoraError, UsageError
+from kinora.storage import open_store
+from kinora.worlds import WorldsConfig
 
 
 def bomb(side: int) -> bytes:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinora.data.media import read_video, write_video
 from kinora.data.shots import Footage, Rejected, fit, mark_cuts, resize_still, windows
+from kinora.media import read_video, write_video
 
 # Where a person sees cuts in bikes.mp4, looking at it frame by frame (25 frames a second).
 CUTS_IN_BIKES = (30, 76, 137, 187, 242)

@@ -1,10 +1,10 @@
-"""A small world simulator with random weights."""
+"""A small video generator with random weights."""
 
 import pytest
 import torch
 
 from kinora.diffusion.sampler import Sampling
-from kinora.generation import Simulator
+from kinora.generation import VideoGenerator
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.vae import VAE, VAEConfig
@@ -29,8 +29,8 @@ def model_folders(tmp_path_factory):
 
 
 @pytest.fixture
-def simulator(model_folders):
+def generator(model_folders):
     """The models above, computing in float32, in a few steps."""
-    made = Simulator(VAE.load(model_folders / "vae"), load_world_model(model_folders / "dit"), Sampling(steps=4))
+    made = VideoGenerator(VAE.load(model_folders / "vae"), load_world_model(model_folders / "dit"), Sampling(steps=4))
     made.model.float()
     return made

@@ -5,7 +5,7 @@ import pytest
 from kinora.config import to_dict
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import KinoraError
-from kinora.generation import Simulator, read_version, write_version
+from kinora.generation import VideoGenerator, read_version, write_version
 
 RECORDS = {
     "recipe": {"sampling": to_dict(Sampling(steps=3))},
@@ -24,7 +24,7 @@ def test_it_is_named_by_its_digest_and_opens(version):
     assert version.path.name == version.name == version.digest[:16]
     assert read_version(version.path) == version
     assert version.record("evaluation") == {"overall": 0.5}
-    assert Simulator.from_version(version.path).sampling.steps == 3
+    assert VideoGenerator.from_version(version.path).sampling.steps == 3
     assert {file.suffix for file in version.path.rglob("*") if file.is_file()} == {".safetensors", ".json"}
 
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from cli.main import main
 from kinora.captioning.caption import Captioning, caption_dataset
-from kinora.cli import main
 from kinora.config import read_json
 from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
-from kinora.data.worlds import WorldsConfig, parse, write_worlds
+from kinora.data.simulated import write_worlds
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.training import captioner as module
 from kinora.training.captioner import CaptionerTraining, train_captioner
+from kinora.worlds import WorldsConfig, parse
 
 WORLDS = WorldsConfig(videos=48, images=16, sizes=((32, 32), (40, 24)), held_out=32, captioned=0.6)
 SMALL = CaptionerTraining(

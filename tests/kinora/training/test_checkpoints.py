@@ -31,7 +31,7 @@ def test_another_configuration_does_not_resume_and_replaces(tmp_path):
 def test_what_a_killed_process_left_is_not_taken_for_a_checkpoint(tmp_path):
     store = Checkpoints(tmp_path, "a")
     store.save(10, {"x": torch.ones(1)}, {})
-    unfinished = tmp_path / ".step-000020.abc"  # as kinora.files.whole_folder names them
+    unfinished = tmp_path / ".step-000020.abc"  # as kinora.files.atomic_folder names them
     unfinished.mkdir()
     (unfinished / "tensors.safetensors").write_bytes(b"half")
     assert store.last().step == 10

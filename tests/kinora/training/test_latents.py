@@ -3,13 +3,14 @@ import torch
 
 from kinora.data.clips import ClipDataset
 from kinora.data.latents import LatentDataset
-from kinora.data.media import to_tensor
-from kinora.data.worlds import WorldsConfig, write_worlds
+from kinora.data.simulated import write_worlds
 from kinora.errors import KinoraError
 from kinora.files import file_digest
+from kinora.media import to_tensor
 from kinora.models.vae import VAE, VAEConfig
 from kinora.training.latents import encode_latents
 from kinora.training.vae import load_clips, measure_latents
+from kinora.worlds import WorldsConfig
 
 WORLDS = WorldsConfig(
     worlds=("uniform",), videos=8, images=4, sizes=((32, 32), (40, 24)), frames=(9,), held_out=60, seed=5

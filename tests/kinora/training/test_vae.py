@@ -15,10 +15,11 @@ import torch
 from safetensors.torch import load_file
 
 from kinora.data.clips import ClipDataset
-from kinora.data.worlds import WorldsConfig, write_worlds
+from kinora.data.simulated import write_worlds
 from kinora.errors import KinoraError
 from kinora.models.vae import VAE, VAEConfig
 from kinora.training.vae import VAETraining, load_clips, psnr, train_vae
+from kinora.worlds import WorldsConfig
 
 WORLDS = WorldsConfig(
     worlds=("uniform",), videos=48, images=16, sizes=((32, 32), (40, 24)), frames=(9, 17), held_out=60, seed=3

@@ -1,0 +1,131 @@
+"""`kinora`: the one console command, above all other packages. A subcommand is imported when it is called."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from kinora import __version__
+from kinora.errors import KinoraError
+
+Run = Callable[[Sequence[str]], int]
+
+
+class Command(NamedTuple):
+    """What a subcommand does, in the words of `kinora --help`, and how to load it."""
+
+    summary: str
+    load: Callable[[], Run]
+
+
+def _ingest() -> Run:
+    from cli.data import ingest
+
+    return ingest
+
+
+def _validate() -> Run:
+    from cli.data import validate
+
+    return validate
+
+
+def _caption() -> Run:
+    from cli.caption import caption
+
+    return caption
+
+
+def _train() -> Run:
+    from cli.train import train
+
+    return train
+
+
+def _generate() -> Run:
+    from cli.generate import generate
+
+    return generate
+
+
+def _evaluate() -> Run:
+    from cli.evaluate import evaluate
+
+    return evaluate
+
+
+def _promote() -> Run:
+    from cli.serve import promote
+
+    return promote
+
+
+def _serve() -> Run:
+    from cli.serve import serve
+
+    return serve
+
+
+def _pipeline() -> Run:
+    from cli.pipeline import pipeline
+
+    return pipeline
+
+
+def _doctor() -> Run:
+    from cli.doctor import doctor
+
+    return doctor
+
+
+# In the order of the story. `--help` prints this table and imports nothing else.
+COMMANDS = {
+    "ingest": Command("turn raw videos and images, or simulated worlds, into a clip dataset", _ingest),
+    "validate": Command("check a clip dataset against its contract", _validate),
+    "caption": Command("caption every clip of a dataset with a trained captioner", _caption),
+    "train": Command("train a captioner, an autoencoder or a transformer", _train),
+    "generate": Command("make a video from a prompt, an image or a video", _generate),
+    "evaluate": Command("find failures of physics and consistency in clips", _evaluate),
+    "promote": Command("put a model version into service", _promote),
+    "serve": Command("serve the promoted model over HTTP", _serve),
+    "pipeline": Command("run, compile or submit the whole workflow", _pipeline),
+    "doctor": Command("say what this machine can run and what is missing", _doctor),
+}
+
+
+def usage() -> str:
+    """Return the help text: one line a subcommand."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "usage: kinora COMMAND [OPTIONS]\n\n"
+        "Train, judge and serve a video world simulator.\n\n"
+        f"{rows}\n\n"
+        "kinora COMMAND --help tells a command's options. "
+        "Exit codes: 0 done, 1 the work failed, 2 bad usage.\n"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; return 0 when done, 1 when the work failed, 2 for bad usage."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"kinora {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        print(f"kinora: there is no command '{argv[0]}'; run 'kinora --help' for the list.", file=sys.stderr)
+        return 2
+    try:
+        return COMMANDS[argv[0]].load()(argv[1:])
+    except KinoraError as error:
+        print(f"kinora {argv[0]}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"kinora {argv[0]}: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: `kinora --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -1,0 +1,38 @@
+"""The gate: the best checkpoint becomes a model version, and is promoted only where it is measured to be better."""
+
+from kfp import dsl
+
+from components.images import GPU_IMAGE
+
+
+@dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
+def gate(
+    evaluations: dsl.Input[list[dsl.Artifact]],
+    transformer: dsl.Input[dsl.Model],
+    autoencoder: dsl.Input[dsl.Model],
+    captioner: dsl.Input[dsl.Model],
+    clips: dsl.Input[dsl.Dataset],
+    recipe: str,
+    artifact_root: str,
+    version: dsl.Output[dsl.Model],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+) -> str:
+    """Make a model version of the best checkpoint; return "promote" or "keep", which the gate decides."""
+    from pathlib import Path
+
+    from components.step import running
+
+    with running("gate", artifact_root) as step:
+        from components.choosing import Models, decide_promotion
+        from evaluation.gate import decision_page
+
+        models = Models(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
+        results = [Path(result.path) for result in evaluations]
+        out = Path(version.path)
+        decision, checkpoint = decide_promotion(models, results, Path(clips.path), recipe, artifact_root, out)
+        decision_page(decision).write(report.path)
+        version.metadata.update(reason=decision.reason, checkpoint=checkpoint)
+        step.measured(metrics, {"promote": decision.promote, "paired_prompts": decision.pairs})
+        step.keep(version, report)
+    return "promote" if decision.promote else "keep"

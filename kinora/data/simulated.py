@@ -1,0 +1,86 @@
+"""Simulated worlds as a clip dataset, with the simulator's record beside every clip."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinora.config import to_dict
+from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.errors import UsageError
+from kinora.files import atomic_folder
+from kinora.progress import Progress
+from kinora.worlds.sampling import Sample, WorldsConfig, draw_sample, split_combinations
+from kinora.worlds.scene import STATE_COLUMNS
+
+WRITERS = 2
+
+
+def write_worlds(config: WorldsConfig, out: str | Path) -> ClipDataset:
+    """Simulate the configured clips and write them as a dataset; the same configuration gives the same bytes.
+
+    The share of validation clips is that of the held-out combinations. Validation clips keep the simulator's caption.
+
+    Raises:
+        UsageError: if the configuration asks for what no world can show, or for no clip.
+    """
+    if config.videos + config.images < 1:
+        raise UsageError("the simulated worlds are asked for no videos and no images; ask for at least one.")
+    train, held = split_combinations(config)
+    share = len(held) / (len(train) + len(held))
+    plans = [(config, kind, index, share) for kind, count in _kinds(config) for index in range(count)]
+    rows = []
+    with atomic_folder(out) as folder, Progress("simulate worlds", len(plans), "clips") as progress:
+        with ThreadPoolExecutor(WRITERS) as writers:
+            for row in writers.map(lambda plan: _write_clip(folder / "media", *plan), plans):
+                rows.append(row)
+                progress.update(len(rows))
+        ClipDataset.write(folder, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), {"worlds": to_dict(config)})
+    return ClipDataset.open(out)
+
+
+def _kinds(config: WorldsConfig) -> tuple[tuple[str, int], tuple[str, int]]:
+    return ("video", config.videos), ("image", config.images)
+
+
+def _write_clip(media: Path, config: WorldsConfig, kind: str, index: int, share: float) -> dict[str, Any]:
+    # Every clip has a random state of its own, so that it does not depend on the order of writing.
+    rng = np.random.default_rng([config.seed, kind == "image", index])
+    held_out = reached(index, share)
+    sample = draw_sample(config, rng, held_out=held_out, still=kind == "image")
+    captioned = held_out or rng.random() < config.captioned
+    row = store_clip(
+        media,
+        sample.frames,
+        config.fps,
+        source=f"worlds/{sample.scene.world}/{kind}-{index:06d}",
+        split="validation" if held_out else "train",
+        caption=sample.caption if captioned else "",
+        short_caption=sample.short_caption if captioned else "",
+        caption_source="simulator" if captioned else "",
+    )
+    record = json.dumps(state_record(sample, config), separators=(",", ":"))
+    (media / f"{row['clip_id']}.json").write_text(record + "\n")
+    return row
+
+
+def reached(index: int, share: float) -> bool:
+    """Say whether an even spread of `share` over 0, 1, 2, ... falls on `index`; any share falls on the first."""
+    return bool(np.ceil((index + 1) * share) > np.ceil(index * share))
+
+
+def state_record(sample: Sample, config: WorldsConfig) -> dict[str, Any]:
+    """Return what the simulator knows of a clip: the scene, every body's state in every frame, captions, attributes."""
+    return {
+        "world": sample.scene.world,
+        "gravity": sample.scene.gravity,  # downward, world units a second squared
+        "fps": config.fps,
+        "scene": to_dict(sample.scene),
+        "state_columns": list(STATE_COLUMNS),
+        "states": sample.states.round(5).tolist(),
+        "caption": sample.caption,
+        "short_caption": sample.short_caption,
+        "attributes": to_dict(sample.attributes),
+    }

@@ -1,0 +1,370 @@
+"""Where artifacts live: a URI, `file://` (or a plain path) or `s3://bucket/prefix`, behind one interface.
+
+Any S3 server will do. Its address and keys are read from the environment when a store is opened: `KINORA_S3_ENDPOINT`
+(host:port, or a whole http:// or https:// address), `KINORA_S3_SECURE` (0 for http), `AWS_ACCESS_KEY_ID`,
+`AWS_SECRET_ACCESS_KEY` and, where the server insists on one, `AWS_REGION`.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import minio
+import urllib3
+
+from kinora.errors import KinoraError, UsageError
+from kinora.files import atomic_folder, atomic_write, file_digest, friendly_os_errors
+
+# A folder's manifest lists its files and is stored after them: a folder without one is not there.
+MANIFEST = "manifest.json"
+MISSING = ("NoSuchKey", "NoSuchObject")  # how servers say that there is no such file
+TRANSFERS = 8  # files on their way at the same time
+CONNECT_SECONDS, READ_SECONDS, RETRIES = 5.0, 60.0, 2
+
+
+class Store(Protocol):
+    """Files and folders under keys, which are relative paths with `/`."""
+
+    def put_file(self, local: str | Path, key: str) -> str:
+        """Store a file, replacing what is there; return its URI."""
+
+    def get_file(self, key: str, local: str | Path) -> Path:
+        """Fetch a file, whole or not at all."""
+
+    def put_folder(self, local: str | Path, key: str) -> str:
+        """Store a folder, whole or absent, replacing what is there; return its URI."""
+
+    def get_folder(self, key: str, local: str | Path) -> Path:
+        """Fetch a folder that `put_folder` stored and verify every file against its manifest."""
+
+    def exists(self, key: str) -> bool:
+        """Say whether there is a file, or a whole folder, under `key`."""
+
+    def list(self, prefix: str = "") -> list[str]:
+        """Return the keys of all files below the folder `prefix`, sorted."""
+
+    def uri(self, key: str) -> str:
+        """Return the URI of `key`."""
+
+    def delete(self, key: str) -> None:
+        """Remove a file or a folder; nothing happens where there is none."""
+
+
+def open_store(uri: str) -> Store:
+    """Open the store whose root is `uri`.
+
+    Raises:
+        UsageError: for a scheme that is neither file nor s3, or an S3 address without KINORA_S3_ENDPOINT.
+        KinoraError: if the S3 server cannot be reached, refuses, or has no such bucket.
+    """
+    scheme, bucket, path = split_uri(uri)
+    if scheme == "file":
+        return FileStore(Path(path))
+    environment = (
+        "KINORA_S3_ENDPOINT",
+        "KINORA_S3_SECURE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_REGION",
+    )
+    return S3Store(_bucket(bucket, *(os.environ.get(name, "") for name in environment)), bucket, path.strip("/"))
+
+
+def split_uri(uri: str) -> tuple[str, str, str]:
+    """Split a URI into scheme (file or s3), bucket ("" for a file) and path. A plain path is a file.
+
+    Raises:
+        UsageError: for another scheme.
+    """
+    if "://" not in uri:
+        return "file", "", uri
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return "file", "", unquote(parts.path)
+    # Kubeflow Pipelines writes minio:// for the S3 server it was installed with.
+    if parts.scheme in ("s3", "minio") and parts.netloc:
+        return "s3", parts.netloc, uri.split("://", 1)[1].partition("/")[2]
+    raise UsageError(f"{uri} is no place Kinora can store to; give a path, file:///folder or s3://bucket/prefix.")
+
+
+def join(base: str, uri: str) -> str:
+    """Return `uri` as an absolute one: itself, or below `base` if it is relative."""
+    return uri if "://" in uri or uri.startswith("/") else f"{base.rstrip('/')}/{uri}"
+
+
+def uri_exists(uri: str) -> bool:
+    """Say whether a file or whole folder is at `uri`."""
+    scheme, _, path = split_uri(uri)
+    if scheme == "file":
+        return Path(path).exists()
+    root, _, name = uri.rpartition("/")
+    return open_store(root).exists(name)
+
+
+def local_copy(uri: str, cache: Path | None = None) -> Path:
+    """Return a local path with the contents of `uri`: itself for a file, a cached download for `s3://`.
+
+    What is cached is never asked for again, so this is for artifacts, which do not change under their name.
+    """
+    scheme, _, path = split_uri(uri)
+    if scheme == "file":
+        return Path(path)
+    cache = cache or Path(tempfile.gettempdir()) / f"kinora-{os.getuid()}"
+    root, _, name = uri.rstrip("/").rpartition("/")
+    copy = cache / hashlib.sha256(uri.encode()).hexdigest()[:20] / name
+    if not copy.exists():
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store = open_store(root)
+        if store.exists(f"{name}/{MANIFEST}"):
+            store.get_folder(name, copy)
+        else:
+            store.get_file(name, copy)
+    return copy
+
+
+class FileStore:
+    """A folder on disk."""
+
+    def __init__(self, root: Path):
+        self.root = root.absolute()
+
+    def put_file(self, local: str | Path, key: str) -> str:
+        with friendly_os_errors(self.root), atomic_write(self.root / _checked(key)) as temporary:
+            shutil.copyfile(local, temporary)
+        return self.uri(key)
+
+    def get_file(self, key: str, local: str | Path) -> Path:
+        if not (self.root / _checked(key)).is_file():
+            raise KinoraError(f"there is no file {self.uri(key)}.")
+        with friendly_os_errors(local), atomic_write(local) as temporary:
+            shutil.copyfile(self.root / key, temporary)
+        return Path(local)
+
+    def put_folder(self, local: str | Path, key: str) -> str:
+        manifest = _manifest(Path(local))
+        with friendly_os_errors(self.root), atomic_folder(self.root / _checked(key)) as temporary:
+            for name in manifest:
+                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(local) / name, temporary / name)
+            (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        return self.uri(key)
+
+    def get_folder(self, key: str, local: str | Path) -> Path:
+        folder = self.root / _checked(key)
+        if not (folder / MANIFEST).is_file():
+            raise KinoraError(f"there is no whole folder {self.uri(key)}.")
+        manifest = json.loads((folder / MANIFEST).read_text())
+        with friendly_os_errors(local), atomic_folder(local) as temporary:
+            for name in manifest:
+                if (folder / name).is_file():  # one that is missing is found when the copy is verified
+                    (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(folder / name, temporary / name)
+            _verify(temporary, manifest, self.uri(key))
+        return Path(local)
+
+    def exists(self, key: str) -> bool:
+        path = self.root / _checked(key)
+        return path.is_file() or (path / MANIFEST).is_file()
+
+    def list(self, prefix: str = "") -> list[str]:
+        folder = self.root / _checked(prefix) if prefix else self.root
+        return sorted(
+            path.relative_to(self.root).as_posix()
+            for path in folder.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(self.root).parts)
+        )
+
+    def uri(self, key: str) -> str:
+        return (self.root / _checked(key)).as_uri()
+
+    def delete(self, key: str) -> None:
+        path = self.root / _checked(key)
+        with friendly_os_errors(path):
+            # Without its manifest a folder is not there, even if removing the rest is interrupted.
+            (path if path.is_file() else path / MANIFEST).unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path)
+
+
+class S3Store:
+    """A prefix in a bucket of an S3 server."""
+
+    def __init__(self, client: minio.Minio, bucket: str, prefix: str):
+        self.client, self.bucket, self.prefix = client, bucket, prefix
+
+    def put_file(self, local: str | Path, key: str) -> str:
+        with _answered(self.uri(key)):
+            self.client.fput_object(self.bucket, self._name(key), str(local))
+        return self.uri(key)
+
+    def get_file(self, key: str, local: str | Path) -> Path:
+        local = Path(local)
+        with friendly_os_errors(local), atomic_write(local) as temporary, _answered(self.uri(key)):
+            self.client.fget_object(self.bucket, self._name(key), str(temporary))
+        return local
+
+    def put_folder(self, local: str | Path, key: str) -> str:
+        manifest = _manifest(Path(local))
+        self.delete(key)
+        _all_at_once(lambda name: self.put_file(Path(local) / name, f"{key}/{name}"), manifest)
+        content = json.dumps(manifest, indent=1).encode()
+        with _answered(self.uri(key)):
+            self.client.put_object(self.bucket, self._name(f"{key}/{MANIFEST}"), BytesIO(content), len(content))
+        return self.uri(key)
+
+    def get_folder(self, key: str, local: str | Path) -> Path:
+        with friendly_os_errors(local), atomic_folder(local) as temporary:
+            listed = temporary / MANIFEST
+            if not self.exists(f"{key}/{MANIFEST}"):
+                raise KinoraError(f"there is no whole folder {self.uri(key)}.")
+            manifest = json.loads(self.get_file(f"{key}/{MANIFEST}", listed).read_text())
+            listed.unlink()
+            _all_at_once(lambda name: self.get_file(f"{key}/{name}", temporary / name), manifest)
+            _verify(temporary, manifest, self.uri(key))
+        return Path(local)
+
+    def exists(self, key: str) -> bool:
+        with _answered(self.uri(key)):
+            for name in (key, f"{key}/{MANIFEST}"):
+                try:
+                    self.client.stat_object(self.bucket, self._name(name))
+                    return True
+                except minio.error.S3Error as error:
+                    if error.code not in MISSING:
+                        raise
+        return False
+
+    def list(self, prefix: str = "") -> list[str]:
+        below = self._name(prefix) if prefix else self.prefix
+        start = f"{below}/" if below else ""
+        cut = len(self.prefix) + 1 if self.prefix else 0
+        with _answered(f"s3://{self.bucket}/{start}"):
+            found = list(self.client.list_objects(self.bucket, prefix=start, recursive=True))
+        return sorted(item.object_name[cut:] for item in found if item.object_name and not item.is_dir)
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self._name(key)}"
+
+    def delete(self, key: str) -> None:
+        found = self.list(key) or ([key] if self.exists(key) else [])
+        # Without its manifest a folder is not there, even if removing the rest is interrupted.
+        for some in ({f"{key}/{MANIFEST}"} & set(found), set(found) - {f"{key}/{MANIFEST}"}):
+            self._remove(sorted(some))
+
+    def _remove(self, keys: Iterable[str]) -> None:
+        def remove(key: str) -> None:
+            with _answered(self.uri(key)):
+                self.client.remove_object(self.bucket, self._name(key))
+
+        _all_at_once(remove, keys)
+
+    def _name(self, key: str) -> str:
+        return f"{self.prefix}/{_checked(key)}" if self.prefix else _checked(key)
+
+
+def _checked(key: str) -> str:
+    """Return `key`, unless it would leave the store."""
+    if not key or key.startswith("/") or ".." in PurePosixPath(key).parts:
+        raise KinoraError(f"'{key}' is no key in a store; give a relative path without '..'.")
+    return key
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """List the files below a folder: relative name to size in bytes and sha256."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    listed = {
+        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": file_digest(path)}
+        for path in files
+    }
+    if MANIFEST in listed:
+        raise KinoraError(f"{folder} holds a file named {MANIFEST}, a name that the store keeps for itself; rename it.")
+    return listed
+
+
+def _verify(folder: Path, manifest: dict[str, dict[str, Any]], uri: str) -> None:
+    for name, expected in manifest.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != expected["size"] or file_digest(path) != expected["sha256"]:
+            raise KinoraError(f"{uri} is damaged: {name} is not what was stored; store it again.")
+
+
+def _all_at_once(task: Any, names: Iterable[str]) -> None:
+    with ThreadPoolExecutor(max_workers=TRANSFERS) as workers:
+        futures = [workers.submit(task, name) for name in names]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            workers.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+@lru_cache(maxsize=16)
+def _bucket(bucket: str, endpoint: str, secure: str, key: str, secret: str, region: str) -> minio.Minio:
+    """Connect to a bucket once for each set of settings; a failed attempt is not remembered."""
+    if not endpoint:
+        raise UsageError(f"s3://{bucket} needs the server's address; set KINORA_S3_ENDPOINT to host:port.")
+    scheme, _, host = endpoint.rpartition("://")
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+        # A server that is away must be one sentence within seconds, not minutes of silence.
+        retries=urllib3.Retry(total=RETRIES, backoff_factor=0.2, status_forcelist=(502, 503, 504)),
+        maxsize=2 * TRANSFERS,
+    )
+    try:
+        client = minio.Minio(
+            host.rstrip("/"),
+            access_key=key or None,
+            secret_key=secret or None,
+            secure=scheme != "http" and secure.lower() not in ("0", "false", "no"),
+            region=region or None,
+            http_client=pool,
+        )
+    except ValueError as error:
+        raise UsageError(
+            f"KINORA_S3_ENDPOINT is '{endpoint}', which is no address ({error}); set host:port."
+        ) from error
+    with _answered(f"s3://{bucket} at {endpoint}"):
+        if not client.bucket_exists(bucket):
+            raise KinoraError(f"s3://{bucket} at {endpoint}: there is no such bucket; make it, or name another.")
+    return client
+
+
+@contextmanager
+def _answered(place: str) -> Iterator[None]:
+    """Turn an S3 server's refusal or silence into one sentence."""
+    try:
+        yield
+    except (minio.error.MinioException, urllib3.exceptions.HTTPError) as error:
+        raise KinoraError(_refusal(place, error)) from error
+    except ValueError as error:  # the client checks bucket names and sizes before it asks
+        raise KinoraError(f"{place} cannot be used: {error}.") from error
+
+
+def _refusal(place: str, error: Exception) -> str:
+    # Some servers label their XML so that the client does not read the code in it.
+    found = re.search(r"<Code>(\w+)</Code>", str(error))
+    code = error.code if isinstance(error, minio.error.S3Error) else found[1] if found else None
+    if code in MISSING:
+        return f"there is no file {place}."
+    if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"):
+        return f"{place} is refused ({code}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do."
+    if code == "NoSuchBucket":
+        return f"{place}: there is no such bucket; make it, or name another."
+    if code:
+        return f"{place} cannot be used: the S3 server answers {code}; look in its log."
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, urllib3.exceptions.SSLError):
+        return f"{place} does not speak TLS as expected; for a server that speaks plain http, set KINORA_S3_SECURE=0."
+    return f"{place} does not answer ({type(cause).__name__}); check KINORA_S3_ENDPOINT and that the server runs."

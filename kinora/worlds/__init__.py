@@ -1,0 +1,39 @@
+"""Simulated worlds: scenes with known state at every frame, drawn at any size, with captions that say what is seen."""
+
+from kinora.worlds.language import Attributes, attributes, describe, parse, sentences
+from kinora.worlds.registry import WORLDS, render, simulate
+from kinora.worlds.sampling import (
+    EvaluationPrompt,
+    Sample,
+    WorldsConfig,
+    draw_sample,
+    evaluation_prompts,
+    simulate_prompt,
+)
+from kinora.worlds.scene import BACKGROUNDS, GRAVITY, PALETTE, SHAPES, STATE_COLUMNS, Body, Brief, Scene, World
+
+__all__ = [
+    "BACKGROUNDS",
+    "GRAVITY",
+    "PALETTE",
+    "SHAPES",
+    "STATE_COLUMNS",
+    "WORLDS",
+    "Attributes",
+    "Body",
+    "Brief",
+    "EvaluationPrompt",
+    "Sample",
+    "Scene",
+    "World",
+    "WorldsConfig",
+    "attributes",
+    "describe",
+    "draw_sample",
+    "evaluation_prompts",
+    "parse",
+    "render",
+    "sentences",
+    "simulate",
+    "simulate_prompt",
+]

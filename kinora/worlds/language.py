@@ -1,0 +1,176 @@
+"""The words for scenes, and the way back from words to what they ask for.
+
+    A red circle moves slowly to the right on a grey background.
+    A red circle moves slowly right.
+
+`describe` writes these sentences; `parse` reads them and looser ones ('red ball falling on grey').
+"""
+
+import re
+from dataclasses import dataclass
+
+from kinora.worlds.scene import BACKGROUNDS, PALETTE, SHAPES, Scene
+
+WALL = "wall"  # what things pass behind
+# motion: (long form, short form) of the verb phrase for one thing; {slowly} stands for the adverb of the speed.
+PHRASES: dict[str, tuple[str, str]] = {
+    "right": ("moves {slowly} to the right", "moves {slowly} right"),
+    "left": ("moves {slowly} to the left", "moves {slowly} left"),
+    "up": ("moves {slowly} upward", "moves {slowly} up"),
+    "down": ("moves {slowly} downward", "moves {slowly} down"),
+    "fall": ("falls", "falls"),
+    "thrown right": ("is thrown to the right", "is thrown right"),
+    "thrown left": ("is thrown to the left", "is thrown left"),
+    "thrown up": ("is thrown straight up", "is thrown up"),
+    "collide": ("collides with", "collides with"),
+    "behind right": ("passes to the right behind", "passes right behind"),
+    "behind left": ("passes to the left behind", "passes left behind"),
+    "shatter": ("shatters into pieces", "shatters"),
+}
+BETWEEN = ("collide", "behind right", "behind left")  # verbs that stand between a thing and another
+ADVERBS = {"slow": "slowly", "fast": "quickly"}
+PLURAL = {"moves": "move", "falls": "fall", "is": "are", "shatters": "shatter"}
+
+DIRECTION_WORDS = {
+    "right": ("right", "rightward", "rightwards"),
+    "left": ("left", "leftward", "leftwards"),
+    "up": ("up", "upward", "upwards", "rises", "rising", "rise", "ascends", "ascending"),
+    "down": ("down", "downward", "downwards", "sinks", "sinking", "descends", "descending"),
+}
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "grey": ("gray",),
+    "purple": ("violet",),
+    "circle": ("ball", "disc", "disk", "dot"),
+    "square": ("box", "block"),
+    "slow": ("slowly", "gently"),
+    "fast": ("quickly", "quick", "rapidly", "swiftly"),
+    "fall": ("falls", "falling", "drop", "drops", "dropping"),
+    "throw": ("thrown", "throws", "throwing", "tossed", "tosses", "toss", "arc", "flung", "hurled"),
+    "collide": ("collides", "colliding", "collision", "crash", "crashes", "bump", "bumps", "hits"),
+    "shatter": ("shatters", "shattering", "shattered", "breaks", "bursts"),
+    "still": ("rests", "resting", "motionless", "stationary", "unmoving"),
+    "two": ("2",),
+    "three": ("3",),
+} | DIRECTION_WORDS
+NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
+CANONICAL = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
+NOUNS = (*SHAPES, WALL)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a sentence says.
+
+    `objects` are (colour, shape), in the order of the sentence, either None where only the other is said;
+    `background` is a name in `BACKGROUNDS`, `motion` a name in `PHRASES` or 'still', `speed` is 'slow' or 'fast';
+    each None where nothing is said.
+    """
+
+    objects: tuple[tuple[str | None, str | None], ...]
+    background: str | None = None
+    motion: str | None = None
+    speed: str | None = None
+
+
+def attributes(scene: Scene, *, still: bool = False) -> Attributes:
+    """Return what a scene shows; of a `still`, what one frame of it shows."""
+    things = tuple((body.colour, body.shape) for body in scene.bodies if body.named)
+    if still:
+        return Attributes(things, scene.background)
+    return Attributes(things, scene.background, scene.motion, scene.speed)
+
+
+def describe(scene: Scene, *, still: bool = False) -> tuple[str, str]:
+    """Return the descriptive and the short caption of a scene; of a `still`, without what only motion shows."""
+    return sentences(attributes(scene, still=still))
+
+
+def sentences(said: Attributes) -> tuple[str, str]:
+    """Write what is said as a descriptive and a short sentence; what is not said is left out."""
+    place = f" on a {said.background} background" if said.background else ""
+    things = [article(" ".join(word for word in (colour, shape or "shape") if word)) for colour, shape in said.objects]
+    long, short = (_clause(things, said, form) for form in (0, 1))
+    return _sentence(long + place), _sentence(short)
+
+
+def article(noun: str) -> str:
+    """Put the right indefinite article before a noun phrase."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def parse(caption: str) -> Attributes | None:
+    """Return what a caption or a person's prompt says, None if it says nothing that a world knows."""
+    words = [singular(CANONICAL.get(word, word)) for word in re.findall(r"[a-z0-9]+", caption.lower())]
+    said = Attributes(
+        objects=_objects(words),
+        background=next((word for word in words if word in BACKGROUNDS), None),
+        motion=_motion(words),
+        speed=next((word for word in words if word in ADVERBS), None),
+    )
+    return None if said == Attributes(()) else said
+
+
+def understands(word: str) -> bool:
+    """Say whether `parse` makes something of a word."""
+    name = singular(CANONICAL.get(word.lower(), word.lower()))
+    return name in CANONICAL or name in PALETTE or name in BACKGROUNDS or name in NOUNS or name in NUMBERS
+
+
+def singular(word: str) -> str:
+    """Return the canonical singular of a plural noun of ours, anything else as it is."""
+    stem = word.removesuffix("es") if word == "boxes" else word.removesuffix("s")
+    stem = CANONICAL.get(stem, stem)
+    return stem if stem in NOUNS else word
+
+
+def _clause(things: list[str], said: Attributes, form: int) -> str:
+    if said.motion in BETWEEN and len(things) == 2:
+        return f"{things[0]} {PHRASES[said.motion][form]} {things[1]}"
+    subject = " and ".join(things) if len(things) < 3 else ", ".join(things[:-1]) + f" and {things[-1]}"
+    if said.motion not in PHRASES:
+        return f"{subject} rests" if said.motion == "still" else subject
+    phrase = PHRASES[said.motion][form].format(slowly=ADVERBS.get(said.speed or "", ""))
+    verb, *rest = phrase.split()
+    return " ".join([subject, PLURAL.get(verb, verb) if len(things) > 1 else verb, *rest])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def _objects(words: list[str]) -> tuple[tuple[str | None, str | None], ...]:
+    """Read (colour, shape) pairs: a colour belongs to the noun after it, or to the one before if none follows."""
+    found: list[tuple[str | None, str | None]] = []
+    colour, count = None, 1
+    for index, word in enumerate(words):
+        if words[index + 1 : index + 2] == ["background"]:
+            continue  # 'on a white background' speaks of no thing
+        if word in NUMBERS:
+            count = NUMBERS[word]
+        elif word in PALETTE:
+            if colour is not None:  # a second colour before any noun: the first stood alone
+                found.append((colour, None))
+            colour = word
+        elif word in NOUNS:
+            found += [(colour, word)] * count
+            colour, count = None, 1
+    if colour is not None:
+        if found and found[-1][0] is None:  # 'a circle that is red'
+            found[-1] = (colour, found[-1][1])
+        else:
+            found.append((colour, None))
+    return tuple(found)
+
+
+def _motion(words: list[str]) -> str | None:
+    direction = next((word for word in words if word in DIRECTION_WORDS), None)
+    if "throw" in words:
+        # 'thrown up to the right' is a throw to the right: what is said of the sides decides.
+        sideways = next((word for word in words if word in ("left", "right")), None)
+        return f"thrown {sideways or 'up'}" if sideways or direction == "up" else None
+    if "behind" in words:
+        return f"behind {direction}" if direction in ("left", "right") else None
+    for motion in ("collide", "shatter", "fall"):
+        if motion in words:
+            return motion
+    return direction or ("still" if "still" in words else None)

@@ -1,0 +1,228 @@
+"""Which scenes are drawn, which combinations are kept unseen, and the prompts that checkpoints are judged by."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations as subsets
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from kinora.errors import KinoraError, UsageError
+from kinora.worlds.language import Attributes, attributes, describe
+from kinora.worlds.registry import WORLDS, render, simulate, world_of
+from kinora.worlds.scene import BACKGROUNDS, PALETTE, SHAPES, Brief, Scene
+
+
+@dataclass(frozen=True)
+class WorldsConfig:
+    """Which simulated clips are made.
+
+    `sizes` are (width, height) in pixels, `frames` the lengths of videos, `objects` the numbers of things in worlds
+    that leave it open. `held_out` combinations of (colour, shape, background, motion) are kept out of the training
+    split: they are the validation split and the evaluation prompts. `captioned` is the share of the training clips that
+    keep the simulator's caption; the others arrive without one. `spin` is the highest turning rate, radians a second.
+    """
+
+    worlds: tuple[str, ...] = ("uniform", "ballistics")
+    videos: int = 2000
+    images: int = 600
+    sizes: tuple[tuple[int, int], ...] = ((32, 32), (40, 24), (24, 40))
+    frames: tuple[int, ...] = (9, 17)
+    fps: float = 8.0
+    colours: tuple[str, ...] = ("red", "green", "blue", "yellow", "purple", "white")
+    shapes: tuple[str, ...] = SHAPES
+    backgrounds: tuple[str, ...] = ("grey", "black", "brown")
+    objects: tuple[int, ...] = (1,)
+    held_out: int = 64
+    captioned: float = 0.5
+    spin: float = 0.0
+    seed: int = 0
+
+
+class Combination(NamedTuple):
+    """What is held out together: the first object's colour and shape, the background and the motion."""
+
+    colour: str
+    shape: str
+    background: str
+    motion: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A simulated clip: its scene, states `[T, bodies, columns]`, frames `uint8 [T, H, W, 3]` and what it shows."""
+
+    scene: Scene
+    states: np.ndarray
+    frames: np.ndarray
+    attributes: Attributes
+    caption: str
+    short_caption: str
+
+
+@dataclass(frozen=True)
+class EvaluationPrompt:
+    """A prompt of a held-out combination, what it asks for, and the size, length and seed to generate it with."""
+
+    prompt: str
+    attributes: Attributes
+    width: int
+    height: int
+    frames: int
+    fps: float
+    seed: int
+
+
+@lru_cache(maxsize=8)
+def split_combinations(config: WorldsConfig) -> tuple[tuple[Combination, ...], tuple[Combination, ...]]:
+    """Return the combinations to train on and those held out, the latter spread evenly over all pairs of values.
+
+    Raises:
+        UsageError: if the configuration asks for what no world can show.
+    """
+    check(config)
+    motions = [motion for name in config.worlds for motion in WORLDS[name].motions]
+    rest = [Combination(*c) for c in product(config.colours, config.shapes, config.backgrounds, motions)]
+    if config.held_out >= len(rest):
+        raise UsageError(f"held_out={config.held_out} leaves nothing to train on: there are {len(rest)} combinations.")
+    order = np.random.default_rng(config.seed).permutation(len(rest))
+    rest = [rest[index] for index in order]
+    held: list[Combination] = []
+    seen: Counter = Counter()
+    for _ in range(config.held_out):
+        chosen = min(rest, key=lambda combination: sum(seen[pair] for pair in subsets(enumerate(combination), 2)))
+        seen.update(subsets(enumerate(chosen), 2))
+        rest.remove(chosen)
+        held.append(chosen)
+    return tuple(rest), tuple(held)
+
+
+def check(config: WorldsConfig) -> None:
+    """Raise UsageError if a name is unknown or a world cannot show itself in clips of these lengths."""
+    for what, given, known in (
+        ("world", config.worlds, WORLDS),
+        ("colour", config.colours, PALETTE),
+        ("shape", config.shapes, SHAPES),
+        ("background", config.backgrounds, BACKGROUNDS),
+    ):
+        unknown = [name for name in given if name not in known]
+        if unknown or not given:
+            wrong = f"there is no {what} '{unknown[0]}'" if unknown else f"no {what} is given"
+            raise UsageError(f"{wrong}; choose from {', '.join(known)}.")
+    if not (config.sizes and config.frames and config.objects and config.fps > 0):
+        raise UsageError("sizes, frames and objects must not be empty, and fps must be positive.")
+    for name in config.worlds:
+        if not lengths(config, name):
+            shortest = WORLDS[name].shortest_s
+            raise UsageError(
+                f"the world '{name}' needs clips of at least {shortest} s to be seen; give frames of "
+                f"{int(np.ceil(shortest * config.fps)) + 1} or more at {config.fps:g} fps, or leave it out."
+            )
+    most = max(max(config.objects), max(WORLDS[name].things or 0 for name in config.worlds))
+    if most > len(config.colours):
+        raise UsageError(f"{most} objects need as many colours; give more colours than {len(config.colours)}.")
+
+
+def lengths(config: WorldsConfig, world: str) -> list[int]:
+    """Return the lengths in frames, of those configured, in which a world can be seen."""
+    return [count for count in config.frames if (count - 1) / config.fps >= WORLDS[world].shortest_s]
+
+
+def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: bool, still: bool = False) -> Sample:
+    """Draw one clip of the training combinations or of those held out; a `still` is one frame of such a clip."""
+    combination = _choose(rng, split_combinations(config)[int(held_out)])
+    world = WORLDS[world_of(combination.motion)]
+    width, height = _choose(rng, config.sizes)
+    count = _choose(rng, lengths(config, world_of(combination.motion)))
+    brief = Brief(
+        motion=combination.motion,
+        speed=_choose(rng, world.speeds),
+        things=_things(config, rng, combination),
+        background=combination.background,
+        width=width / min(width, height),
+        height=height / min(width, height),
+        seconds=(count - 1) / config.fps,
+        spin=config.spin,
+    )
+    scene = world.sample(rng, brief)
+    states = simulate(scene, count, config.fps)
+    if still:
+        # Before anything happens that a still could not be told from its caption.
+        last = count if scene.event_s is None else max(1, int(scene.event_s * config.fps))
+        moment = int(rng.integers(last))
+        states = states[moment : moment + 1]
+    return _sample(scene, states, width, height, still=still)
+
+
+def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[EvaluationPrompt]:
+    """Return `count` prompts of held-out combinations, all before any twice, evenly over sizes, of the longest clips.
+
+    Raises:
+        KinoraError: if the configuration holds nothing out.
+    """
+    held = split_combinations(config)[1]
+    if not held:
+        raise KinoraError("no combination is held out to evaluate on; set held_out of the worlds to 1 or more.")
+    rng = np.random.default_rng(seed)
+    order = np.concatenate([rng.permutation(len(held)) for _ in range(-(-count // len(held)))])[:count]
+    prompts = []
+    for index, choice in enumerate(order):
+        combination = held[choice]
+        world = WORLDS[world_of(combination.motion)]
+        width, height = config.sizes[index % len(config.sizes)]
+        brief = Brief(
+            motion=combination.motion,
+            speed=_choose(rng, world.speeds),
+            things=_things(config, rng, combination),
+            background=combination.background,
+            width=width / min(width, height),
+            height=height / min(width, height),
+            seconds=(max(config.frames) - 1) / config.fps,
+        )
+        scene = world.sample(rng, brief)
+        prompts.append(
+            EvaluationPrompt(
+                describe(scene)[0], attributes(scene), width, height, max(config.frames), config.fps, seed + index
+            )
+        )
+    return prompts
+
+
+def simulate_prompt(prompt: EvaluationPrompt, config: WorldsConfig) -> np.ndarray:
+    """Return the simulator's own clip of a prompt, `uint8 [T, H, W, 3]`."""
+    said = prompt.attributes
+    assert said.motion is not None, "evaluation prompts say everything"
+    assert said.background is not None, "evaluation prompts say everything"
+    brief = Brief(
+        motion=said.motion,
+        speed=said.speed,
+        things=tuple((str(colour), str(shape)) for colour, shape in said.objects),
+        background=said.background,
+        width=prompt.width / min(prompt.width, prompt.height),
+        height=prompt.height / min(prompt.width, prompt.height),
+        seconds=(prompt.frames - 1) / prompt.fps,
+        spin=config.spin,
+    )
+    scene = WORLDS[world_of(said.motion)].sample(np.random.default_rng(prompt.seed), brief)
+    return render(scene, simulate(scene, prompt.frames, prompt.fps), prompt.width, prompt.height)
+
+
+def _things(config: WorldsConfig, rng: np.random.Generator, combination: Combination) -> tuple[tuple[str, str], ...]:
+    """Return the combination's object and, where there are several, others of other colours."""
+    count = WORLDS[world_of(combination.motion)].things or _choose(rng, config.objects)
+    others = [colour for colour in config.colours if colour != combination.colour]
+    colours = [others[index] for index in rng.permutation(len(others))[: count - 1]]
+    further = tuple((colour, _choose(rng, config.shapes)) for colour in colours)
+    return ((combination.colour, combination.shape), *further)
+
+
+def _sample(scene: Scene, states: np.ndarray, width: int, height: int, *, still: bool) -> Sample:
+    caption, short_caption = describe(scene, still=still)
+    frames = render(scene, states, width, height)
+    return Sample(scene, states, frames, attributes(scene, still=still), caption, short_caption)
+
+
+def _choose(rng: np.random.Generator, options):
+    return options[int(rng.integers(len(options)))]

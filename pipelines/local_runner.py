@@ -1,0 +1,145 @@
+"""The process in which Kubeflow's local runner executes a pipeline, a subprocess a step.
+
+Run as `python -m pipelines.local_runner REQUEST.json`. It prints Kubeflow's own log, writes events for the watcher,
+caches finished steps, and when told to end (or when its parent dies) ends everything that it started.
+"""
+
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kinora.config import from_dict, read_json
+from kinora.processes import adopt_orphans, end_descendants, end_with_parent
+from kinora.progress import PROGRESS_DIR
+from pipelines.events import Event, Kind
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run (`module:function` of a pipeline, its arguments) and where: folders for outputs and progress."""
+
+    pipeline: str
+    arguments: dict[str, Any]
+    outputs: str
+    progress: str
+    events: str
+    threads: int
+
+    def write(self, path: Path) -> None:
+        """Write the request for the process to read."""
+        path.write_text(json.dumps(asdict(self)))
+
+
+class Observer:
+    """Stands round the one function through which Kubeflow's local orchestrator runs, or finds in its cache, a task."""
+
+    def __init__(self, request: Request):
+        self.request, self.failed = request, False
+
+    def install(self) -> None:
+        """Kubeflow has no hook for this; a test holds the pinned version to what is assumed here."""
+        from kfp.local import status
+        from kfp.local.orchestrator import task_executor
+
+        execute = task_executor.execute_single_task
+
+        def observed(**call: Any) -> tuple[dict[str, Any], status.Status]:
+            if self.failed:  # nothing that does not depend on the failed step runs on for minutes
+                return {}, status.Status.FAILURE
+            step, item = call["task_name"], _item(call)
+            # Tasks of a loop run two at a time. Each gets its share of the cores, or they collapse each other's speed.
+            os.environ["OMP_NUM_THREADS"] = str(max(1, self.request.threads // (2 if item else 1)))
+            # Threads that spin long while they wait slow each other down many times when anything else wants the cores.
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+            self._tell("started", step, item)
+            outputs, result = execute(**call)
+            if result != status.Status.SUCCESS:
+                self.failed = True
+                self._tell("failed", step, item)
+            else:
+                self._tell("finished" if _task_root(call).exists() else "cached", step, item, outputs)
+            return outputs, result
+
+        task_executor.execute_single_task = observed
+
+    def _tell(self, kind: Kind, step: str, item: str, outputs: dict[str, Any] | None = None) -> None:
+        from kfp import dsl
+
+        artifacts, values = {}, {}
+        for name, value in (outputs or {}).items():
+            if isinstance(value, dsl.Artifact):
+                artifacts[name] = {"path": value.path, "type": value.schema_title, "metadata": value.metadata}
+            else:
+                values[name] = value
+        Event(kind, step, item, artifacts=artifacts, values=values).append_to(Path(self.request.events))
+
+
+def _item(call: dict[str, Any]) -> str:
+    """Return what a task's loop iterates over, or "" outside a loop."""
+    if "-iteration-" not in call["pipeline_resource_name"]:
+        return ""
+    from kfp.local.orchestrator.orchestrator_utils import OrchestratorUtils
+
+    arguments = OrchestratorUtils.make_task_arguments(call["task_spec"].inputs, call["io_store"])
+    for name, value in call["task_spec"].inputs.parameters.items():
+        if "-loop-item" in value.component_input_parameter:
+            return str(arguments[name])
+    return call["pipeline_resource_name"].rsplit("-iteration-", 1)[1]
+
+
+def _task_root(call: dict[str, Any]) -> Path:
+    """Return the folder that a task's outputs go to when it is not found in the cache."""
+    from kfp.local import executor_input_utils
+
+    component = call["task_spec"].component_ref.name
+    task = executor_input_utils.get_local_task_resource_name(component)
+    root = executor_input_utils.construct_local_task_root(call["pipeline_root"], call["pipeline_resource_name"], task)
+    return Path(root)
+
+
+def run(request: Request) -> bool:
+    """Run the pipeline; return whether it succeeded."""
+    from kfp import local
+
+    module, name = request.pipeline.split(":")
+    pipeline = getattr(importlib.import_module(module), name)
+    os.environ[PROGRESS_DIR] = request.progress
+    Observer(request).install()
+    local.init(
+        local.SubprocessRunner(use_venv=False), pipeline_root=request.outputs, raise_on_error=True, enable_caching=True
+    )
+    try:
+        pipeline(**request.arguments)
+    except RuntimeError as error:
+        print(error)
+        return False
+    return True
+
+
+def main(argv: list[str]) -> int:
+    """Run the request in the file that is named."""
+
+    def end(number: int, frame: object) -> None:
+        end_descendants(os.getpid())
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    end_with_parent()
+    adopt_orphans()
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO)
+    request = from_dict(Request, read_json(argv[0]))
+    succeeded = run(request)
+    end_descendants(os.getpid())  # a step that leaves a process behind does not make the run leave one
+    Event("end", "").append_to(Path(request.events))
+    return 0 if succeeded else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""Extension of a video: which one, uploaded or made here before, decoded within bounds, and how much longer."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from kinora.generation.request import FRAME_STEP, LARGEST_SIDE, MOST_FRAMES, SIDE_STEP, fitted
+from serving.errors import ApiError
+from serving.jobs import JobRequest
+from serving.requests import (
+    MOST_IMAGE_RATIO,
+    Limits,
+    known_facts,
+    model_of,
+    number_of,
+    prompt_of,
+    refuse_too_many_pixels,
+    seed_of,
+)
+
+LEAST_FRAMES = 5  # of the given video: a first frame and one latent more
+MOST_FRAME_PIXELS = 1920 * 1088
+MOST_FPS = 120.0
+DIRECTIONS = ("forward", "backward")
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A video to extend: `uint8 [T, H, W, 3]`, sides multiples of 8, and its frames per second."""
+
+    frames: np.ndarray
+    fps: float
+
+
+async def extension_from(
+    fields: Mapping[str, Any], facts: Mapping[str, Any], limits: Limits, find: Callable[[str], Path]
+) -> tuple[JobRequest, np.ndarray]:
+    """Check what was asked for, and decode the video that is to be extended.
+
+    Args:
+        fields: as sent: `prompt`, `seconds` (of the new part), `video` (a file, or the id of one made here), and
+            maybe `direction`, `seed`, `model`.
+        facts: what the model version in service says of itself; may be empty.
+        find: returns the file of a video made here.
+
+    Raises:
+        ApiError: if it cannot be made, with the field that is wrong.
+    """
+    facts = known_facts(facts)
+    prompt = prompt_of(fields.get("prompt"), facts)
+    direction = fields.get("direction") or "forward"
+    if direction not in DIRECTIONS:
+        message = f"there is no direction '{str(direction)[:20]}'; give forward or backward."
+        raise ApiError(400, message, "invalid_value", "direction")
+    seconds = number_of(fields, "seconds", 0.0)
+    if seconds <= 0:
+        raise ApiError(400, "say in seconds, above 0, how much longer the video is to be.", "invalid_value", "seconds")
+    seed, wanted = seed_of(fields), model_of(fields.get("model"))
+    video = await _given(fields, find, tuple(facts["sizes"][0]))
+    height, width = video.frames.shape[1:3]
+    frames = len(video.frames) + FRAME_STEP * max(1, round(min(seconds, 1e6) * video.fps / FRAME_STEP))
+    if frames > MOST_FRAMES:
+        message = f"the extended video would have {frames} frames; ask for fewer seconds, up to {MOST_FRAMES} frames."
+        raise ApiError(400, message, "too_long", "seconds")
+    asked = JobRequest("video", prompt, int(width), int(height), frames, video.fps, seed, direction, wanted)
+    refuse_too_many_pixels(asked, limits)
+    return asked, video.frames
+
+
+async def _given(fields: Mapping[str, Any], find: Callable[[str], Path], usual: tuple[int, int]) -> Given:
+    value = fields.get("video")
+    if isinstance(value, UploadFile):
+        return await run_in_threadpool(decoded, io.BytesIO(await value.read()), usual)
+    # The client's other form is an object, which in a form arrives as one field a member.
+    name = value.get("id") if isinstance(value, dict) else fields.get("video[id]")
+    if not isinstance(name, str) or not name:
+        message = "there is no video to extend; send an MP4 file, or the id of a video that is completed."
+        raise ApiError(400, message, "invalid_value", "video")
+    return await run_in_threadpool(decoded, find(name), usual)
+
+
+def decoded(source: io.BytesIO | Path, usual: tuple[int, int]) -> Given:
+    """Decode an MP4 within bounds.
+
+    Frames are scaled as they come to the clip's own size, if the model can make that, or to `usual` (width, height),
+    so that a long video of large frames is never held whole.
+
+    Raises:
+        ApiError: if it is no MP4, or is too long, too short or too large.
+    """
+    wrong = ApiError(400, "the video cannot be decoded; send an MP4 file.", "invalid_video", "video")
+    frames: list[np.ndarray] = []
+    try:
+        # The format is named: others, such as playlists, would open files and addresses that they name.
+        with av.open(source, mode="r", format="mp4") as container:
+            if not container.streams.video:
+                raise wrong
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            fps = float(stream.average_rate or 0)
+            _refuse_size(stream.codec_context.width, stream.codec_context.height)
+            for frame in container.decode(stream):
+                _refuse_size(frame.width, frame.height)  # it may change on the way
+                size = (frame.width, frame.height) if _makeable(frame.width, frame.height) else usual
+                if frames:
+                    size = frames[0].shape[1], frames[0].shape[0]
+                frames.append(fitted(frame.to_ndarray(format="rgb24")[None], *size)[0])
+                if len(frames) >= MOST_FRAMES:
+                    message = f"the video has {MOST_FRAMES} frames or more already; send a shorter one."
+                    raise ApiError(400, message, "too_long", "video")
+    except (av.FFmpegError, ValueError, MemoryError) as error:
+        raise wrong from error
+    if not 0 < fps <= MOST_FPS or len(frames) < LEAST_FRAMES:
+        message = f"the video has {len(frames)} frames at {fps:g} a second; send {LEAST_FRAMES} frames or more."
+        raise ApiError(400, message, "invalid_video", "video")
+    return Given(np.stack(frames), fps)
+
+
+def _makeable(width: int, height: int) -> bool:
+    return all(side % SIDE_STEP == 0 and side <= LARGEST_SIDE for side in (width, height))
+
+
+def _refuse_size(width: int, height: int) -> None:
+    if width * height > MOST_FRAME_PIXELS or max(width, height) > MOST_IMAGE_RATIO * max(1, min(width, height)):
+        message = f"the video has frames of {width}x{height} pixels; send at most {MOST_FRAME_PIXELS:,} a frame."
+        raise ApiError(400, message, "video_too_large", "video")

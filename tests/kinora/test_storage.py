@@ -1,0 +1,135 @@
+"""Files and folders come back from a store as they went, or not at all; what it refuses is one sentence."""
+
+import json
+
+import pytest
+
+from kinora import storage
+from kinora.errors import KinoraError, UsageError
+from kinora.storage import open_store
+
+
+@pytest.fixture(params=["file", "s3"])
+def root(request, tmp_path):
+    """The root of a store of each kind."""
+    if request.param == "file":
+        return f"{tmp_path}/store"
+    return f"{request.getfixturevalue('s3')}/{request.node.name}"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a file in it, one below it, and an empty one."""
+    path = tmp_path / "folder"
+    (path / "below").mkdir(parents=True)
+    (path / "a.txt").write_text("first")
+    (path / "below" / "b.txt").write_text("second")
+    (path / "empty").write_bytes(b"")
+    return path
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_file_comes_back(root, folder, tmp_path):
+    store = open_store(root)
+    uri = store.put_file(folder / "a.txt", "x/a.txt")
+    assert store.exists("x/a.txt")
+    assert store.get_file("x/a.txt", tmp_path / "back.txt").read_text() == "first"
+    assert storage.uri_exists(uri)
+    assert storage.local_copy(uri, tmp_path / "cache").read_text() == "first"
+    store.delete("x/a.txt")
+    assert not store.exists("x/a.txt")
+    with pytest.raises(KinoraError, match="there is no file"):
+        store.get_file("x/a.txt", tmp_path / "none.txt")
+    assert not (tmp_path / "none.txt").exists()
+
+
+def test_a_folder_comes_back_and_is_replaced_whole(root, folder, tmp_path):
+    store = open_store(root)
+    uri = store.put_folder(folder, "x/clips")
+    assert contents(store.get_folder("x/clips", tmp_path / "back")) == contents(folder)
+    assert store.list("x/clips") == [f"x/clips/{n}" for n in ("a.txt", "below/b.txt", "empty", "manifest.json")]
+    (folder / "a.txt").unlink()
+    assert store.put_folder(folder, "x/clips") == uri
+    assert contents(store.get_folder("x/clips", tmp_path / "back")) == contents(folder)
+    store.delete("x/clips")
+    store.delete("x/clips")
+    assert store.list() == []
+
+
+def test_a_folder_without_its_manifest_is_not_there(root, folder, tmp_path):
+    store = open_store(root)
+    store.put_folder(folder, "clips")
+    store.delete("clips/manifest.json")
+    assert not store.exists("clips")
+    with pytest.raises(KinoraError, match="no whole folder"):
+        store.get_folder("clips", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_changed_file_is_noticed(root, folder, tmp_path):
+    store = open_store(root)
+    store.put_folder(folder, "clips")
+    (tmp_path / "other.txt").write_text("fIrst")
+    store.put_file(tmp_path / "other.txt", "clips/a.txt")
+    with pytest.raises(KinoraError, match=r"damaged: a\.txt"):
+        store.get_folder("clips", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+def test_the_manifest_says_what_is_there(folder, tmp_path):
+    open_store(str(tmp_path / "store")).put_folder(folder, "clips")
+    manifest = json.loads((tmp_path / "store" / "clips" / "manifest.json").read_text())
+    assert manifest["a.txt"]["size"] == 5
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(KinoraError, match="keeps for itself"):
+        open_store(str(tmp_path / "store")).put_folder(folder, "clips")
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "../outside", "a/../../b"])
+def test_no_key_leaves_the_store(root, folder, key):
+    with pytest.raises(KinoraError, match="no key"):
+        open_store(root).put_file(folder / "a.txt", key)
+
+
+@pytest.mark.parametrize("uri", ["gs://bucket/x", "http://host/x", "s3:///x", "file://host/x"])
+def test_other_schemes_are_refused(uri):
+    with pytest.raises(UsageError, match="no place Kinora can store to"):
+        open_store(uri)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("KINORA_S3_ENDPOINT", "", "set KINORA_S3_ENDPOINT"),
+        ("KINORA_S3_ENDPOINT", "http://a b/c", "is no address"),
+        ("KINORA_S3_ENDPOINT", "http://127.0.0.1:1", "does not answer"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "check AWS_ACCESS_KEY_ID"),
+        ("AWS_ACCESS_KEY_ID", "nobody", "check AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_server_that_refuses_is_one_sentence(s3, monkeypatch, name, value, sentence):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(KinoraError, match=sentence):
+        open_store(f"{s3}/x")
+
+
+def test_plain_http_where_tls_was_expected_says_so(s3, s3_address, monkeypatch):
+    monkeypatch.setenv("KINORA_S3_ENDPOINT", s3_address)
+    with pytest.raises(KinoraError, match="KINORA_S3_SECURE=0"):
+        open_store(s3)
+    monkeypatch.setenv("KINORA_S3_SECURE", "0")
+    assert open_store(s3).uri("a/b") == "s3://bucket/a/b"
+
+
+def test_a_missing_bucket_is_named(s3):
+    with pytest.raises(KinoraError, match=r"s3://elsewhere.* no such bucket"):
+        open_store("s3://elsewhere/x")
+
+
+@pytest.mark.parametrize("root", ["/proc/kinora", "/dev/null/store"])
+def test_a_root_that_cannot_be_written_is_one_sentence(root, folder):
+    with pytest.raises(KinoraError, match=f"{root} cannot be used"):
+        open_store(root).put_folder(folder, "clips")

@@ -1,0 +1,61 @@
+"""Sentences are read back as what they say, however a person writes them."""
+
+import itertools
+
+import pytest
+
+from kinora.worlds import BACKGROUNDS, PALETTE, SHAPES, WORLDS, Attributes, parse, sentences
+
+
+def test_every_single_object_sentence_is_read_back_and_no_two_are_alike():
+    seen = set()
+    motions = [(m, s) for name in ("uniform", "ballistics", "shatter") for m in WORLDS[name].motions
+               for s in WORLDS[name].speeds]  # fmt: skip
+    for colour, shape, background, (motion, speed) in itertools.product(PALETTE, SHAPES, BACKGROUNDS, motions):
+        said = Attributes(((colour, shape),), background, motion, speed)
+        for sentence in sentences(said):
+            assert parse(sentence).objects == said.objects
+            assert parse(sentence).motion == motion
+            assert parse(sentence).speed == speed
+        assert parse(sentences(said)[0]) == said
+        seen.add(sentences(said)[0])
+    assert len(seen) == len(PALETTE) * len(SHAPES) * len(BACKGROUNDS) * len(motions)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("red circle falling on grey", Attributes((("red", "circle"),), "grey", "fall")),
+        ("On a black backdrop, a BLUE ball drops!", Attributes((("blue", "circle"),), "black", "fall")),
+        ("a green box is tossed up and to the left", Attributes((("green", "square"),), None, "thrown left")),
+        ("yellow triangle going quickly upwards", Attributes((("yellow", "triangle"),), None, "up", "fast")),
+        ("two red circles and a blue square", Attributes((("red", "circle"),) * 2 + (("blue", "square"),))),
+        ("a circle that is purple", Attributes((("purple", "circle"),))),
+        ("a red circle on a white background", Attributes((("red", "circle"),))),
+        ("a square rests", Attributes(((None, "square"),), None, "still")),
+        ("something red", Attributes((("red", None),))),
+        ("red ball passes left behind a wall", Attributes((("red", "circle"), (None, "wall")), None, "behind left")),
+        ("a red disc and a blue box collide", Attributes((("red", "circle"), ("blue", "square")), None, "collide")),
+        ("white boxes", Attributes((("white", "square"),))),
+    ],
+)  # fmt: skip
+def test_loose_prompts(prompt, said):
+    assert parse(prompt) == said
+
+
+@pytest.mark.parametrize("prompt", ["", "a cat plays the piano", "...", "日本語", "3.14"])
+def test_prompts_about_nothing_known(prompt):
+    assert parse(prompt) is None
+
+
+def test_several_objects_share_a_verb():
+    said = Attributes((("red", "circle"), ("blue", "square")), "grey", "right", "slow")
+    assert sentences(said)[0] == "A red circle and a blue square move slowly to the right on a grey background."
+    assert parse(sentences(said)[0]) == said
+
+
+def test_names_of_colours_and_backgrounds_do_not_overlap_and_look_different():
+    assert not set(PALETTE) & set(BACKGROUNDS)
+    for a, b in itertools.combinations([*PALETTE.values(), *BACKGROUNDS.values()], 2):
+        least = 80 if a in BACKGROUNDS.values() and b in BACKGROUNDS.values() else 110
+        assert sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5 > least, (a, b)
