@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.models.folder import load_model, save_model
 
@@ -39,6 +40,10 @@ class VAEConfig:
     def block_values(self) -> int:
         """Pixel values of one block."""
         return 3 * self.temporal * self.spatial**2
+
+    def grid(self, patch: int) -> Grid:
+        """Return the sizes and lengths that this autoencoder and a transformer of `patch` latent pixels take."""
+        return Grid(self.spatial * patch, self.temporal)
 
     def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """Return (t, h, w) of the latent of a clip.
