@@ -1,0 +1,102 @@
+"""A clip is written in the format that its name says, and comes back from a decoder as it went."""
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from kinora.errors import KinoraError, UsageError
+from kinora.media import check_clip_path, read_image, write_clip
+
+
+def moving_square(frames: int = 9, height: int = 24, width: int = 40) -> np.ndarray:
+    """A red square on grey that moves 3 pixels a frame."""
+    clip = np.full((frames, height, width, 3), 128, np.uint8)
+    for t in range(frames):
+        clip[t, 8:16, 3 * t : 3 * t + 8] = (215, 40, 40)
+    return clip
+
+
+def decoded(path) -> tuple[np.ndarray, float]:
+    """Decode a file without this project: its frames and its length in seconds."""
+    if path.suffix in (".gif", ".webp"):
+        with Image.open(path) as image:
+            assert image.info["loop"] == 0
+            # A frame's duration is known once it is decoded.
+            frames, durations = zip(
+                *((np.asarray(f.convert("RGB")), f.info["duration"]) for f in ImageSequence.Iterator(image)),
+                strict=True,
+            )
+        return np.stack(frames), sum(durations) / 1000
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return np.stack(frames), len(frames) / float(container.streams.video[0].average_rate)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
+@pytest.mark.parametrize("fps", [8.0, 30.0])
+def test_a_clip_comes_back_from_every_format(tmp_path, suffix, fps):
+    clip = moving_square()
+    write_clip(tmp_path / f"clip{suffix}", clip, fps)
+    back, seconds = decoded(tmp_path / f"clip{suffix}")
+    assert back.shape == clip.shape
+    assert np.abs(back.astype(int) - clip).mean() < 4
+    assert seconds == pytest.approx(9 / fps, abs=0.006)
+    assert [path.name for path in tmp_path.iterdir()] == [f"clip{suffix}"]
+
+
+def test_the_format_is_that_of_the_name(tmp_path):
+    starts = {".gif": b"GIF89a", ".webp": b"RIFF", ".webm": b"\x1aE\xdf\xa3", ".png": b"\x89PNG"}
+    for suffix, start in starts.items():
+        frames = moving_square()[: 1 if suffix == ".png" else 9]
+        write_clip(tmp_path / f"clip{suffix}", frames, 8.0)
+        assert (tmp_path / f"clip{suffix}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".gif"])
+def test_one_frame_is_an_image(tmp_path, suffix):
+    clip = moving_square(1)
+    write_clip(tmp_path / f"image{suffix}", clip, 8.0)
+    assert np.abs(read_image(tmp_path / f"image{suffix}").astype(int) - clip).mean() < 4
+
+
+def test_png_holds_one_frame_a_file(tmp_path):
+    clip = moving_square()
+    write_clip(tmp_path / "frame_%04d.png", clip, 8.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"frame_{number:04d}.png" for number in range(9)]
+    assert all((read_image(tmp_path / f"frame_{number:04d}.png")[0] == clip[number]).all() for number in range(9))
+
+
+def test_odd_sides_are_kept_where_the_format_can(tmp_path):
+    clip = moving_square()[:, :23, :39]
+    for suffix, shape in ((".gif", (23, 39)), (".webp", (23, 39)), (".webm", (24, 40)), (".mp4", (24, 40))):
+        write_clip(tmp_path / f"clip{suffix}", clip, 8.0)
+        assert decoded(tmp_path / f"clip{suffix}")[0].shape[1:3] == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "fps", "words"),
+    [
+        ("clip.avi", 9, 8.0, "suffix"),
+        ("clip", 9, 8.0, "suffix"),
+        ("clip.png", 9, 8.0, r"clip_%04d\.png"),
+        ("clip.mp4", 1, 8.0, "one frame"),
+        ("clip.webm", 1, 8.0, "one frame"),
+        ("clip.gif", 9, 60.0, "50"),
+        ("%s%n.png", 9, 8.0, "cannot hold"),
+    ],
+)
+def test_what_a_name_cannot_hold_is_refused_before_any_work(tmp_path, name, frames, fps, words):
+    with pytest.raises(UsageError, match=words):
+        check_clip_path(tmp_path / name, frames, fps)
+    with pytest.raises(UsageError, match=words):
+        write_clip(tmp_path / name, moving_square(frames), fps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(KinoraError, match="is a folder"):
+        check_clip_path(tmp_path / "folder.mp4", 9)
+    with pytest.raises(KinoraError, match="cannot be written"):
+        write_clip("/proc/nowhere/clip.gif", moving_square(), 8.0)
