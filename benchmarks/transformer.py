@@ -20,7 +20,7 @@ from torch import Tensor
 from kinora import recipes
 from kinora.data.latents import LatentDataset
 from kinora.data.packing import Layout
-from kinora.models.precision import compute_type
+from kinora.models.precision import compute_dtype
 from kinora.models.text_encoder import attention
 from kinora.recipes.recipe import Recipe
 from kinora.training.dit import Batches, DiTTraining, TrainingStep, resolve, token_clips, train_dit
@@ -50,8 +50,8 @@ def plain_rate(latents: Path, config: DiTTraining) -> float:
     """Return tokens a second of one process that computes gradients only: no optimizer, no sharding, no EMA."""
     dataset = LatentDataset.open(latents)
     config = resolve(config, dataset)
-    step = TrainingStep(config.model, config.text).to(compute_type())
-    batches = Batches(token_clips(dataset, config.model.patch), config, 0)
+    step = TrainingStep(config.model, config.text).to(compute_dtype())
+    batches = Batches(token_clips(dataset, config.model.patch_size), config, 0)
     for number in range(3):
         step(batches.at(number))[0].backward()
     tokens, began = 0, time.monotonic()
@@ -74,7 +74,7 @@ def attention_rates(latents: Path, config: DiTTraining) -> dict[str, float]:
     """Return tokens a second, forward and backward, of attention by groups and with one dense mask."""
     dataset = LatentDataset.open(latents)
     config = resolve(config, dataset)
-    layout = Batches(token_clips(dataset, config.model.patch), config, 0).at(0).layout
+    layout = Batches(token_clips(dataset, config.model.patch_size), config, 0).at(0).layout
     heads = config.model.heads
     q, k, v = (torch.randn(len(layout.segments), heads, config.model.width // heads) for _ in range(3))
 

@@ -13,7 +13,7 @@ from kinora.captioning.accuracy import Accuracy, accuracy, compare
 from kinora.config import from_dict
 from kinora.data.clips import ClipDataset
 from kinora.files import folder_digest
-from kinora.models.captioner import Captioner, Look, look_at
+from kinora.models.captioner import Captioner, FrameSample, sample_frames
 from kinora.progress import Progress
 from kinora.report import Clip, Page
 from kinora.worlds import Attributes, parse, sentences
@@ -38,21 +38,23 @@ class Captioning:
     def caption(self, clips: Sequence[np.ndarray], fps: float | Sequence[float] = DEFAULT_FPS) -> list[str]:
         """Write one sentence for each clip `uint8 [T, H, W, 3]` of any size and length, T = 1 for a still."""
         rates = [fps] * len(clips) if isinstance(fps, int | float) else fps
-        return self.describe([look_at(clip, rate, self.model.config) for clip, rate in zip(clips, rates, strict=True)])
+        return self.caption_samples(
+            [sample_frames(clip, rate, self.model.config) for clip, rate in zip(clips, rates, strict=True)]
+        )
 
-    def describe(self, looks: Sequence[Look]) -> list[str]:
-        """Write one sentence for each clip that has been looked at."""
+    def caption_samples(self, samples: Sequence[FrameSample]) -> list[str]:
+        """Write one sentence for each sample of a clip's frames."""
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, look in enumerate(looks):
-            groups[look.frames.shape].append(index)
-        written = [""] * len(looks)
-        device = self.model.place.device
+        for index, sample in enumerate(samples):
+            groups[sample.frames.shape].append(index)
+        written = [""] * len(samples)
+        device = self.model.position_embedding.device
         for members in groups.values():
             for start in range(0, len(members), CLIPS_AT_ONCE):
                 some = members[start : start + CLIPS_AT_ONCE]
-                frames = torch.from_numpy(np.stack([looks[index].frames for index in some])).to(device)
-                seconds = torch.tensor([looks[index].seconds for index in some], device=device)
-                for index, sentence in zip(some, self.model.write(frames, seconds), strict=True):
+                frames = torch.from_numpy(np.stack([samples[index].frames for index in some])).to(device)
+                seconds = torch.tensor([samples[index].seconds for index in some], device=device)
+                for index, sentence in zip(some, self.model.generate(frames, seconds), strict=True):
                     written[index] = sentence
         return written
 
@@ -97,16 +99,16 @@ def caption_dataset(
 
 def _caption_rows(dataset: ClipDataset, writer: Captioning, rows: pd.DataFrame) -> list[str]:
     written: list[str] = []
-    looks: list[Look] = []
+    samples: list[FrameSample] = []
     with Progress("caption", len(rows), "clips") as progress:
         frames = dataset.read(rows["clip_id"])
         for clip, fps in zip(frames, rows["fps"], strict=True):
-            looks.append(look_at(clip, fps, writer.model.config))
-            if len(looks) == 4 * CLIPS_AT_ONCE:
-                written += writer.describe(looks)
-                looks.clear()
+            samples.append(sample_frames(clip, fps, writer.model.config))
+            if len(samples) == 4 * CLIPS_AT_ONCE:
+                written += writer.caption_samples(samples)
+                samples.clear()
                 progress.update(len(written))
-        written += writer.describe(looks)
+        written += writer.caption_samples(samples)
         progress.update(len(written))
     return written
 
@@ -135,8 +137,8 @@ def _shown(dataset: ClipDataset, rows: list[dict[str, Any]], known: dict[str, At
     wrong_ids = {row["clip_id"] for row in wrong}
     others = [row for row in rows if row["clip_id"] not in wrong_ids]
     # Evenly over all, so that stills and videos of every size are among them.
-    spread = others[:: max(1, len(others) // CLIPS_SHOWN)]
-    for row in [*wrong[:WRONG_SHOWN], *spread][:CLIPS_SHOWN]:
+    others_shown = others[:: max(1, len(others) // CLIPS_SHOWN)]
+    for row in [*wrong[:WRONG_SHOWN], *others_shown][:CLIPS_SHOWN]:
         truth = known.get(row["clip_id"])
         note = truth_note(row["caption"], truth) if truth else "No record to measure it against."
         frames = dataset.frames(row["clip_id"])

@@ -21,7 +21,7 @@ class Task(StrEnum):
     BACKWARD = "backward"
 
 
-def given_frames(task: Task, frames: int, count: int = 1) -> list[bool]:
+def conditioning_frames(task: Task, frames: int, count: int = 1) -> list[bool]:
     """Return which of `frames` latent frames are given; `count` frames in the two extensions."""
     count = {Task.TEXT: 0, Task.IMAGE: 1}.get(task, count)
     assert count < frames or count == 0, "something must be left to generate"
@@ -30,18 +30,18 @@ def given_frames(task: Task, frames: int, count: int = 1) -> list[bool]:
     return [frame < count for frame in range(frames)]
 
 
-def draw_given(frames: int, generator: torch.Generator, share: float) -> list[bool]:
+def draw_conditioning_frames(frames: int, generator: torch.Generator, share: float) -> list[bool]:
     """Draw a task for training: with probability `share` one of the given-frame tasks, else text alone."""
     choice = torch.rand(2, generator=generator).tolist()
     if frames == 1 or choice[0] >= share:
-        return given_frames(Task.TEXT, frames)
+        return conditioning_frames(Task.TEXT, frames)
     if choice[1] < 0.5:
-        return given_frames(Task.IMAGE, frames)
+        return conditioning_frames(Task.IMAGE, frames)
     count = int(torch.randint(1, frames, (1,), generator=generator))
-    return given_frames(Task.FORWARD if choice[1] < 0.75 else Task.BACKWARD, frames, count)
+    return conditioning_frames(Task.FORWARD if choice[1] < 0.75 else Task.BACKWARD, frames, count)
 
 
-def token_mask(layout: Layout, given: list[list[bool]]) -> Tensor:
+def conditioning_mask(layout: Layout, given: list[list[bool]]) -> Tensor:
     """Return a bool mask `[N]` of given tokens, from the given latent frames of each clip in the order of `pack`."""
     masks = []
     for place, (_, rows, columns) in zip(layout.order, layout.grids, strict=True):

@@ -12,11 +12,11 @@ SMALLEST_TIME = 0.1  # below it the weight 1/t^2 would let nearly clean tokens d
 
 
 def velocity_loss(
-    estimate_ND: Tensor, clean_ND: Tensor, times_S: Tensor, given_N: Tensor, layout: Layout
+    estimate_ND: Tensor, clean_ND: Tensor, times_S: Tensor, conditioning_mask_N: Tensor, layout: Layout
 ) -> tuple[Tensor, Tensor]:
     """Return the loss over tokens that are not given, and the plain squared error of the clean data (for reports)."""
     error_N = (estimate_ND.float() - clean_ND.float()).square().mean(dim=1)
     weight_N = times_S.clamp_min(SMALLEST_TIME).pow(-2)[layout.segments]
-    free_N = (~given_N).to(error_N.dtype)
+    free_N = (~conditioning_mask_N).to(error_N.dtype)
     total = free_N.sum().clamp_min(1)
     return (error_N * weight_N * free_N).sum() / total, ((error_N * free_N).sum() / total).detach()

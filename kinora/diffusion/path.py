@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-def noised(clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+def add_noise(clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
     """Return x_t; `time` broadcasts against the data."""
     return (1 - time) * clean + time * noise
 
@@ -21,11 +21,11 @@ def velocity(noisy: Tensor, clean: Tensor, time: Tensor) -> Tensor:
     return (noisy - clean) / time
 
 
-def shifted(time: Tensor, shift: float) -> Tensor:
+def shift_time(time: Tensor, shift: float) -> Tensor:
     """Move times towards noise (shift > 1) or data (shift < 1): equation 23 of https://arxiv.org/abs/2403.03206."""
     return shift * time / (1 + (shift - 1) * time)
 
 
-def training_times(count: int, generator: torch.Generator, mean: float, spread: float) -> Tensor:
-    """Draw times in (0, 1), logit-normal: the sigmoid of a normal (mean, spread), section 3.1 of arXiv:2403.03206."""
-    return torch.sigmoid(mean + spread * torch.randn(count, generator=generator))
+def sample_times(count: int, generator: torch.Generator, logit_mean: float, logit_std: float) -> Tensor:
+    """Draw times in (0, 1), logit-normal: their logits are normal (section 3.1 of arXiv:2403.03206)."""
+    return torch.sigmoid(logit_mean + logit_std * torch.randn(count, generator=generator))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kinora.data.packing import Layout
-from kinora.diffusion.path import shifted, velocity
+from kinora.diffusion.path import shift_time, velocity
 from kinora.models.dit import DiT
 from kinora.models.text_encoder import Text, TextEncoder
 
@@ -22,7 +22,7 @@ class Sampling:
 
     def times(self) -> Tensor:
         """Return the `steps + 1` times from 1 down to 0."""
-        return shifted(torch.linspace(1, 0, self.steps + 1), self.shift)
+        return shift_time(torch.linspace(1, 0, self.steps + 1), self.shift)
 
 
 @torch.inference_mode()
@@ -33,7 +33,7 @@ def sample(
     layout: Layout,
     noise_ND: Tensor,
     clean_ND: Tensor,
-    given_N: Tensor,
+    conditioning_mask_N: Tensor,
     sampling: Sampling,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -43,31 +43,38 @@ def sample(
         prompts: one for each segment, in the segments' order (that is, already reordered by `layout.order`).
         noise_ND: standard normal noise.
         clean_ND: the given tokens' clean values; other rows are not read.
-        given_N: which tokens are given.
+        conditioning_mask_N: which tokens are given.
         on_step: called with (steps done, steps) after every step.
     """
     text = text_encoder(text_encoder.tokenize(prompts))
     empty = text_encoder(text_encoder.tokenize([""] * len(prompts)))
-    x = torch.where(given_N[:, None], clean_ND, noise_ND)
+    x = torch.where(conditioning_mask_N[:, None], clean_ND, noise_ND)
     times = sampling.times().to(x.device)
     for step in range(sampling.steps):
         now, after = times[step], times[step + 1]
-        estimate = guided(dit, x, layout, now, given_N, text, empty, sampling.guidance)
+        estimate = guided(dit, x, layout, now, conditioning_mask_N, text, empty, sampling.guidance)
         moved = x + (after - now) * velocity(x, estimate, now)
-        x = torch.where(given_N[:, None], clean_ND, moved)
+        x = torch.where(conditioning_mask_N[:, None], clean_ND, moved)
         if on_step is not None:
             on_step(step + 1, sampling.steps)
     return x
 
 
 def guided(
-    dit: DiT, x: Tensor, layout: Layout, time: Tensor, given_N: Tensor, text: Text, empty: Text, guidance: float
+    dit: DiT,
+    x: Tensor,
+    layout: Layout,
+    time: Tensor,
+    conditioning_mask_N: Tensor,
+    text: Text,
+    empty: Text,
+    guidance: float,
 ) -> Tensor:
     """Estimate clean tokens, pushed away from the estimate without text (https://arxiv.org/abs/2207.12598)."""
     times_S = time.expand(len(layout.grids))
     with torch.autocast(x.device.type, torch.bfloat16):
-        conditional = dit(x, layout, times_S, given_N, text).float()
+        conditional = dit(x, layout, times_S, conditioning_mask_N, text).float()
         if guidance == 1:
             return conditional
-        unconditional = dit(x, layout, times_S, given_N, empty).float()
+        unconditional = dit(x, layout, times_S, conditioning_mask_N, empty).float()
     return unconditional + guidance * (conditional - unconditional)

@@ -11,12 +11,12 @@ from torch import Tensor
 from kinora.captioning.expand import expand
 from kinora.config import from_dict, read_json
 from kinora.data.packing import layout_of, pack, patch_grid, unpack
-from kinora.diffusion.conditioning import Task, given_frames, token_mask
+from kinora.diffusion.conditioning import Task, conditioning_frames, conditioning_mask
 from kinora.diffusion.sampler import Sampling, sample
 from kinora.generation.model_version import read_version
 from kinora.generation.request import GenerationRequest, fitted
 from kinora.media import to_frames, to_tensor
-from kinora.models.precision import compute_type, device
+from kinora.models.precision import compute_dtype, device
 from kinora.models.vae import VAE
 from kinora.models.world_model import WorldModel, load_world_model
 
@@ -38,7 +38,7 @@ class VideoGenerator:
     def __init__(self, vae: VAE, model: WorldModel, sampling: Sampling):
         self.device = device()
         self.vae = vae.to(self.device).eval().requires_grad_(False)
-        self.model = model.to(self.device, compute_type()).eval().requires_grad_(False)
+        self.model = model.to(self.device, compute_dtype()).eval().requires_grad_(False)
         self.sampling = sampling
 
     @classmethod
@@ -72,7 +72,9 @@ class VideoGenerator:
         """
         starts = [self._start(request) for request in requests]
         clips: list[np.ndarray] = []
-        packs = list(_packs([start.noise.numel() for start in starts], TOKENS_AT_ONCE * self.model.dit.config.token))
+        packs = list(
+            _packs([start.noise.numel() for start in starts], TOKENS_AT_ONCE * self.model.dit.config.token_dim)
+        )
         for number, (first, last) in enumerate(packs):
             step = _offset(on_step, number, len(packs))
             latents = self._sample(requests[first:last], starts[first:last], step)
@@ -91,8 +93,8 @@ class VideoGenerator:
         known = self._known(request)
         clean = torch.zeros(shape)
         if known is None:
-            return Start(noise, clean, given_frames(Task.TEXT, t))
-        given = given_frames(request.task, t, known.shape[1])
+            return Start(noise, clean, conditioning_frames(Task.TEXT, t))
+        given = conditioning_frames(request.task, t, known.shape[1])
         clean[:, torch.tensor(given)] = known
         return Start(noise, clean, given)
 
@@ -114,7 +116,7 @@ class VideoGenerator:
     def _sample(
         self, requests: Sequence[GenerationRequest], starts: Sequence[Start], on_step: Callable[[int, int], None] | None
     ) -> list[Tensor]:
-        patch = self.model.dit.config.patch
+        patch = self.model.dit.config.patch_size
         grids = [patch_grid(start.noise.shape, patch) for start in starts]
         layout = layout_of(grids, [request.fps / self.vae.config.temporal for request in requests])
         tokens = sample(
@@ -124,7 +126,7 @@ class VideoGenerator:
             layout.to(self.device),
             pack([start.noise for start in starts], layout, patch).to(self.device),
             pack([start.clean for start in starts], layout, patch).to(self.device),
-            token_mask(layout, [start.given for start in starts]).to(self.device),
+            conditioning_mask(layout, [start.given for start in starts]).to(self.device),
             self.sampling,
             on_step,
         )

@@ -14,33 +14,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kinora.data.packing import Layout
+from kinora.models.embeddings import geometric_frequencies, sinusoidal_embedding
 from kinora.models.text_encoder import Text, attention
 
 TIME_FREQUENCIES = 64
-PLACE_FREQUENCIES = 4
+POSITION_FREQUENCIES = 4
 
 
 @dataclass(frozen=True)
 class DiTConfig:
     """The shape of a transformer of `depth` blocks.
 
-    Every block hears the whole sentence; only the blocks in `readers`, counted from 0, also attend to its words, which
-    costs a quarter of a block.
+    Every block is modulate by the pooled sentence; only `cross_attention_blocks`, counted from 0, also attend to its
+    words, which costs a quarter of a block.
     """
 
     latent_channels: int = 8
-    patch: int = 2
+    patch_size: int = 2
     width: int = 128
     depth: int = 4
     heads: int = 4
-    expansion: int = 4
-    readers: tuple[int, ...] = (1,)
+    mlp_ratio: int = 4
+    cross_attention_blocks: tuple[int, ...] = (1,)
     text_width: int = 64
 
     @property
-    def token(self) -> int:
+    def token_dim(self) -> int:
         """Values of one token."""
-        return self.latent_channels * self.patch**2
+        return self.latent_channels * self.patch_size**2
 
 
 class DiT(nn.Module):
@@ -50,13 +51,15 @@ class DiT(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
-        self.embed = nn.Linear(config.token, w)
-        self.place = nn.Linear(5 * 2 * PLACE_FREQUENCIES, w)
-        self.time = nn.Sequential(nn.Linear(TIME_FREQUENCIES, w), nn.SiLU(), nn.Linear(w, w))
-        self.sentence = nn.Linear(config.text_width, w)
-        self.blocks = nn.ModuleList(Block(config, reads=n in config.readers) for n in range(config.depth))
-        self.modulate = nn.Linear(w, 2 * w)
-        self.head = nn.Linear(w, config.token)
+        self.patch_embedding = nn.Linear(config.token_dim, w)
+        self.position_embedding = nn.Linear(5 * 2 * POSITION_FREQUENCIES, w)
+        self.time_embedding = nn.Sequential(nn.Linear(TIME_FREQUENCIES, w), nn.SiLU(), nn.Linear(w, w))
+        self.text_projection = nn.Linear(config.text_width, w)
+        self.blocks = nn.ModuleList(
+            Block(config, cross_attends=n in config.cross_attention_blocks) for n in range(config.depth)
+        )
+        self.modulation = nn.Linear(w, 2 * w)
+        self.head = nn.Linear(w, config.token_dim)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -66,67 +69,72 @@ class DiT(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
         blocks = [module for module in self.modules() if isinstance(module, Block)]
-        readers = [block.reading for block in blocks if block.reading is not None]
-        for silent in (*(b.modulate for b in blocks), *(r.out for r in readers), self.modulate, self.head):
-            nn.init.zeros_(silent.weight)
+        cross_attentions = [block.cross_attention for block in blocks if block.cross_attention is not None]
+        for zeroed in (*(b.modulation for b in blocks), *(c.out for c in cross_attentions), self.modulation, self.head):
+            nn.init.zeros_(zeroed.weight)
 
-    def forward(self, tokens_ND: Tensor, layout: Layout, times_S: Tensor, given_N: Tensor, text: Text) -> Tensor:
+    def forward(
+        self, tokens_ND: Tensor, layout: Layout, times_S: Tensor, conditioning_mask_N: Tensor, text: Text
+    ) -> Tensor:
         """Estimate the clean tokens `[N, D]`.
 
         Args:
-            tokens_ND: tokens at their segment's time, or clean where given.
+            tokens_ND: tokens at their segment's time, or clean where the conditioning mask is set.
             layout: the packed layout.
             times_S: time of each segment, 0 (clean) to 1 (noise).
-            given_N: bool; given tokens are clean and are treated as at time 0.
+            conditioning_mask_N: bool; conditioning tokens are clean, which is time 0.
             text: the encoded caption of each segment.
         """
-        kind = self.embed.weight.dtype
-        rows_N = layout.segments + len(times_S) * given_N  # conditions 0..S-1 are for noisy tokens, S..2S-1 for given
-        times = torch.cat([times_S, torch.zeros_like(times_S)])
-        condition = self.time(waves(1000 * times, TIME_FREQUENCIES).to(kind)) + self.sentence(text.pooled).repeat(2, 1)
-        condition = F.silu(condition)  # [2S, W]
-        x_NW = self.embed(tokens_ND.to(kind)) + self.place(place_features(layout.positions).to(kind))
-        rotation = rotary(layout.positions, self.config.width // self.config.heads)
+        dtype = self.patch_embedding.weight.dtype
+        # Rows 0..S-1 are the conditions of noisy tokens, rows S..2S-1 those of conditioning tokens, at time 0.
+        row_N = layout.segments + len(times_S) * conditioning_mask_N
+        frequencies = geometric_frequencies(TIME_FREQUENCIES // 2, 10_000.0, times_S.device)
+        time_2SF = sinusoidal_embedding(1000 * torch.cat([times_S, torch.zeros_like(times_S)]), frequencies)
+        condition_2SW = self.time_embedding(time_2SF.to(dtype)) + self.text_projection(text.pooled).repeat(2, 1)
+        condition_2SW = F.silu(condition_2SW)
+        position_NF = position_features(layout.positions).to(dtype)
+        x_NW = self.patch_embedding(tokens_ND.to(dtype)) + self.position_embedding(position_NF)
+        rotation = rotary_embedding(layout.positions, self.config.width // self.config.heads)
         for block in self.blocks:
-            x_NW = block(x_NW, condition, rows_N, layout, rotation, text)
-        shift, scale = spread(self.modulate(condition), rows_N, 2)
-        return self.head(modulated(x_NW, shift, scale))  # [N, D]
+            x_NW = block(x_NW, condition_2SW, row_N, layout, rotation, text)
+        shift, scale = modulation_parameters(self.modulation(condition_2SW), row_N, 2)
+        return self.head(modulate(x_NW, shift, scale))  # [N, D]
 
 
 class Block(nn.Module):
-    """Attention within a segment, in some blocks attention to the segment's words, and a step for each token."""
+    """Self-attention within a segment, in some blocks cross-attention to its words, an MLP; modulated by adaLN-zero."""
 
-    def __init__(self, config: DiTConfig, reads: bool):
+    def __init__(self, config: DiTConfig, cross_attends: bool):
         super().__init__()
         w = config.width
         self.heads = config.heads
-        self.modulate = nn.Linear(w, 6 * w)
+        self.modulation = nn.Linear(w, 6 * w)
         self.qkv, self.out = nn.Linear(w, 3 * w), nn.Linear(w, w)
         self.qk_norm = nn.LayerNorm(w // self.heads, bias=False)
-        self.reading = Reading(config) if reads else None
-        self.up, self.down = nn.Linear(w, config.expansion * w), nn.Linear(config.expansion * w, w)
+        self.cross_attention = CrossAttention(config) if cross_attends else None
+        self.up, self.down = nn.Linear(w, config.mlp_ratio * w), nn.Linear(config.mlp_ratio * w, w)
 
     def forward(
-        self, x_NW: Tensor, condition: Tensor, rows_N: Tensor, layout: Layout, rotation: Tensor, text: Text
+        self, x_NW: Tensor, condition_2SW: Tensor, row_N: Tensor, layout: Layout, rotation: Tensor, text: Text
     ) -> Tensor:
         """Return the tokens after the block, `[N, W]`."""
-        shift1, scale1, gate1, shift2, scale2, gate2 = spread(self.modulate(condition), rows_N, 6)
-        x_NW = torch.addcmul(x_NW, gate1, self.attend(modulated(x_NW, shift1, scale1), layout, rotation))
-        if self.reading is not None:
-            x_NW = x_NW + self.reading(x_NW, layout, text)
-        return torch.addcmul(x_NW, gate2, self.down(F.gelu(self.up(modulated(x_NW, shift2, scale2)))))
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation_parameters(self.modulation(condition_2SW), row_N, 6)
+        x_NW = torch.addcmul(x_NW, gate1, self.self_attention(modulate(x_NW, shift1, scale1), layout, rotation))
+        if self.cross_attention is not None:
+            x_NW = x_NW + self.cross_attention(x_NW, layout, text)
+        return torch.addcmul(x_NW, gate2, self.down(F.gelu(self.up(modulate(x_NW, shift2, scale2)))))
 
-    def attend(self, x_NW: Tensor, layout: Layout, rotation: Tensor) -> Tensor:
-        """Let every token see the tokens of its own segment."""
+    def self_attention(self, x_NW: Tensor, layout: Layout, rotation: Tensor) -> Tensor:
+        """Let every token attend to the tokens of its own segment."""
         n, w = x_NW.shape
         qk, v = self.qkv(x_NW).split([2 * w, w], dim=1)
         # Normalised queries and keys keep attention bounded at high learning rates (arXiv:2302.05442, section 2).
-        q, k = rotate(self.qk_norm(qk.view(n, 2 * self.heads, -1)), rotation).chunk(2, dim=1)  # [N, H, K]
-        sides = [by_segment(side, layout) for side in (q, k, v.view(n, self.heads, -1))]
-        return self.out(ungroup([attention(*side) for side in zip(*sides, strict=True)]))
+        q, k = apply_rotary(self.qk_norm(qk.view(n, 2 * self.heads, -1)), rotation).chunk(2, dim=1)  # [N, H, K]
+        qkv = [group_segments(part, layout) for part in (q, k, v.view(n, self.heads, -1))]
+        return self.out(ungroup_segments([attention(*group) for group in zip(*qkv, strict=True)]))
 
 
-class Reading(nn.Module):
+class CrossAttention(nn.Module):
     """Attention of every token to the words of its own segment's text."""
 
     def __init__(self, config: DiTConfig):
@@ -134,20 +142,20 @@ class Reading(nn.Module):
         w = config.width
         self.heads = config.heads
         self.norm = nn.LayerNorm(w)
-        self.look, self.words, self.out = nn.Linear(w, w), nn.Linear(config.text_width, 2 * w), nn.Linear(w, w)
+        self.q, self.kv, self.out = nn.Linear(w, w), nn.Linear(config.text_width, 2 * w), nn.Linear(w, w)
 
     def forward(self, x_NW: Tensor, layout: Layout, text: Text) -> Tensor:
-        """Return what the tokens read, `[N, W]`."""
+        """Return what the tokens attended to, `[N, W]`."""
         s, m, _ = text.words.shape
-        q = by_segment(self.look(self.norm(x_NW)).view(len(x_NW), self.heads, -1), layout)
-        k, v = self.words(text.words).view(s, m, 2, self.heads, -1).permute(2, 0, 3, 1, 4)  # [S, H, M, K]
+        q = group_segments(self.q(self.norm(x_NW)).view(len(x_NW), self.heads, -1), layout)
+        k, v = self.kv(text.words).view(s, m, 2, self.heads, -1).permute(2, 0, 3, 1, 4)  # [S, H, M, K]
         mask = text.mask[:, None, None, :]
         rows = [group.segments for group in layout.groups]
-        seen = [attention(q_group, k[row], v[row], mask[row]) for q_group, row in zip(q, rows, strict=True)]
-        return self.out(ungroup(seen))
+        attended = [attention(q_group, k[row], v[row], mask[row]) for q_group, row in zip(q, rows, strict=True)]
+        return self.out(ungroup_segments(attended))
 
 
-def by_segment(x_NHK: Tensor, layout: Layout) -> list[Tensor]:
+def group_segments(x_NHK: Tensor, layout: Layout) -> list[Tensor]:
     """Cut `[N, H, K]` into one `[segments, H, length, K]` for each group of segments of equal length."""
     heads = x_NHK.shape[1]
     pieces = x_NHK.split([group.count * group.length for group in layout.groups])
@@ -157,17 +165,17 @@ def by_segment(x_NHK: Tensor, layout: Layout) -> list[Tensor]:
     ]
 
 
-def ungroup(pieces: list[Tensor]) -> Tensor:
-    """Undo `by_segment`, with heads side by side: `[N, W]`."""
+def ungroup_segments(pieces: list[Tensor]) -> Tensor:
+    """Undo `group_segments`, with heads side by side: `[N, W]`."""
     return torch.cat([piece.transpose(1, 2).flatten(2).flatten(0, 1) for piece in pieces])
 
 
-def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Normalise, then scale and shift by the condition: adaptive layer normalisation. `scale` includes its 1."""
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), scale)
 
 
-def spread(modulation: Tensor, rows_N: Tensor, parts: int) -> tuple[Tensor, ...]:
+def modulation_parameters(modulation: Tensor, row_N: Tensor, parts: int) -> tuple[Tensor, ...]:
     """Cut a condition's modulation `[2S, parts*W]` into its parts and give every token its row of each.
 
     The parts come as shift, scale and, where there are three in a set, gate; 1 is added to the scales.
@@ -175,24 +183,16 @@ def spread(modulation: Tensor, rows_N: Tensor, parts: int) -> tuple[Tensor, ...]
     pieces = list(modulation.chunk(parts, dim=1))
     for scale in range(1, parts, 3):
         pieces[scale] = pieces[scale] + 1
-    return tuple(piece.index_select(0, rows_N) for piece in pieces)
+    return tuple(piece.index_select(0, row_N) for piece in pieces)
 
 
-def waves(values: Tensor, count: int, longest: float = 10_000.0) -> Tensor:
-    """Return `count` cosines and sines of each value at geometric frequencies, `[..., count]`."""
-    frequencies = longest ** (-torch.arange(count // 2, device=values.device) / (count // 2))
-    angles = values[..., None].float() * frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+def position_features(positions: Tensor) -> Tensor:
+    """Return absolute positions as Fourier features `[N, 5 * 2 * POSITION_FREQUENCIES]`; rotary angles are relative."""
+    octaves = math.pi / 16 * 2 ** torch.arange(POSITION_FREQUENCIES, device=positions.device)
+    return sinusoidal_embedding(positions, octaves).flatten(1)
 
 
-def place_features(positions: Tensor) -> Tensor:
-    """Return absolute place as Fourier features `[N, 5 * 2 * PLACE_FREQUENCIES]`: rotary angles are only relative."""
-    octaves = math.pi / 16 * 2 ** torch.arange(PLACE_FREQUENCIES, device=positions.device)
-    angles = positions[:, :, None] * octaves
-    return torch.cat([angles.cos(), angles.sin()], dim=-1).flatten(1)
-
-
-def rotary(positions: Tensor, head: int) -> Tensor:
+def rotary_embedding(positions: Tensor, head: int) -> Tensor:
     """Return unit complex numbers `[N, 1, K/2]`: rotary embedding of time, row and column (arXiv:2104.09864).
 
     A quarter of the pairs turn with time, the rest with rows and columns in equal parts.
@@ -203,13 +203,12 @@ def rotary(positions: Tensor, head: int) -> Tensor:
     angles = []
     for axis, count in enumerate((for_time, for_row, pairs - for_time - for_row)):
         # Grids here are small: the fastest pair turns one radian a patch, the slowest a hundredth.
-        frequencies = 100.0 ** (-torch.arange(count, device=positions.device) / max(count, 1))
-        angles.append(positions[:, axis, None] * frequencies)
+        angles.append(positions[:, axis, None] * geometric_frequencies(count, 100.0, positions.device))
     angle = torch.cat(angles, dim=1)[:, None]
     return torch.polar(torch.ones_like(angle), angle)
 
 
-def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+def apply_rotary(x: Tensor, rotation: Tensor) -> Tensor:
     """Turn neighbouring values of queries or keys `[N, H, K]` by `rotation` `[N, 1, K/2]`; the result is float32."""
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * rotation).flatten(-2)

@@ -8,7 +8,7 @@ def device() -> torch.device:
     return torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
 
 
-def compute_type() -> torch.dtype:
+def compute_dtype() -> torch.dtype:
     """Return bfloat16 where the hardware multiplies it, float32 elsewhere (emulated, it is slower than float32)."""
     quick = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if quick else torch.float32

@@ -4,7 +4,6 @@ Axes: S sentences, M words of the longest (shorter ones are padded, and the padd
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ SPECIAL = ("<pad>", "<unknown>")
 
 @dataclass(frozen=True)
 class TextEncoderConfig:
-    """`vocabulary` is filled from the captions when training starts: place in it is the word's number."""
+    """`vocabulary` is filled from the captions when training starts: place in it is the word's token id."""
 
     vocabulary: tuple[str, ...] = SPECIAL
     width: int = 64
@@ -41,18 +40,12 @@ def split_words(sentence: str) -> list[str]:
     return re.findall(r"[^\W_]+(?:'[^\W_]+)?", sentence.lower())
 
 
-def build_vocabulary(sentences: Iterable[str], size: int = 4096) -> tuple[str, ...]:
-    """Return the special marks and the `size` most frequent words, most frequent first, ties in alphabetical order."""
-    counts = Counter(word for sentence in sentences for word in split_words(sentence))
-    return SPECIAL + tuple(sorted(counts, key=lambda word: (-counts[word], word))[:size])
-
-
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention `[S, H, L, K]`, returned in the type of `v`."""
-    kind = v.dtype
+    dtype = v.dtype
     if q.device.type == "cpu":  # PyTorch's bfloat16 backward on CPU takes four times as long as float32
         q, k, v = q.float(), k.float(), v.float()
-    return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=mask).to(kind)
+    return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=mask).to(dtype)
 
 
 class TextEncoder(nn.Module):
@@ -61,37 +54,37 @@ class TextEncoder(nn.Module):
     def __init__(self, config: TextEncoderConfig):
         super().__init__()
         self.config = config
-        self.numbers = {word: number for number, word in enumerate(config.vocabulary)}
-        self.embed = nn.Embedding(len(config.vocabulary), config.width)
-        self.place = nn.Parameter(torch.zeros(config.max_words, config.width))
-        self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.depth))
+        self.token_ids = {word: token_id for token_id, word in enumerate(config.vocabulary)}
+        self.word_embedding = nn.Embedding(len(config.vocabulary), config.width)
+        self.position_embedding = nn.Parameter(torch.zeros(config.max_words, config.width))
+        self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
         self.empty = nn.Parameter(torch.zeros(config.width))
-        nn.init.normal_(self.embed.weight, std=1.0)
-        nn.init.normal_(self.place, std=0.3)
+        nn.init.normal_(self.word_embedding.weight, std=1.0)
+        nn.init.normal_(self.position_embedding, std=0.3)
         nn.init.normal_(self.empty, std=1.0)
 
     def tokenize(self, sentences: Iterable[str]) -> Tensor:
-        """Return word numbers `int64 [S, M]`, M being the words of the longest sentence.
+        """Return token ids `int64 [S, M]`, M being the words of the longest sentence.
 
-        Words beyond `max_words` are dropped; unknown words keep their place.
+        Words beyond `max_words` are dropped; an unknown word becomes the unknown token.
         """
-        rows = [[self.numbers.get(w, UNKNOWN) for w in split_words(s)][: self.config.max_words] for s in sentences]
+        rows = [[self.token_ids.get(w, UNKNOWN) for w in split_words(s)][: self.config.max_words] for s in sentences]
         longest = max([1, *map(len, rows)])
         padded = [row + [PAD] * (longest - len(row)) for row in rows]
-        return torch.tensor(padded, dtype=torch.int64, device=self.place.device)
+        return torch.tensor(padded, dtype=torch.int64, device=self.position_embedding.device)
 
     def unknown_words(self, sentence: str) -> list[str]:
         """Return the words of a sentence that training never met."""
-        return [word for word in split_words(sentence) if word not in self.numbers]
+        return [word for word in split_words(sentence) if word not in self.token_ids]
 
-    def forward(self, numbers_SM: Tensor) -> Text:
-        """Encode word numbers `[S, M]`."""
-        mask_SM = numbers_SM != PAD
+    def forward(self, token_ids_SM: Tensor) -> Text:
+        """Encode token ids `[S, M]`."""
+        mask_SM = token_ids_SM != PAD
         is_empty_S1 = ~mask_SM.any(dim=1, keepdim=True)
-        first = torch.arange(numbers_SM.shape[1], device=mask_SM.device) == 0
+        first = torch.arange(token_ids_SM.shape[1], device=mask_SM.device) == 0
         mask_SM = mask_SM | (is_empty_S1 & first)  # an empty sentence attends to its one empty place
-        x_SMW = self.embed(numbers_SM) + self.place[: numbers_SM.shape[1]]
+        x_SMW = self.word_embedding(token_ids_SM) + self.position_embedding[: token_ids_SM.shape[1]]
         x_SMW = torch.where(is_empty_S1[:, :, None], self.empty, x_SMW)
         for layer in self.layers:
             x_SMW = layer(x_SMW, mask_SM)
@@ -101,8 +94,8 @@ class TextEncoder(nn.Module):
         return Text(x_SMW, mask_SM, pooled_SW)
 
 
-class Layer(nn.Module):
-    """Self-attention over the words of each sentence, then a gated step for each word."""
+class EncoderLayer(nn.Module):
+    """Self-attention over the words of each sentence, then an MLP."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()

@@ -18,7 +18,8 @@ from kinora.captioning.caption import Captioning, mistakes, truth_note
 from kinora.config import digest, to_dict, write_json
 from kinora.data.clips import ClipDataset
 from kinora.files import atomic_folder
-from kinora.models.captioner import PAD, Captioner, CaptionerConfig, Look, build_vocabulary, look_at
+from kinora.models.captioner import PAD, SPECIAL, Captioner, CaptionerConfig, FrameSample, sample_frames, split_sentence
+from kinora.models.vocabulary import build_vocabulary
 from kinora.progress import Progress
 from kinora.report import Clip, Page
 from kinora.training.checkpoints import Checkpoints, restore_trainer, trainer_tensors
@@ -88,11 +89,11 @@ def train_captioner(
     Returns:
         `examples`, `simulated_examples`, and on unseen clips `accuracy_<attribute>` and `measured_<attribute>`.
     """
-    looks, captions, simulated = gather(dataset, config, worlds)
-    model_config = replace(config.model, vocabulary=build_vocabulary(captions))
+    samples, captions, simulated = collect_samples(dataset, config, worlds)
+    model_config = replace(config.model, vocabulary=build_vocabulary(map(split_sentence, captions), SPECIAL))
     identity = digest([to_dict(config), to_dict(worlds), dataset.digest])
     store = Checkpoints(checkpoints, identity) if checkpoints is not None else None
-    model, history = _train(model_config, looks, captions, config, store)
+    model, history = _train(model_config, samples, captions, config, store)
 
     unseen = list(unseen_examples(dataset, worlds))
     writer = Captioning(model)
@@ -113,17 +114,19 @@ def train_captioner(
     return figures
 
 
-def gather(dataset: ClipDataset, config: CaptionerTraining, worlds: WorldsConfig) -> tuple[list[Look], list[str], int]:
-    """Return looks at all clips to learn from, their captions, and how many of them were simulated for the purpose."""
-    looks, captions = [], []
+def collect_samples(
+    dataset: ClipDataset, config: CaptionerTraining, worlds: WorldsConfig
+) -> tuple[list[FrameSample], list[str], int]:
+    """Return frames of all clips to learn from, their captions, and how many of them were simulated for the purpose."""
+    samples, captions = [], []
     for example in _captioned(dataset, "train"):
-        looks.append(look_at(example.frames, example.fps, config.model))
+        samples.append(sample_frames(example.frames, example.fps, config.model))
         captions.append(example.caption)
     simulated = max(0, config.examples - len(captions))
     for example in _simulated(worlds, simulated, held_out=False):
-        looks.append(look_at(example.frames, example.fps, config.model))
+        samples.append(sample_frames(example.frames, example.fps, config.model))
         captions.append(example.caption)
-    return looks, captions, simulated
+    return samples, captions, simulated
 
 
 def unseen_examples(dataset: ClipDataset, worlds: WorldsConfig) -> Iterator[Example]:
@@ -153,7 +156,7 @@ def _simulated(worlds: WorldsConfig, count: int, *, held_out: bool) -> Iterator[
 
 def _train(
     model_config: CaptionerConfig,
-    looks: Sequence[Look],
+    samples: Sequence[FrameSample],
     captions: Sequence[str],
     config: CaptionerTraining,
     store: Checkpoints | None,
@@ -163,7 +166,7 @@ def _train(
     torch.manual_seed(config.seed)  # the weights' first values
     model = Captioner(model_config).to(device)
     optimizers = _optimizers(model, config.learning_rate)
-    groups = _groups(model, looks, captions)
+    groups = _groups(model, samples, captions)
     mirror = _mirror(model)
     history: list[dict[str, float]] = []
     recent: list[float] = []  # losses of the steps since the last line of history
@@ -202,7 +205,7 @@ def _step(model: Captioner, optimizers: Sequence[torch.optim.Optimizer], batch: 
 
 def _optimizers(model: Captioner, rate: float) -> list[torch.optim.Optimizer]:
     """Muon (https://kellerjordan.github.io/posts/muon) for the matrices between hidden layers, AdamW for the rest."""
-    inner = ("frame.", "gather.", "decoder.")
+    inner = ("frame_projection.", "pool.", "decoder.")
     matrices = [p for name, p in model.named_parameters() if name.startswith(inner) and p.ndim == 2]
     taken = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in taken]
@@ -217,14 +220,14 @@ def _schedule(step: int, config: CaptionerTraining) -> float:
     return min(1.0, step / config.warmup) * (0.5 + 0.5 * math.cos(math.pi * (step - 1) / config.steps))
 
 
-def _groups(model: Captioner, looks: Sequence[Look], captions: Sequence[str]) -> list[Group]:
+def _groups(model: Captioner, samples: Sequence[FrameSample], captions: Sequence[str]) -> list[Group]:
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for index, look in enumerate(looks):
-        by_shape[look.frames.shape].append(index)
+    for index, sample in enumerate(samples):
+        by_shape[sample.frames.shape].append(index)
     return [
         Group(
-            torch.from_numpy(np.stack([looks[i].frames for i in members])),
-            torch.tensor([looks[i].seconds for i in members]),
+            torch.from_numpy(np.stack([samples[i].frames for i in members])),
+            torch.tensor([samples[i].seconds for i in members]),
             model.tokenize([captions[i] for i in members]),
         )
         for _, members in sorted(by_shape.items())
@@ -235,8 +238,11 @@ def _mirror(model: Captioner) -> Tensor:
     """Return for every word's number `[V]` the number of the word that a mirrored clip is described with."""
     swapped = torch.arange(len(model.config.vocabulary))
     for one, other in MIRRORED:
-        if one in model.numbers and other in model.numbers:
-            swapped[model.numbers[one]], swapped[model.numbers[other]] = model.numbers[other], model.numbers[one]
+        if one in model.token_ids and other in model.token_ids:
+            swapped[model.token_ids[one]], swapped[model.token_ids[other]] = (
+                model.token_ids[other],
+                model.token_ids[one],
+            )
     return swapped
 
 
@@ -290,8 +296,8 @@ def _shown(unseen: Sequence[Example], written: Sequence[str], truths: Sequence[A
     wrong = [t for t in triples if mistakes(t[1], t[2])][:WRONG_SHOWN]
     right = [t for t in triples if not mistakes(t[1], t[2])]
     # Evenly over the unseen, so that stills and videos of every size are among them.
-    spread = right[:: max(1, len(right) // CLIPS_SHOWN)][: CLIPS_SHOWN - len(wrong)]
-    for example, caption, truth in [*wrong, *spread]:
+    right_shown = right[:: max(1, len(right) // CLIPS_SHOWN)][: CLIPS_SHOWN - len(wrong)]
+    for example, caption, truth in [*wrong, *right_shown]:
         failed = bool(mistakes(caption, truth))
         yield Clip(example.frames, example.fps or 1.0, caption, truth_note(caption, truth), failed)
 

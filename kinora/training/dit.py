@@ -14,13 +14,14 @@ from torch import Tensor
 from kinora.config import digest, from_dict, read_json, to_dict, write_json
 from kinora.data.latents import LatentDataset
 from kinora.data.packing import Layout, layout_of, patch_grid, patchify
-from kinora.diffusion.conditioning import draw_given, token_mask
+from kinora.diffusion.conditioning import conditioning_mask, draw_conditioning_frames
 from kinora.diffusion.loss import velocity_loss
-from kinora.diffusion.path import noised, shifted, training_times
+from kinora.diffusion.path import add_noise, sample_times, shift_time
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder
 from kinora.models.dit import DiTConfig
-from kinora.models.text_encoder import TextEncoderConfig, build_vocabulary
+from kinora.models.text_encoder import SPECIAL, TextEncoderConfig, split_words
+from kinora.models.vocabulary import build_vocabulary
 from kinora.models.world_model import WorldModel
 from kinora.progress import Progress
 from kinora.report import Page
@@ -32,11 +33,11 @@ class DiTTraining:
     """How the transformer is trained.
 
     tokens_per_step: of all processes together.
-    still_share: share of the tokens that come from stills (images, and first frames of videos where there are none).
-    given_share: share of the videos for which some latent frames are given (image to video, extension).
+    image_share: share of the tokens that come from stills (images, and first frames of videos where there are none).
+    conditioning_share: share of the videos for which some latent frames are given (image to video, extension).
     muon_lr, lr: learning rates of the matrices inside the blocks (Muon) and of all other weights (Adam).
     caption_dropout: share of the clips trained without text, for guidance.
-    time_mean, time_spread, time_shift: the distribution of training times, see `kinora.diffusion.path`.
+    time_logit_mean, time_logit_std, time_shift: the distribution of training times, see `kinora.diffusion.path`.
     zero_stage: what ZeRO shards over the processes: 1 optimizer state, 2 gradients as well.
     checkpoints: how many are kept for evaluation, the untrained model included.
     """
@@ -45,8 +46,8 @@ class DiTTraining:
     text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     steps: int = 2200
     tokens_per_step: int = 2560
-    still_share: float = 0.25
-    given_share: float = 0.2
+    image_share: float = 0.25
+    conditioning_share: float = 0.2
     caption_dropout: float = 0.1
     muon_lr: float = 0.023
     lr: float = 2e-3
@@ -54,8 +55,8 @@ class DiTTraining:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.95)
     ema: float = 0.995
-    time_mean: float = 0.5
-    time_spread: float = 1.0
+    time_logit_mean: float = 0.5
+    time_logit_std: float = 1.0
     time_shift: float = 1.0
     processes: int = 2
     zero_stage: int = 1
@@ -110,7 +111,7 @@ class TrainingStep(WorldModel):
         """Return the loss and, for reports, the squared error of the clean tokens."""
         text = self.text_encoder(self.text_encoder.tokenize(batch.captions))
         times_N1 = (batch.times[batch.layout.segments] * ~batch.given)[:, None]
-        noisy = noised(batch.clean, batch.noise, times_N1)
+        noisy = add_noise(batch.clean, batch.noise, times_N1)
         estimate = self.dit(noisy, batch.layout, batch.times, batch.given, text)
         return velocity_loss(estimate, batch.clean, batch.times, batch.given, batch.layout)
 
@@ -122,7 +123,7 @@ class Batches:
         videos = [clip for clip in clips if clip.grid[0] > 1]
         stills = [clip for clip in clips if clip.grid[0] == 1] or [first_frame(clip) for clip in videos]
         budget = config.tokens_per_step // config.processes
-        still_budget = round(budget * config.still_share) if videos else budget
+        still_budget = round(budget * config.image_share) if videos else budget
         self.pools = [(stills, still_budget), (videos, budget - still_budget)]
         self.config, self.process = config, process
 
@@ -133,12 +134,14 @@ class Batches:
         clips = [clip for pool, budget in self.pools for clip in draw(pool, budget, generator)]
         layout = layout_of([clip.grid for clip in clips], [clip.rate for clip in clips])
         clean = torch.cat([clips[i].tokens for i in layout.order]).float()
-        given = token_mask(layout, [draw_given(clip.grid[0], generator, config.given_share) for clip in clips])
-        times = training_times(len(clips), generator, config.time_mean, config.time_spread)
+        given = conditioning_mask(
+            layout, [draw_conditioning_frames(clip.grid[0], generator, config.conditioning_share) for clip in clips]
+        )
+        times = sample_times(len(clips), generator, config.time_logit_mean, config.time_logit_std)
         kept = torch.rand(len(clips), generator=generator) >= config.caption_dropout
         captions = [clips[i].caption if kept[i] else "" for i in layout.order]
         noise = torch.randn(clean.shape, generator=generator)
-        return Batch(clean, layout, given, shifted(times, config.time_shift), noise, captions)
+        return Batch(clean, layout, given, shift_time(times, config.time_shift), noise, captions)
 
 
 def draw(pool: list[TokenClip], budget: int, generator: torch.Generator) -> list[TokenClip]:
@@ -171,7 +174,7 @@ def token_clips(dataset: LatentDataset, patch: int) -> list[TokenClip]:
 
 def resolve(config: DiTTraining, dataset: LatentDataset) -> DiTTraining:
     """Fill what the data decides: the vocabulary and the latent channels."""
-    text = replace(config.text, vocabulary=build_vocabulary(dataset.index["caption"]))
+    text = replace(config.text, vocabulary=build_vocabulary(map(split_words, dataset.index["caption"]), SPECIAL))
     model = replace(config.model, latent_channels=dataset[0].latent.shape[0], text_width=text.width)
     return replace(config, text=text, model=model)
 

@@ -21,7 +21,7 @@ from kinora.config import from_dict, read_json
 from kinora.data.latents import LatentDataset
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
-from kinora.models.precision import compute_type
+from kinora.models.precision import compute_dtype
 from kinora.models.world_model import save_world_model
 from kinora.processes import end_with_parent
 from kinora.training.dit import Batch, Batches, DiTTraining, TrainingStep, checkpoint_name, token_clips
@@ -53,7 +53,7 @@ def deepspeed_config(config: DiTTraining) -> dict[str, Any]:
     """Return DeepSpeed's configuration: bfloat16 weights, float32 masters sharded over the processes."""
     return {
         "train_micro_batch_size_per_gpu": 1,  # one packed batch a process and step
-        "bf16": {"enabled": compute_type() is torch.bfloat16},
+        "bf16": {"enabled": compute_dtype() is torch.bfloat16},
         # DeepSpeed would clip Muon's updates, not the gradients; neither Muon nor Adam minds a gradient's scale.
         "gradient_clipping": 0.0,
         "zero_allow_untested_optimizer": True,
@@ -91,7 +91,7 @@ def parameter_groups(model: nn.Module, config: DiTTraining) -> list[dict[str, An
     named = list(model.named_parameters())
     for name, parameter in named:
         inside = ".blocks." in name or ".layers." in name
-        parameter.use_muon = inside and parameter.ndim == 2 and "modulate" not in name  # type: ignore[attr-defined]
+        parameter.use_muon = inside and parameter.ndim == 2 and "modulation" not in name  # type: ignore[attr-defined]
     muon = [p for _, p in named if p.use_muon]  # type: ignore[attr-defined]
     matrices = [p for _, p in named if p.ndim == 2 and not p.use_muon]  # type: ignore[attr-defined]
     vectors = [p for _, p in named if p.ndim != 2]
@@ -117,7 +117,7 @@ class Worker:
         self.ema = EMA(model, self.config.ema)  # before DeepSpeed rounds the weights to bfloat16
         self.engine = initialise(model, self.config)
         self.rank = dist.get_rank()
-        clips = token_clips(LatentDataset.open(latents).of_split("train"), self.config.model.patch)
+        clips = token_clips(LatentDataset.open(latents).of_split("train"), self.config.model.patch_size)
         self.batches = Batches(clips, self.config, self.rank)
         self.step = self.tokens = 0
         self.seconds = 0.0

@@ -15,8 +15,9 @@ import torch
 from kinora.generation import ModelVersion, write_version
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.models.dit import DiTConfig
-from kinora.models.text_encoder import TextEncoderConfig, build_vocabulary
+from kinora.models.text_encoder import SPECIAL, TextEncoderConfig, split_words
 from kinora.models.vae import VAE, VAEConfig
+from kinora.models.vocabulary import build_vocabulary
 from kinora.models.world_model import WorldModel, save_world_model
 
 PROMPT = "A large red circle moves slowly to the right on a grey background."
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 def random_version(root: Path, steps: int = 6, seed: int = 0) -> ModelVersion:
     """Write a model version whose weights are random; it makes noise, by the same path as a trained one."""
     torch.manual_seed(seed)
-    words = build_vocabulary([PROMPT])
+    words = build_vocabulary([split_words(PROMPT)], SPECIAL)
     dit = DiTConfig(latent_channels=4, width=32, depth=1, heads=2, text_width=32)
     text = TextEncoderConfig(vocabulary=words, width=32, heads=2)
     VAE(VAEConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1)).save(root / "vae")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from kinora.data.packing import layout_of
-from kinora.diffusion.conditioning import Task, draw_given, given_frames, token_mask
+from kinora.diffusion.conditioning import Task, conditioning_frames, conditioning_mask, draw_conditioning_frames
 
 
 @pytest.mark.parametrize(
@@ -15,22 +15,22 @@ from kinora.diffusion.conditioning import Task, draw_given, given_frames, token_
     ],
 )
 def test_given_frames_of_every_task(task, given):
-    assert given_frames(task, 4, 2) == given
+    assert conditioning_frames(task, 4, 2) == given
 
 
 def test_token_mask_follows_the_packed_order():
     grids = [(1, 1, 2), (3, 1, 2)]  # the longer one is packed first
     layout = layout_of(grids, [2.0, 2.0])
-    mask = token_mask(layout, [[False], [True, False, True]])
+    mask = conditioning_mask(layout, [[False], [True, False, True]])
     assert mask.tolist() == [True, True, False, False, True, True, False, False]
 
 
 def test_training_draws_every_task_and_always_leaves_something():
     generator = torch.Generator().manual_seed(0)
-    drawn = {tuple(draw_given(4, generator, share=0.5)) for _ in range(400)}
+    drawn = {tuple(draw_conditioning_frames(4, generator, share=0.5)) for _ in range(400)}
     assert (False,) * 4 in drawn
     assert (True, False, False, False) in drawn
     assert (True, True, True, False) in drawn
     assert (False, False, True, True) in drawn
     assert (True,) * 4 not in drawn
-    assert draw_given(1, generator, share=1.0) == [False]
+    assert draw_conditioning_frames(1, generator, share=1.0) == [False]

@@ -2,7 +2,7 @@ import torch
 
 from kinora.data.packing import layout_of
 from kinora.diffusion.loss import velocity_loss
-from kinora.diffusion.path import noised, velocity
+from kinora.diffusion.path import add_noise, velocity
 
 
 def test_it_is_the_squared_error_of_velocity():
@@ -10,7 +10,7 @@ def test_it_is_the_squared_error_of_velocity():
     clean, noise, estimate = torch.randn(5, 4), torch.randn(5, 4), torch.randn(5, 4)
     times = torch.tensor([0.9, 0.4])
     t = times[layout.segments][:, None]
-    x = noised(clean, noise, t)
+    x = add_noise(clean, noise, t)
     expected = (velocity(x, estimate, t) - (noise - clean)).square().mean()
     loss, error = velocity_loss(estimate, clean, times, torch.zeros(5, dtype=torch.bool), layout)
     torch.testing.assert_close(loss, expected)

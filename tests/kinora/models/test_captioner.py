@@ -8,15 +8,16 @@ from kinora.errors import KinoraError
 from kinora.models.captioner import (
     END,
     PAD,
+    SPECIAL,
     START,
     UNKNOWN,
     Captioner,
     CaptionerConfig,
-    build_vocabulary,
     join_words,
-    look_at,
+    sample_frames,
     split_sentence,
 )
+from kinora.models.vocabulary import build_vocabulary
 
 SENTENCES = ["A red circle falls.", "It's a dog, on grass."]
 
@@ -24,7 +25,11 @@ SENTENCES = ["A red circle falls.", "It's a dog, on grass."]
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return Captioner(CaptionerConfig(vocabulary=build_vocabulary(SENTENCES), channels=8, points=16, width=32)).eval()
+    return Captioner(
+        CaptionerConfig(
+            vocabulary=build_vocabulary(map(split_sentence, SENTENCES), SPECIAL), channels=8, keypoints=16, width=32
+        )
+    ).eval()
 
 
 def test_sentences_come_back_from_their_words(model):
@@ -42,13 +47,13 @@ def test_sentences_come_back_from_their_words(model):
     ("frames", "height", "width"), [(1, 24, 40), (2, 40, 24), (17, 32, 32), (90, 180, 321), (5, 7, 3)]
 )
 def test_clips_of_any_size_and_length(model, frames, height, width):
-    look = look_at(
+    sample = sample_frames(
         np.random.default_rng(0).integers(0, 256, (frames, height, width, 3), dtype=np.uint8), 8.0, model.config
     )
-    assert len(look.frames) == (1 if frames == 1 else model.config.frames)
-    assert min(look.frames.shape[1:3]) <= model.config.side
-    assert look.seconds == pytest.approx((frames - 1) / 8.0)
-    written = model.write(torch.from_numpy(look.frames)[None], torch.tensor([look.seconds]))
+    assert len(sample.frames) == (1 if frames == 1 else model.config.frames)
+    assert min(sample.frames.shape[1:3]) <= model.config.side
+    assert sample.seconds == pytest.approx((frames - 1) / 8.0)
+    written = model.generate(torch.from_numpy(sample.frames)[None], torch.tensor([sample.seconds]))
     assert len(written) == 1
     assert len(split_sentence(written[0])) < model.config.max_words
 
@@ -65,8 +70,8 @@ def test_each_word_depends_only_on_the_words_before(model):
 
 def test_what_is_written_does_not_depend_on_the_other_clips(model):
     frames, seconds = torch.randint(0, 256, (4, 6, 32, 32, 3), dtype=torch.uint8), torch.arange(4.0)
-    together = model.write(frames, seconds)
-    assert together == [model.write(frames[i : i + 1], seconds[i : i + 1])[0] for i in range(4)]
+    together = model.generate(frames, seconds)
+    assert together == [model.generate(frames[i : i + 1], seconds[i : i + 1])[0] for i in range(4)]
 
 
 def test_saved_and_loaded_it_is_the_same(model, tmp_path):

@@ -1,13 +1,16 @@
 import torch
 
-from kinora.models.text_encoder import SPECIAL, TextEncoder, TextEncoderConfig, build_vocabulary, split_words
+from kinora.models.text_encoder import SPECIAL, TextEncoder, TextEncoderConfig, split_words
+from kinora.models.vocabulary import build_vocabulary
 
 CAPTIONS = ["A red circle moves.", "A blue circle rests, slowly."]
 
 
 def encoder(**options):
     torch.manual_seed(0)
-    return TextEncoder(TextEncoderConfig(build_vocabulary(CAPTIONS), width=16, heads=2, **options)).eval()
+    return TextEncoder(
+        TextEncoderConfig(build_vocabulary(map(split_words, CAPTIONS), SPECIAL), width=16, heads=2, **options)
+    ).eval()
 
 
 def test_words_are_lower_case_without_punctuation():
@@ -25,8 +28,8 @@ def test_words_are_lower_case_without_punctuation():
 
 
 def test_vocabulary_is_by_frequency_then_alphabet():
-    assert build_vocabulary(CAPTIONS)[:6] == (*SPECIAL, "a", "circle", "blue", "moves")
-    assert len(build_vocabulary(CAPTIONS, size=3)) == 5
+    assert build_vocabulary(map(split_words, CAPTIONS), SPECIAL)[:6] == (*SPECIAL, "a", "circle", "blue", "moves")
+    assert len(build_vocabulary(map(split_words, CAPTIONS), SPECIAL, size=3)) == 5
 
 
 def test_a_sentence_does_not_depend_on_its_neighbours():
@@ -54,5 +57,5 @@ def test_the_empty_sentence_is_a_learned_place_of_its_own():
 
 def test_long_and_unknown_sentences_are_encoded():
     model = encoder(max_words=4)
-    assert model.tokenize(["zebra red " * 9]).tolist() == [[1, model.numbers["red"], 1, model.numbers["red"]]]
+    assert model.tokenize(["zebra red " * 9]).tolist() == [[1, model.token_ids["red"], 1, model.token_ids["red"]]]
     assert model.unknown_words("a zebra") == ["zebra"]

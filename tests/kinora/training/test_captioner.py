@@ -18,7 +18,7 @@ from kinora.worlds import WorldsConfig, parse
 
 WORLDS = WorldsConfig(videos=48, images=16, sizes=((32, 32), (40, 24)), held_out=32, captioned=0.6)
 SMALL = CaptionerTraining(
-    model=CaptionerConfig(channels=8, points=16, width=32, depth=1),
+    model=CaptionerConfig(channels=8, keypoints=16, width=32, depth=1),
     steps=6,
     batch=8,
     warmup=2,
@@ -38,7 +38,7 @@ def test_it_learns_to_tell_colours_and_backgrounds(tmp_path):
         held_out=8, captioned=1.0,
     )  # fmt: skip
     config = dataclasses.replace(
-        SMALL, model=CaptionerConfig(channels=16, points=32, width=64, depth=1), steps=150, batch=16, warmup=20
+        SMALL, model=CaptionerConfig(channels=16, keypoints=32, width=64, depth=1), steps=150, batch=16, warmup=20
     )
     figures = train_captioner(write_worlds(worlds, tmp_path / "clips"), tmp_path / "captioner", config, worlds)
     assert figures["accuracy_colour"] > 0.9
