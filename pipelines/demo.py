@@ -27,8 +27,8 @@ from pipelines.run import RunOptions, RunResult, run_world_simulator
 from pipelines.runner import SECONDS_TO_END
 from serving.model_store import current, store_home
 
-SECONDS_TO_START = 120.0
-SECONDS_TO_GENERATE = 300.0
+SECONDS_TO_START = 600.0
+SECONDS_TO_GENERATE = 1800.0
 
 
 @dataclass(frozen=True)

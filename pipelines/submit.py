@@ -41,7 +41,7 @@ def submit_world_simulator(submission: Submission) -> str:
     compile_all(check=True)
     try:
         # JobRequest first, because the client itself would try five times, five seconds apart, and log every traceback.
-        urllib.request.urlopen(f"{submission.host.rstrip('/')}/apis/v2beta1/healthz", timeout=10).close()
+        urllib.request.urlopen(f"{submission.host.rstrip('/')}/apis/v2beta1/healthz", timeout=60).close()
         return _upload_and_start(submission)
     except Exception as error:  # the client raises errors of urllib3, of its own API and of the standard library
         reason = getattr(error, "reason", None) or type(error).__name__

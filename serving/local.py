@@ -18,7 +18,7 @@ from kinora.processes import with_parent
 from serving.address import TOKEN
 from serving.model_store import HOME
 
-SECONDS_TO_START = 120.0
+SECONDS_TO_START = 600.0
 SECONDS_TO_END = 8.0
 SECONDS_BETWEEN_LOOKS = 0.1
 MOST_RESTARTS = 3  # of a worker that ends by itself, within

@@ -2,7 +2,13 @@
 
 import importlib.util
 import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -12,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +36,79 @@ def real_videos() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def real_images() -> list[Path]:
-    """Real stills, which the scikit-image package carries."""
+    """Real images, which the scikit-image package carries."""
     folder = Path(importlib.util.find_spec("skimage").origin).parent / "data"
     return [
         folder / name
         for name in ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg")
         if (folder / name).exists()
     ]
+
+
+def _wait_until(happens: Callable[[], T]) -> T:
+    while not (value := happens()):
+        time.sleep(0.02)
+    return value
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], T]], T]:
+    """Return the first true value of a function, asked again and again.
+
+    This waits as long as it takes, as every wait in the tests does: a busy machine is no failure. What hangs for ever
+    is ended by the one limit there is, pytest's own `timeout`.
+    """
+    return _wait_until
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Find a port that nothing uses."""
+    return _free_port
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def s3_address(tmp_path_factory) -> Iterator[str]:
+    """The address of a real S3 server, which holds the bucket `bucket`."""
+    folder = tmp_path_factory.mktemp("s3")
+    (folder / "bucket").mkdir()
+    port = _free_port()
+    rclone = Path(sys.executable).with_name("rclone")
+    options = ["--auth-key", "key,secret", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off"]
+    server = subprocess.Popen([rclone, "serve", "s3", *options, folder], stderr=subprocess.DEVNULL)
+    try:
+        _wait_until(lambda: server.poll() is not None or _answers(port))
+        assert server.poll() is None
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def s3(s3_address, monkeypatch) -> str:
+    """The environment that leads to the server; the address of its bucket."""
+    monkeypatch.setenv("KINORA_S3_ENDPOINT", f"http://{s3_address}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    return "s3://bucket"
+
+
+@pytest.fixture
+def s3_root(s3, request) -> str:
+    """An artifact root of the test's own on the server."""
+    return f"{s3}/{request.node.name}"
 
 
 # Clips drawn by the tests themselves, so that detectors are judged against geometry and not against the worlds.

@@ -1,6 +1,5 @@
 """Artifacts, training state and promoted versions under an s3:// artifact root, on a real S3 server."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def test_finished_artifacts_are_stored_once(s3_root, tmp_path):
     assert (tmp_path / "back" / "table").read_text() == "rows"
 
 
-def test_training_state_outlives_its_machine(s3_root, monkeypatch):
+def test_training_state_outlives_its_machine(s3_root, monkeypatch, wait_until):
     monkeypatch.setattr(mirror, "SECONDS_BETWEEN_SNAPSHOTS", 0.05)
     store = open_store(s3_root)
 
@@ -77,12 +76,3 @@ def test_a_snapshot_that_was_not_finished_is_passed_over(s3_root, tmp_path):
 def save(folder: Path, name: str) -> None:
     (folder / name).mkdir()
     (folder / name / "weights").write_text(name)
-
-
-def wait_until(look) -> None:
-    waiting = threading.Event()
-    for _ in range(400):
-        if look():
-            return
-        waiting.wait(0.05)
-    raise AssertionError("waited in vain")

@@ -10,9 +10,7 @@ import pytest
 
 def run(root, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", *arguments]
-    return subprocess.run(
-        command, cwd=root, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, cwd=root, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(

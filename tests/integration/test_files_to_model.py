@@ -15,8 +15,6 @@ from kinora.storage import open_store
 from pipelines.events import EventReader
 from pipelines.run import STEPS
 
-pytestmark = pytest.mark.timeout(900)  # the whole pipeline, also on a busy machine
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, real_videos, real_images):
@@ -37,7 +35,7 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
         sys.executable, "-m", "cli", "pipeline", "run",
         "--source", str(folder), "--recipe", "smoke", "--work", str(work), "--artifact-root", s3_root,
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     log = work / "run" / "log.txt"
     assert done.returncode == 0, done.stderr[-2000:] + (log.read_text()[-3000:] if log.exists() else "")
     assert str(work / "run" / "index.html") in done.stdout

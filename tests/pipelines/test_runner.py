@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -81,7 +80,7 @@ def test_a_failure_is_one_sentence_and_nothing_runs_on(tmp_path, behaviour, sent
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_run_leaves_no_process(tmp_path, root, how):
+def test_an_interrupted_run_leaves_no_process(tmp_path, root, how, wait_until):
     code = (
         "from test_runner import run; from pathlib import Path; import sys\n"
         "try: run(Path(sys.argv[1]), behaviour='hangs')\n"
@@ -91,13 +90,12 @@ def test_an_interrupted_run_leaves_no_process(tmp_path, root, how):
     runner = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], env=os.environ | {"PYTHONPATH": folders}, start_new_session=True
     )
-    pid = wait_for(lambda: next((int(p.read_text() or 0) for p in tmp_path.rglob("make/model/pid")), 0))
+    pid = wait_until(lambda: next((int(p.read_text() or 0) for p in tmp_path.rglob("make/model/pid")), 0))
     family = [psutil.Process(pid), *psutil.Process(runner.pid).children(recursive=True)]
     assert len(family) > 2
     runner.send_signal(how)
-    assert runner.wait(30) == (130 if how != signal.SIGKILL else -signal.SIGKILL)
-    _, alive = psutil.wait_procs(family, timeout=15)
-    assert not alive
+    assert runner.wait() == (130 if how != signal.SIGKILL else -signal.SIGKILL)
+    wait_until(lambda: not any(process.is_running() for process in family))
 
 
 def test_one_run_at_a_time(tmp_path):
@@ -128,13 +126,3 @@ def test_durations_are_remembered_for_steps_that_ran(tmp_path):
     record_durations(place, "tiny", state)
     record_durations(place, "smoke", state)
     assert known_durations(place) == {"tiny": {"a": 5.0}, "smoke": {"a": 5.0}}
-
-
-def wait_for(look, seconds: float = 30.0):
-    """Return the first true value of `look()`."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := look():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("waited in vain")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,13 +52,6 @@ def version(tmp_path_factory) -> ModelVersion:
     return random_version(tmp_path_factory.mktemp("version"))
 
 
-def _free_port() -> int:
-    """Return a port that nothing uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def environment(**more: str) -> dict[str, str]:
     """Return an environment for our programs."""
     return os.environ | {"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"} | more
@@ -78,12 +70,6 @@ def _start(*arguments: str, **more: str) -> subprocess.Popen:
     )
 
 
-@pytest.fixture(scope="session")
-def free_port() -> Callable[[], int]:
-    """Find a port that nothing uses."""
-    return _free_port
-
-
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen]]:
     """Start one of our programs; what is left of it is ended."""
@@ -97,7 +83,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
     for process in started:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.wait()
 
 
 @dataclass(frozen=True)
@@ -110,11 +96,11 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def served(version, tmp_path_factory) -> Iterator[Served]:
+def served(version, free_port, tmp_path_factory) -> Iterator[Served]:
     """Serve the random version as a person would: promote, then serve."""
-    work, port = tmp_path_factory.mktemp("served"), _free_port()
+    work, port = tmp_path_factory.mktemp("served"), free_port()
     promoted = _start("cli", "promote", str(version.path), "--work", str(work))
-    said, _ = promoted.communicate(timeout=60)
+    said, _ = promoted.communicate()
     assert promoted.returncode == 0, said
     process = _start("cli", "serve", "--work", str(work), "--port", str(port))
     try:
@@ -123,7 +109,7 @@ def served(version, tmp_path_factory) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{port}", work, process)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait()
 
 
 @pytest.fixture(scope="session")

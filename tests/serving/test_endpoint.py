@@ -86,7 +86,7 @@ def test_an_image_may_come_as_a_data_url(client, served):
     url = f"data:image/png;base64,{base64.b64encode(picture(8, 8)).decode()}"
     for asked in ({"data": {"input_reference[image_url]": url}}, {"json": {"input_reference": {"image_url": url}}}):
         content = next(iter(asked.values())) | {"prompt": PROMPT, "frames": 5}
-        made = httpx.post(f"{served.address}/v1/videos", **{next(iter(asked)): content}).json()
+        made = httpx.post(f"{served.address}/v1/videos", **{next(iter(asked)): content}, timeout=None).json()
         assert client.videos.poll(made["id"], poll_interval_ms=100).status == "completed"
 
 
@@ -123,31 +123,36 @@ def test_stills_come_as_images(client):
     ],
 )
 def test_what_cannot_be_made_is_refused_in_one_sentence(served, asked, status, param):
-    answer = httpx.post(f"{served.address}/v1/videos", data=asked)
+    answer = httpx.post(f"{served.address}/v1/videos", data=asked, timeout=None)
     refused(answer, status, param)
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n rubbish", b"x" * 100])
 def test_a_broken_image_is_refused(served, content):
-    answer = httpx.post(f"{served.address}/v1/videos", data={"prompt": PROMPT}, files={"input_reference": content})
+    answer = httpx.post(
+        f"{served.address}/v1/videos", data={"prompt": PROMPT}, files={"input_reference": content}, timeout=None
+    )
     refused(answer, 400, "input_reference")
 
 
 def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded(served):
     answer = httpx.post(
-        f"{served.address}/v1/videos", data={"prompt": PROMPT}, files={"input_reference": picture(8000, 2001)}
+        f"{served.address}/v1/videos",
+        data={"prompt": PROMPT},
+        files={"input_reference": picture(8000, 2001)},
+        timeout=None,
     )
     refused(answer, 400, "input_reference")
 
 
 def test_too_large_an_upload_is_refused(served):
     files = {"input_reference": b"x" * (13 * 2**20)}
-    refused(httpx.post(f"{served.address}/v1/videos", data={"prompt": PROMPT}, files=files), 413, None)
+    refused(httpx.post(f"{served.address}/v1/videos", data={"prompt": PROMPT}, files=files, timeout=None), 413, None)
 
 
 @pytest.mark.parametrize("path", ["videos/video_none", "videos/video_none/content", "nothing", "videos/..%2f..%2fjobs"])
 def test_what_is_not_there_is_not_found(served, path):
-    answer = httpx.get(f"{served.address}/v1/{path}")
+    answer = httpx.get(f"{served.address}/v1/{path}", timeout=None)
     assert answer.status_code == 404
     assert answer.json()["error"]["message"]
 
@@ -156,7 +161,7 @@ def test_a_retried_create_makes_no_second_job(served):
     asked = {"prompt": "A retried circle moves.", "frames": "1"}
 
     def create(**headers: str) -> str:
-        return httpx.post(f"{served.address}/v1/videos", data=asked, headers=headers).json()["id"]
+        return httpx.post(f"{served.address}/v1/videos", data=asked, headers=headers, timeout=None).json()["id"]
 
     first = create()
     assert create(**{"x-stainless-retry-count": "1"}) == first
@@ -166,13 +171,13 @@ def test_a_retried_create_makes_no_second_job(served):
 
 def test_pages_of_other_sites_are_refused(served):
     for headers in ({"Origin": "http://elsewhere.example"}, {"Host": "elsewhere.example"}):
-        assert httpx.get(f"{served.address}/v1/videos", headers=headers).status_code == 403
-    assert httpx.get(f"{served.address}/v1/videos", headers={"Origin": served.address}).status_code == 200
+        assert httpx.get(f"{served.address}/v1/videos", headers=headers, timeout=None).status_code == 403
+    assert httpx.get(f"{served.address}/v1/videos", headers={"Origin": served.address}, timeout=None).status_code == 200
 
 
 def test_the_workers_routes_need_the_token(served):
     for headers in ({}, {"Authorization": "Bearer wrong"}):
-        assert httpx.post(f"{served.address}/internal/claim", json={}, headers=headers).status_code == 401
+        assert httpx.post(f"{served.address}/internal/claim", json={}, headers=headers, timeout=None).status_code == 401
 
 
 def test_the_token_is_in_no_file(served):
@@ -184,15 +189,15 @@ def test_the_token_is_in_no_file(served):
 
 def test_metrics_and_health(served):
     for path in ("livez", "readyz"):
-        assert httpx.get(f"{served.address}/{path}").status_code == 200
-    text = httpx.get(f"{served.address}/metrics").text
+        assert httpx.get(f"{served.address}/{path}", timeout=None).status_code == 200
+    text = httpx.get(f"{served.address}/metrics", timeout=None).text
     for name in ("kinora_jobs_waiting", "kinora_jobs_running"):
         assert re.search(rf"^{name} \d", text, re.MULTILINE)
     assert "video_" not in text
 
 
 def test_the_page_needs_nothing_from_elsewhere(served):
-    answer = httpx.get(served.address)
+    answer = httpx.get(served.address, timeout=None)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     outside = re.findall(r"""(?:src|href)=["'](?!data:)[^"']*|url\(|https?://[^"'\s]+""", answer.text)
     assert [found for found in outside if "www.w3.org" not in found] == []

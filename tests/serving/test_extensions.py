@@ -24,7 +24,9 @@ def alike(before: np.ndarray, after: np.ndarray) -> bool:
 
 def extend(served, **fields) -> httpx.Response:
     """Ask by id, as the API's reference has it; the client's own method takes only files."""
-    return httpx.post(f"{served.address}/v1/videos/extensions", json={"prompt": PROMPT, "seconds": 1} | fields)
+    return httpx.post(
+        f"{served.address}/v1/videos/extensions", json={"prompt": PROMPT, "seconds": 1} | fields, timeout=None
+    )
 
 
 def frames_of(client, video) -> np.ndarray:
@@ -99,7 +101,7 @@ def test_what_cannot_be_extended_is_refused(served, made, asked, param):
 )
 def test_a_file_that_cannot_be_extended_is_refused(served, content):
     files = {"prompt": (None, PROMPT), "seconds": (None, "1"), "video": ("a.mp4", content)}
-    refused(httpx.post(f"{served.address}/v1/videos/extensions", files=files), "video")
+    refused(httpx.post(f"{served.address}/v1/videos/extensions", files=files, timeout=None), "video")
 
 
 def refused(answer: httpx.Response, param: str) -> None:
@@ -111,6 +113,6 @@ def refused(answer: httpx.Response, param: str) -> None:
 
 @pytest.mark.parametrize("path", ["edits", "characters", "video_1/remix"])
 def test_what_comes_later_says_so(served, path):
-    answer = httpx.post(f"{served.address}/v1/videos/{path}", json={})
+    answer = httpx.post(f"{served.address}/v1/videos/{path}", json={}, timeout=None)
     assert answer.status_code == 400
     assert "later version" in answer.json()["error"]["message"]

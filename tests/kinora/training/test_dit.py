@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,14 +136,12 @@ train_dit(latents, out, from_dict(DiTTraining, json.loads(config)), state)
 """
 
 
-def test_killed_without_mercy_it_goes_on_to_the_same_weights(latents, unbroken, tmp_path, root):
+def test_killed_without_mercy_it_goes_on_to_the_same_weights(latents, unbroken, tmp_path, root, wait_until):
     arguments = [str(latents), str(tmp_path / "out"), str(tmp_path / "state"), json.dumps(to_dict(SMALL))]
     environment = os.environ | {"PYTHONPATH": str(root)}
     command = [sys.executable, "-c", TRAIN, *arguments]
     parent = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("state/*/last")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: parent.poll() is not None or list(tmp_path.glob("state/*/last")))
     workers = worker_pids(tmp_path)
     for pid in [*workers, parent.pid]:
         os.kill(pid, signal.SIGKILL)

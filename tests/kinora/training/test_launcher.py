@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -49,17 +48,15 @@ def test_a_failed_process_is_one_sentence(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ending_the_launcher_leaves_no_process(folder, root, number):
+def test_ending_the_launcher_leaves_no_process(folder, root, number, wait_until):
     environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{os.environ['PYTHONPATH']}"}
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder), "600"], env=environment, stderr=subprocess.PIPE
     )
-    deadline = time.monotonic() + 60
-    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: parent.poll() is not None or len(list(folder.iterdir())) == 2)
     assert len(running(folder)) == 2
     parent.send_signal(number)
-    parent.communicate(timeout=60)
+    parent.communicate()
     assert parent.returncode != 0
     assert running(folder) == []
 
