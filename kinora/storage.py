@@ -3,6 +3,9 @@
 Any S3 server will do. Its address and keys are read from the environment when a store is opened: `KINORA_S3_ENDPOINT`
 (host:port, or a whole http:// or https:// address), `KINORA_S3_SECURE` (0 for http), `AWS_ACCESS_KEY_ID`,
 `AWS_SECRET_ACCESS_KEY` and, where the server insists on one, `AWS_REGION`.
+
+What must outlive a run and its machine has one place, the artifact root: `checkpoints/` (the state of trainings),
+`steps/` (finished artifacts) and `models/` (the registry of model versions).
 """
 
 import hashlib
@@ -31,6 +34,18 @@ MANIFEST = "manifest.json"
 MISSING = ("NoSuchKey", "NoSuchObject")  # how servers say that there is no such file
 TRANSFERS = 8  # files on their way at the same time
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 5.0, 60.0, 2
+
+
+# Names the artifact root; a command's own option comes first.
+ARTIFACT_ROOT = "KINORA_ARTIFACT_ROOT"
+WORK = Path("work")
+
+
+def artifact_root(named: str = "", work: Path = WORK) -> str:
+    """Return the artifact root: the one `named`, else `artifacts` in a work folder of one's own, else the environment's
+    KINORA_ARTIFACT_ROOT, else work/artifacts."""
+    own = "" if work != WORK else os.environ.get(ARTIFACT_ROOT, "")
+    return named or own or str(work.absolute() / "artifacts")
 
 
 class Store(Protocol):
@@ -319,7 +334,10 @@ def _bucket(bucket: str, endpoint: str, secure: str, key: str, secret: str, regi
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
         # A server that is away must be one sentence within seconds, not minutes of silence.
-        retries=urllib3.Retry(total=RETRIES, backoff_factor=0.2, status_forcelist=(502, 503, 504)),
+        # InternalError (500) is to be tried again, as S3's documentation has it; the last answer says why.
+        retries=urllib3.Retry(
+            total=RETRIES, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False
+        ),
         maxsize=2 * TRANSFERS,
     )
     try:

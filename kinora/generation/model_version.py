@@ -93,6 +93,12 @@ def content_digest(path: Path) -> str:
     return config_digest(parts | {record: file_digest(path / record) for record in RECORDS})
 
 
+def own_files(path: Path) -> list[Path]:
+    """Return a version's own files, without what a store keeps beside them."""
+    parts = (file for part in PARTS for file in (path / part).rglob("*") if file.is_file())
+    return sorted(parts) + [path / record for record in RECORDS]
+
+
 def _only_model_files(folder: str, names: list[str]) -> set[str]:
     """Leave out what training keeps beside a model, such as reports."""
     return {name for name in names if not name.endswith((".safetensors", ".json"))}

@@ -1,0 +1,177 @@
+"""The registry of model versions: which there are under an artifact root, and which of them is deployed.
+
+    <artifact root>/models/<name>/          the versions, each a whole folder named by its digest
+    <artifact root>/models/current.json     {"version": name}, the one that is deployed
+    <artifact root>/models/history.jsonl    a line for each promotion and rollback, the oldest first
+
+It is the same on a disk and on S3. A version is stored whole before the history names it, and the history names it
+before it is current: whatever interrupts a promotion, what was deployed stays deployed, and promoting again ends it.
+Promotions under one root are made one at a time.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kinora.config import from_dict
+from kinora.errors import KinoraError
+from kinora.generation.model_version import NAME_LENGTH, ModelVersion, own_files, read_version
+from kinora.storage import MANIFEST, local_copy, open_store, split_uri
+
+MODELS, CURRENT, HISTORY = "models", "models/current.json", "models/history.jsonl"
+PROMOTION, ROLLBACK = "promotion", "rollback"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One line of the history: a version that was deployed, instead of which, why, and by which run."""
+
+    when: str  # ISO 8601, UTC, to the second
+    kind: str  # "promotion", or "rollback" to a version that was deployed before
+    version: str
+    previous: str | None  # what was deployed until then
+    verdict: str  # the gate's sentence, or a person's
+    run: str  # the pipeline run that promoted; empty where a person did
+
+
+class Registry:
+    """The model versions under an artifact root: a folder, file:// or s3://bucket/prefix."""
+
+    def __init__(self, artifact_root: str):
+        """Open it; nothing is made until the first promotion.
+
+        Raises:
+            UsageError: if the root is no place that can be stored to.
+            KinoraError: if its S3 server does not answer or refuses.
+        """
+        self.artifact_root, self._store = artifact_root, open_store(artifact_root)
+
+    def current(self) -> str | None:
+        """Return the name of the version that is deployed, None where none was promoted."""
+        text = self._read(CURRENT)
+        if text is None:
+            return None
+        try:
+            name = json.loads(text)["version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(CURRENT) from error
+        if not _is_name(name):
+            raise self._damaged(CURRENT)
+        return str(name)
+
+    def deployed(self) -> str:
+        """Return the name of the version that is deployed.
+
+        Raises:
+            KinoraError: where none was promoted.
+        """
+        name = self.current()
+        if name is None:
+            raise KinoraError(
+                f"no model version is deployed in {self.artifact_root}; promote one with `kinora promote VERSION`, "
+                "or run `make demo`."
+            )
+        return name
+
+    def holds(self, name: str) -> bool:
+        """Say whether there is a whole version of this name."""
+        return _is_name(name) and self._store.exists(f"{MODELS}/{name}/{MANIFEST}")
+
+    def uri(self, name: str) -> str:
+        """Return where a version is."""
+        return self._store.uri(f"{MODELS}/{name}")
+
+    def fetch(self, name: str, into: Path | None = None) -> ModelVersion:
+        """Return a version on this disk, its digest verified.
+
+        From a folder it is the version itself; from S3 it is a copy below `into`, by default in the cache of
+        `kinora.storage`, which is used again.
+
+        Raises:
+            KinoraError: if there is no such version, or it was changed.
+        """
+        if not self.holds(name):
+            raise KinoraError(
+                f"there is no model version {name} in {self.artifact_root}; `kinora promote --history` lists them."
+            )
+        copy = local_copy(self.uri(name), into)
+        try:
+            return read_version(copy)
+        except KinoraError:
+            if split_uri(self.artifact_root)[0] == "file":
+                raise
+            shutil.rmtree(copy)  # a cache that something cleaned up by half
+            return read_version(local_copy(self.uri(name), into))
+
+    def promote(self, folder: str | Path, *, verdict: str, run: str = "") -> Promotion:
+        """Store the version in `folder`, unless it is here, and deploy it; return the line of the history.
+
+        A version that was deployed before is gone back to. One that is deployed already stays so, and nothing is noted.
+
+        Raises:
+            KinoraError: if the folder is no whole, unchanged model version, or it cannot be stored.
+        """
+        version, previous, history = read_version(folder), self.current(), self.history()
+        if not self._whole(version.name):
+            self._put(version)
+        last = history[-1] if history else None
+        if last is None or last.version != version.name:
+            known = any(line.version == version.name for line in history)
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            kind = ROLLBACK if known else PROMOTION
+            last = Promotion(when, kind, version.name, previous, verdict, run)
+            self._write(HISTORY, "".join(json.dumps(asdict(line)) + "\n" for line in [*history, last]))
+        if previous != version.name:  # even where the history has it: that promotion was interrupted
+            self._write(CURRENT, json.dumps({"version": version.name}) + "\n")
+        return last
+
+    def history(self) -> list[Promotion]:
+        """Return all promotions and rollbacks, the oldest first."""
+        try:
+            return [from_dict(Promotion, json.loads(line)) for line in (self._read(HISTORY) or "").splitlines()]
+        except Exception as error:  # cattrs has many, and all say that this is no history
+            raise self._damaged(HISTORY) from error
+
+    def _whole(self, name: str) -> bool:
+        try:
+            self.fetch(name)
+        except KinoraError:
+            return False
+        return True
+
+    def _put(self, version: ModelVersion) -> None:
+        """Store a version without what another registry or BentoML's store keeps beside it."""
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / version.name
+            for file in own_files(version.path):
+                place = folder / file.relative_to(version.path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(file.resolve())
+            self._store.put_folder(folder, f"{MODELS}/{version.name}")
+
+    def _read(self, key: str) -> str | None:
+        if not self._store.exists(key):
+            return None
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                return self._store.get_file(key, Path(temporary) / "file").read_text()
+            except UnicodeDecodeError as error:
+                raise self._damaged(key) from error
+
+    def _write(self, key: str, text: str) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            file = Path(temporary) / "file"
+            file.write_text(text)
+            self._store.put_file(file, key)
+
+    def _damaged(self, key: str) -> KinoraError:
+        return KinoraError(f"{self._store.uri(key)} is damaged; restore it, or remove it and promote again.")
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch(rf"[0-9a-f]{{{NAME_LENGTH}}}", name) is not None
