@@ -6,7 +6,7 @@ RECIPE ?= tiny
 WORK ?= work
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check compile bench clean
+.PHONY: help demo serve test check compile docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +33,15 @@ check: .venv/.installed ## lint, types, import direction, drift of generated fil
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pipelines.compile --check
+	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/zensical build --strict
 
 compile: .venv/.installed ## compile the pipelines to pipelines/compiled/
 	@$(BIN)/python -m pipelines.compile
+
+docs: .venv/.installed ## write the generated pages, and the documentation as a site to build/site
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/zensical build --strict
 
 bench: .venv/.installed ## measure what docs/benchmarks.md reports
 	@$(BIN)/python -m benchmarks.all

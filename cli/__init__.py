@@ -1,0 +1,1 @@
+"""The command line: one function for each command of `kinora`, above all other packages."""

@@ -1,0 +1,1 @@
+"""Judges RGB clips: detectors of failures, the benchmark of the detectors, reports, the gate."""

@@ -1,3 +1,3 @@
-"""Kinora: train, judge and serve a video world simulator."""
+"""The library: what a world simulator is. It knows nothing of Kubeflow, Kubernetes or BentoML."""
 
 __version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The pipeline, compiled for a cluster or run here and watched; the demo."""

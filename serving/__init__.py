@@ -1,0 +1,1 @@
+"""The endpoint: gateway, job queue, workers, web page, promotion, drift of requests."""

@@ -9,7 +9,9 @@ import pytest
 from cli import main as cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "k8s").glob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "k8s").glob("*.md"), *(ROOT / "charts").rglob("*.md")]
+)
 
 
 def name(page: Path) -> str:

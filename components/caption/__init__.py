@@ -1,0 +1,1 @@
+"""The step `caption`: every clip gets a caption."""

@@ -1,0 +1,1 @@
+"""The step `encode-latents`: clips become latents."""

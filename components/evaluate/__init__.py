@@ -1,0 +1,1 @@
+"""The step `evaluate`: a checkpoint is judged."""

@@ -1,0 +1,1 @@
+"""The step `ingest`: raw clips become a dataset."""

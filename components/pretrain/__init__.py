@@ -1,0 +1,1 @@
+"""The step `pretrain`: the transformer is trained."""

@@ -1,0 +1,1 @@
+"""The step `promote`: a version goes into service."""

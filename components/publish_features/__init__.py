@@ -1,0 +1,1 @@
+"""The step `publish-features`: features of clips go to the feature store."""

@@ -1,0 +1,1 @@
+"""The step `train-autoencoder`: the autoencoder is trained."""

@@ -1,0 +1,1 @@
+"""The step `train-captioner`: the captioner is trained."""

@@ -1,0 +1,1 @@
+"""The step `validate`: the dataset is held to its contract."""

@@ -1,0 +1,1 @@
+"""Failures of a clip with itself: it freezes, or frames do not follow from each other."""

@@ -1,0 +1,1 @@
+"""Agreement with the prompt: its objects, colours, shapes and motions."""

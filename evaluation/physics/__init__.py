@@ -1,0 +1,1 @@
+"""Failures of physics: objects that appear, vanish, or fall as nothing falls."""

@@ -1,0 +1,1 @@
+"""Captions for clips that have none, how right they are, and prompts in their style."""

@@ -1,0 +1,1 @@
+"""Clip datasets: ingest, validation, features, latents, packing."""

@@ -1,0 +1,1 @@
+"""Rectified flow: the path, the loss, the sampler, the mask of conditioning frames."""

@@ -1,0 +1,1 @@
+"""The networks: video autoencoder, diffusion transformer, text encoder, captioner."""

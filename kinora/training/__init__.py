@@ -1,0 +1,1 @@
+"""Training of the networks: loops, checkpoints, sharded processes and their launcher."""

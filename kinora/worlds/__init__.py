@@ -1,4 +1,4 @@
-"""Simulated worlds: scenes with known state at every frame, drawn at any size, with captions that say what is seen."""
+"""Simulated worlds: scenes with known state at every frame, drawn at any size, and described in words."""
 
 from kinora.worlds.language import Attributes, attributes, describe, parse, sentences
 from kinora.worlds.registry import WORLDS, render, simulate

@@ -1,3 +1,5 @@
+"""`kinora evaluate`: both reports are written, and what cannot be judged is said in one sentence."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""`kinora generate`: what it makes, and what it refuses in one sentence."""
+
 import pytest
 
 from cli.generate import parse_size, save

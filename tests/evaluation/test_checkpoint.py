@@ -1,3 +1,5 @@
+"""A model that is right scores like the simulator, and models of different quality are told apart."""
+
 import json
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""The form of the report, the simulator's clips judged right, and every broken clip found."""
+
 import json
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Which candidates the gate promotes, keeps out, or calls incomparable."""
+
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,3 +1,5 @@
+"""Objects found in RGB have the area, centre and colour of the geometry that was drawn."""
+
 import cv2
 import numpy as np
 import pytest

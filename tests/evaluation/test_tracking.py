@@ -1,3 +1,5 @@
+"""Tracks follow their objects, also past each other and behind each other."""
+
 import numpy as np
 import pytest
 

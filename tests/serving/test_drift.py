@@ -1,3 +1,5 @@
+"""Requests that differ from the training prompts are called drift; the same ones are not."""
+
 import numpy as np
 import pandas as pd
 import pytest

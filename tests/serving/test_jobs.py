@@ -1,3 +1,5 @@
+"""The queue: order, leases, retries, restarts, bounds."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,4 @@
+{{- /* Names, labels and checks that the templates share. */ -}}
 {{- define "kinora.name" -}}
 {{- ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) | trunc 48 | trimSuffix "-" }}
 {{- end }}

@@ -1,3 +1,5 @@
+"""Freezes and incoherence are found, located, and not seen where there are none."""
+
 import cv2
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Every attribute of a prompt that a clip does not show is found."""
+
 import numpy as np
 import pytest
 

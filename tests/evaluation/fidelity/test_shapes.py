@@ -1,3 +1,5 @@
+"""Shapes are named from single views; their ideal moments match integration."""
+
 import cv2
 import numpy as np
 import pytest

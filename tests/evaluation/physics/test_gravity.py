@@ -1,3 +1,5 @@
+"""The measured acceleration is that of the simulator; wrong gravity is found."""
+
 import numpy as np
 import pytest
 

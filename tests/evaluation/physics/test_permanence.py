@@ -1,3 +1,5 @@
+"""Objects that are deleted, inserted or return are found and located."""
+
 import numpy as np
 import pytest
 

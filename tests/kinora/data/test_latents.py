@@ -1,3 +1,5 @@
+"""A dataset of latents comes back as it was written, or not at all."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Packing loses nothing, and every token knows its place in space and time."""
+
 import pytest
 import torch
 from hypothesis import given, settings

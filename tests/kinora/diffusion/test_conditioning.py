@@ -1,3 +1,5 @@
+"""Which latent frames each task gives, and how training draws the tasks."""
+
 import pytest
 import torch
 

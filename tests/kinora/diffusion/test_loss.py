@@ -1,3 +1,5 @@
+"""The loss is the squared error of velocity, bounded near clean data."""
+
 import torch
 
 from kinora.data.packing import layout_of

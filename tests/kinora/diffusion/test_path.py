@@ -1,3 +1,5 @@
+"""The path's ends, its velocity, its shift, and the times that training draws."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Clips have the size, length, seed and conditioning frames that were asked for."""
+
 from dataclasses import replace
 
 import numpy as np

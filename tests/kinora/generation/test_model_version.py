@@ -1,3 +1,5 @@
+"""A version is named by its content, and a changed or cut one is refused."""
+
 import shutil
 
 import pytest

@@ -1,3 +1,5 @@
+"""What cannot be made is one sentence, and the task follows from what is given."""
+
 import numpy as np
 import pytest
 

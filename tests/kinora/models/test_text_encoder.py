@@ -1,3 +1,5 @@
+"""Sentences become numbers and vectors that depend on words and their order, and on nothing else."""
+
 import torch
 
 from kinora.models.text_encoder import SPECIAL, TextEncoder, TextEncoderConfig, split_words

@@ -1,3 +1,5 @@
+"""The autoencoder is causal, has the stated shapes, and starts as the best linear one."""
+
 import numpy as np
 import pytest
 import torch

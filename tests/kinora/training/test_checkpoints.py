@@ -1,3 +1,5 @@
+"""A trainer's state is saved whole or not at all, and training goes on from it to the same weights."""
+
 import pytest
 import torch
 from torch import nn

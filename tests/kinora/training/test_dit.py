@@ -1,3 +1,5 @@
+"""Transformer training: its batches, what it learns, its log, and going on after being killed."""
+
 import json
 import os
 import signal

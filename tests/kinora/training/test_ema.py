@@ -1,3 +1,5 @@
+"""The average of weights is the formula's, in float32, and goes on after an interruption."""
+
 import torch
 from torch import nn
 

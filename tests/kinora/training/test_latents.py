@@ -1,3 +1,5 @@
+"""Every clip is encoded with its own caption."""
+
 import pytest
 import torch
 

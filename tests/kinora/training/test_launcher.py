@@ -1,3 +1,5 @@
+"""Real processes are started, fail and end together; the same application renders for a cluster."""
+
 import os
 import signal
 import subprocess

@@ -1,3 +1,5 @@
+"""Autoencoder training beats the best linear one, keeps sizes, and goes on after being killed."""
+
 import json
 import math
 import os
