@@ -26,7 +26,8 @@ def ingest(argv: list[str]) -> int:
         from kinora.data.ingest import ingest_report
         from kinora.files import friendly_os_errors
 
-        dataset = ingest_clips(source, out, recipes.get(recipe).ingest)
+        chosen = recipes.get(recipe)
+        dataset = ingest_clips(source, out, chosen.ingest, chosen.grid)
         with friendly_os_errors(out):
             report = ingest_report(dataset).write(out / "report.html")
         counts = dataset.describe()

@@ -11,12 +11,14 @@ import numpy as np
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from kinora.generation.request import FRAME_STEP, LARGEST_SIDE, MOST_FRAMES, SIDE_STEP, fitted
+from kinora.data.grid import Grid
+from kinora.generation.request import LARGEST_SIDE, MOST_FRAMES, fitted
 from serving.errors import ApiError
 from serving.jobs import JobRequest
 from serving.requests import (
     MOST_IMAGE_RATIO,
     Limits,
+    grid_of,
     known_facts,
     model_of,
     number_of,
@@ -25,7 +27,6 @@ from serving.requests import (
     seed_of,
 )
 
-LEAST_FRAMES = 5  # of the given video: a first frame and one latent more
 MOST_FRAME_PIXELS = 1920 * 1088
 MOST_FPS = 120.0
 DIRECTIONS = ("forward", "backward")
@@ -33,7 +34,7 @@ DIRECTIONS = ("forward", "backward")
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """A video to extend: `uint8 [T, H, W, 3]`, sides multiples of 8, and its frames per second."""
+    """A video to extend: `uint8 [T, H, W, 3]`, on the grid, and its frames per second."""
 
     frames: np.ndarray
     fps: float
@@ -54,6 +55,7 @@ async def extension_from(
         ApiError: if it cannot be made, with the field that is wrong.
     """
     facts = known_facts(facts)
+    grid = grid_of(facts)
     prompt = prompt_of(fields.get("prompt"), facts)
     direction = fields.get("direction") or "forward"
     if direction not in DIRECTIONS:
@@ -63,9 +65,9 @@ async def extension_from(
     if seconds <= 0:
         raise ApiError(400, "say in seconds, above 0, how much longer the video is to be.", "invalid_value", "seconds")
     seed, wanted = seed_of(fields), model_of(fields.get("model"))
-    video = await _given(fields, find, tuple(facts["sizes"][0]))
+    video = await _given(fields, find, tuple(facts["sizes"][0]), grid)
     height, width = video.frames.shape[1:3]
-    frames = len(video.frames) + FRAME_STEP * max(1, round(min(seconds, 1e6) * video.fps / FRAME_STEP))
+    frames = len(video.frames) + grid.nearest_video(1 + min(seconds, 1e6) * video.fps) - 1
     if frames > MOST_FRAMES:
         message = f"the extended video would have {frames} frames; ask for fewer seconds, up to {MOST_FRAMES} frames."
         raise ApiError(400, message, "too_long", "seconds")
@@ -74,19 +76,19 @@ async def extension_from(
     return asked, video.frames
 
 
-async def _given(fields: Mapping[str, Any], find: Callable[[str], Path], usual: tuple[int, int]) -> Given:
+async def _given(fields: Mapping[str, Any], find: Callable[[str], Path], usual: tuple[int, int], grid: Grid) -> Given:
     value = fields.get("video")
     if isinstance(value, UploadFile):
-        return await run_in_threadpool(decoded, io.BytesIO(await value.read()), usual)
+        return await run_in_threadpool(decoded, io.BytesIO(await value.read()), usual, grid)
     # The client's other form is an object, which in a form arrives as one field a member.
     name = value.get("id") if isinstance(value, dict) else fields.get("video[id]")
     if not isinstance(name, str) or not name:
         message = "there is no video to extend; send an MP4 file, or the id of a video that is completed."
         raise ApiError(400, message, "invalid_value", "video")
-    return await run_in_threadpool(decoded, find(name), usual)
+    return await run_in_threadpool(decoded, find(name), usual, grid)
 
 
-def decoded(source: io.BytesIO | Path, usual: tuple[int, int]) -> Given:
+def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid) -> Given:
     """Decode an MP4 within bounds.
 
     Frames are scaled as they come to the clip's own size, if the model can make that, or to `usual` (width, height),
@@ -108,7 +110,7 @@ def decoded(source: io.BytesIO | Path, usual: tuple[int, int]) -> Given:
             _refuse_size(stream.codec_context.width, stream.codec_context.height)
             for frame in container.decode(stream):
                 _refuse_size(frame.width, frame.height)  # it may change on the way
-                size = (frame.width, frame.height) if _makeable(frame.width, frame.height) else usual
+                size = (frame.width, frame.height) if _makeable(frame.width, frame.height, grid) else usual
                 if frames:
                     size = frames[0].shape[1], frames[0].shape[0]
                 frames.append(fitted(frame.to_ndarray(format="rgb24")[None], *size)[0])
@@ -117,14 +119,14 @@ def decoded(source: io.BytesIO | Path, usual: tuple[int, int]) -> Given:
                     raise ApiError(400, message, "too_long", "video")
     except (av.FFmpegError, ValueError, MemoryError) as error:
         raise wrong from error
-    if not 0 < fps <= MOST_FPS or len(frames) < LEAST_FRAMES:
-        message = f"the video has {len(frames)} frames at {fps:g} a second; send {LEAST_FRAMES} frames or more."
+    if not 0 < fps <= MOST_FPS or len(frames) < grid.shortest_video:
+        message = f"the video has {len(frames)} frames at {fps:g} a second; send {grid.shortest_video} frames or more."
         raise ApiError(400, message, "invalid_video", "video")
     return Given(np.stack(frames), fps)
 
 
-def _makeable(width: int, height: int) -> bool:
-    return all(side % SIDE_STEP == 0 and side <= LARGEST_SIDE for side in (width, height))
+def _makeable(width: int, height: int, grid: Grid) -> bool:
+    return all(grid.has_side(side) and side <= LARGEST_SIDE for side in (width, height))
 
 
 def _refuse_size(width: int, height: int) -> None:

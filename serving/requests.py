@@ -18,8 +18,10 @@ from PIL import Image
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
+from kinora.config import from_dict, to_dict
+from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.errors import KinoraError, UsageError
-from kinora.generation.request import FRAME_STEP, GenerationRequest, fitted
+from kinora.generation.request import GenerationRequest, fitted
 from kinora.media import read_image
 from kinora.models.text_encoder import split_words
 from serving.errors import ApiError
@@ -34,7 +36,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PROMPT_CHARACTERS = 1000
 MOST_SEED = 2**31 - 1
 # A version that says nothing of itself is asked for this.
-DEFAULTS: dict[str, Any] = {"sizes": [[32, 32]], "frames": 17, "fps": 8.0}
+DEFAULTS: dict[str, Any] = {"sizes": [[32, 32]], "frames": 17, "fps": 8.0, "grid": to_dict(DEFAULT_GRID)}
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,11 @@ def job_request_from(fields: Mapping[str, Any], kind: str, facts: Mapping[str, A
     prompt = prompt_of(fields.get("prompt"), facts)
     width, height = _size(fields.get("size"), facts)
     fps = number_of(fields, "fps", float(facts["fps"]))
-    frames = 1 if kind == "image" else _frames(fields, fps, int(facts["frames"]))
+    grid = grid_of(facts)
+    frames = 1 if kind == "image" else _frames(fields, fps, int(facts["frames"]), grid)
     seed = seed_of(fields)
     for param in ("size", "frames", "fps"):
-        _possible(param, prompt, width, height, frames, fps)
+        _possible(param, prompt, width, height, frames, fps, grid)
     asked = JobRequest(kind, prompt, width, height, frames, fps, seed, wanted=model_of(fields.get("model")))
     refuse_too_many_pixels(asked, limits)
     return asked
@@ -139,6 +142,11 @@ def job_request_from(fields: Mapping[str, Any], kind: str, facts: Mapping[str, A
 def known_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a version says of itself, with defaults for what it does not."""
     return DEFAULTS | {name: value for name, value in facts.items() if value}
+
+
+def grid_of(facts: Mapping[str, Any]) -> Grid:
+    """Return the sizes and lengths that a version makes, from its known facts."""
+    return from_dict(Grid, facts["grid"])
 
 
 def seed_of(fields: Mapping[str, Any]) -> int:
@@ -263,7 +271,7 @@ def _size(value: Any, facts: Mapping[str, Any]) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _frames(fields: Mapping[str, Any], fps: float, usual: int) -> int:
+def _frames(fields: Mapping[str, Any], fps: float, usual: int, grid: Grid) -> int:
     """Return `frames`, or the number that comes nearest to `seconds`, or what the version makes."""
     frames = whole_of(fields, "frames", None)
     if frames is not None:
@@ -273,7 +281,7 @@ def _frames(fields: Mapping[str, Any], fps: float, usual: int) -> int:
     seconds = number_of(fields, "seconds", 0.0)
     if not 0 < seconds <= 600:
         raise ApiError(400, f"{seconds:g} seconds cannot be made; give more than 0.", "invalid_value", "seconds")
-    return 1 + FRAME_STEP * max(1, round((seconds * fps - 1) / FRAME_STEP))
+    return grid.nearest_video(seconds * fps)
 
 
 def model_of(value: Any) -> str:
@@ -287,11 +295,12 @@ def model_of(value: Any) -> str:
     return match[1]
 
 
-def _possible(param: str, prompt: str, width: int, height: int, frames: int, fps: float) -> None:
+def _possible(param: str, prompt: str, width: int, height: int, frames: int, fps: float, grid: Grid) -> None:
     """Refuse what the library refuses, naming the field: the others are replaced by ones that are possible."""
-    sides = (width, height) if param == "size" else (8, 8)
+    sides = (width, height) if param == "size" else (grid.side, grid.side)
     try:
-        GenerationRequest(prompt, *sides, frames if param == "frames" else 1, fps if param == "fps" else 8.0)
+        request = GenerationRequest(prompt, *sides, frames if param == "frames" else 1, fps if param == "fps" else 8.0)
+        request.check(grid)
     except UsageError as error:
         raise ApiError(400, str(error), "invalid_value", param) from error
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import tyro
 
-from kinora.config import read_json
+from kinora.config import read_json, to_dict
+from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
 from kinora.processes import end_with_parent
@@ -36,7 +37,7 @@ SECONDS_BETWEEN_RENEWALS = 0.5
 SECONDS_TO_ANSWER = 15.0
 SECONDS_UNTIL_ABANDONED = 60.0  # a step that is not over this long after the lease was lost never will be
 EXAMPLES = 6
-LEAST_WINDOW, USUAL_WINDOW = 9, 17  # frames
+USUAL_WINDOW = 17  # frames
 
 
 class Abandoned(Exception):
@@ -174,9 +175,9 @@ def facts_of(version: Path) -> dict[str, Any]:
     }
 
 
-def window_of(facts: dict[str, Any]) -> int:
+def window_of(facts: dict[str, Any], grid: Grid) -> int:
     """Return the frames that the model sees at once when it extends a video: those of the clips it was trained on."""
-    return max(LEAST_WINDOW, facts["frames"] or USUAL_WINDOW)
+    return max(grid.shortest_video + grid.frames, facts["frames"] or USUAL_WINDOW)
 
 
 def work_on(
@@ -243,7 +244,7 @@ def extend(
         request = GenerationRequest(
             **asked, frames=window, seed=job["seed"] + len(video) - first, video=video, direction=job["given"]
         )
-        share = len(video) - first, window - request.context_frames, job["frames"] - first
+        share = len(video) - first, window - request.context_frames(generator.grid), job["frames"] - first
         longer = generator.generate([request], lambda done, steps, share=share: step(*_part(done, steps, *share)))[0]
         video = np.ascontiguousarray(longer)
     return video[-job["frames"] :] if backward else video[: job["frames"]]
@@ -283,7 +284,7 @@ def give_back(gateway: Gateway, job: dict[str, Any]) -> None:
 
 def serve_jobs(generator: "VideoGenerator", version: Path, gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
     """Claim and make one job after the other until told to stop."""
-    facts = facts_of(version)
+    facts = facts_of(version) | {"grid": to_dict(generator.grid)}
     answered = True
     while not stop.soon.is_set():
         try:
@@ -298,7 +299,7 @@ def serve_jobs(generator: "VideoGenerator", version: Path, gateway: Gateway, sto
         if job is not None and stop.now.is_set():
             give_back(gateway, job)
         elif job is not None:
-            work_on(generator, job, window_of(facts), gateway, stop, heartbeat)
+            work_on(generator, job, window_of(facts, generator.grid), gateway, stop, heartbeat)
 
 
 def say(text: str) -> None:

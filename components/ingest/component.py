@@ -25,7 +25,8 @@ def ingest(
         from kinora.data.ingest import ingest as ingest_clips
         from kinora.data.ingest import ingest_report
 
-        dataset = ingest_clips(source, Path(clips.path), recipes.get(recipe).ingest)
+        chosen = recipes.get(recipe)
+        dataset = ingest_clips(source, Path(clips.path), chosen.ingest, chosen.grid)
         ingest_report(dataset).write(report.path)
         step.measured(metrics, dataset.describe())
         step.keep(clips, report)

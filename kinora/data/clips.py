@@ -22,6 +22,7 @@ from torch import Tensor
 from kinora import config as configuration
 from kinora import storage
 from kinora.config import read_json, write_json
+from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.files import atomic_write, file_digest
 from kinora.media import read_image, read_video, to_tensor, write_image, write_video
@@ -112,7 +113,8 @@ class ClipDataset:
         `base_uri` is where this dataset's folder can be found later, when `path` is only a passing copy of it.
         """
         base = base_uri or self.path.resolve().as_uri()
-        return self.write(out, clips.assign(uri=[storage.join(base, uri) for uri in clips["uri"]]), quarantine, config)
+        clips = clips.assign(uri=[storage.join(base, uri) for uri in clips["uri"]])
+        return self.write(out, clips, quarantine, {"grid": self.grid, **config})
 
     def frames(self, clip_id: str) -> np.ndarray:
         """Read one clip's frames `uint8 [T, H, W, 3]`, wherever its file is.
@@ -151,6 +153,11 @@ class ClipDataset:
             return self._rows[clip_id]
         except KeyError:
             raise KinoraError(f"the clip dataset in {self.path} has no clip {clip_id}.") from None
+
+    @property
+    def grid(self) -> Grid:
+        """The sizes and lengths that the dataset was made for."""
+        return configuration.from_dict(Grid, self.config.get("grid", {}))
 
     @cached_property
     def digest(self) -> str:

@@ -47,3 +47,6 @@ class Grid:
     def longest_within(self, frames: int) -> int:
         """Return the greatest length of at most `frames` frames, which are 1 or more."""
         return 1 + (frames - 1) // self.frames * self.frames
+
+
+DEFAULT_GRID = Grid()

@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from kinora.config import to_dict
 from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
 from kinora.data.dataset_report import ingest_report as ingest_report
+from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.data.shots import Footage, Rejected, fit, resize_still, windows
 from kinora.data.simulated import write_worlds
 from kinora.errors import KinoraError, UsageError
@@ -41,9 +42,8 @@ class IngestConfig:
 
     `worlds` says what is simulated when the source is "worlds"; everything else is for a person's own files. Videos are
     sampled at `fps` frames a second for at most `max_seconds` each, cut at scene changes and then into windows of at
-    most `max_frames` (1 + 4k) frames. `max_side` is the longest side in pixels (a multiple of 8); the aspect ratio is
-    kept.
-    `validation_fraction` of the clips, whole files where possible, is held out.
+    most `max_frames` frames. `max_side` is the longest side in pixels; the aspect ratio is kept. `validation_fraction`
+    of the clips, whole files where possible, is held out.
     """
 
     worlds: WorldsConfig = field(default_factory=WorldsConfig)
@@ -55,27 +55,45 @@ class IngestConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_side < 16 or self.max_side % 8:
-            raise UsageError(f"max_side is {self.max_side}; it must be a multiple of 8, 16 or more.")
-        if self.max_frames < 5 or self.max_frames % 4 != 1:
-            raise UsageError(f"max_frames is {self.max_frames}; it must be 1 + 4k, 5 or more: 5, 9, 13, 17, ...")
         if self.fps <= 0 or self.max_seconds <= 0 or not 0 < self.validation_fraction < 1:
             raise UsageError("fps and max_seconds must be above 0, and validation_fraction between 0 and 1.")
 
+    def check(self, grid: Grid) -> None:
+        """Check that sizes and lengths are on the grid of the model that is to learn from the clips.
 
-def ingest(source: str, out: str | Path, config: IngestConfig) -> ClipDataset:
+        Raises:
+            UsageError: if one is not.
+        """
+        sides = [("max_side", self.max_side), *(("worlds.sizes", side) for size in self.worlds.sizes for side in size)]
+        lengths = [("max_frames", self.max_frames), *(("worlds.frames", length) for length in self.worlds.frames)]
+        for name, pixels in sides:
+            if not grid.has_side(pixels):
+                raise UsageError(f"{name} has {pixels} pixels, and this model takes multiples of {grid.side}.")
+        for name, frames in lengths:
+            if not grid.has_length(frames) or frames == 1:
+                possible = ", ".join(str(1 + k * grid.frames) for k in (1, 2, 3))
+                raise UsageError(
+                    f"{name} has {frames} frames, and this model takes 1 more than a multiple of {grid.frames}: "
+                    f"{possible}, ..."
+                )
+
+
+def ingest(source: str, out: str | Path, config: IngestConfig, grid: Grid = DEFAULT_GRID) -> ClipDataset:
     """Make a clip dataset in `out` from `source`: "worlds", a folder, or an `s3://bucket/prefix`.
 
+    `grid` says which sizes and lengths the model takes that is to learn from the clips; the dataset keeps it.
+
     Raises:
-        UsageError: if `source` is empty, or `out` holds something else than a dataset.
+        UsageError: if `source` is empty, `out` holds something else than a dataset, or a size is off the grid.
         KinoraError: if there is nothing at `source`, none of it can be used, or `out` cannot be written.
     """
     out = Path(out)
+    config.check(grid)
     _refuse_to_overwrite(source, out)
     with friendly_os_errors(out):
         if source == WORLDS:
-            return write_worlds(config.worlds, out)
-        return _ingest_files(source, out, config)
+            return write_worlds(config.worlds, out, grid)
+        return _ingest_files(source, out, config, grid)
 
 
 def _refuse_to_overwrite(source: str, out: Path) -> None:
@@ -88,7 +106,7 @@ def _refuse_to_overwrite(source: str, out: Path) -> None:
         raise UsageError(f"the dataset {out} would lie inside its own source {source}; name a folder outside it.")
 
 
-def _ingest_files(source: str, out: Path, config: IngestConfig) -> ClipDataset:
+def _ingest_files(source: str, out: Path, config: IngestConfig, grid: Grid) -> ClipDataset:
     rows: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
     seen_files: dict[str, str] = {}
@@ -99,7 +117,7 @@ def _ingest_files(source: str, out: Path, config: IngestConfig) -> ClipDataset:
         folder = stack.enter_context(atomic_folder(out))
         progress = stack.enter_context(Progress("ingest", len(names), "files"))
         readers = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
-        results = readers.map(lambda name: _read(files, name, folder / "media", config), names)
+        results = readers.map(lambda name: _read(files, name, folder / "media", config, grid), names)
         for number, (name, result) in enumerate(zip(names, results, strict=True), start=1):
             first = seen_files.setdefault(result.digest, name)
             if result.digest and first != name:
@@ -118,9 +136,8 @@ def _ingest_files(source: str, out: Path, config: IngestConfig) -> ClipDataset:
             raise KinoraError(_nothing_usable(source, rejected))
         _remove_unused(folder / "media", {row["clip_id"] for row in rows})
         clips = _with_splits(table(rows, CLIP_COLUMNS), config)
-        ClipDataset.write(
-            folder, clips, table(rejected, QUARANTINE_COLUMNS), {"source": source, "ingest": to_dict(config)}
-        )
+        settings = {"source": source, "ingest": to_dict(config), "grid": to_dict(grid)}
+        ClipDataset.write(folder, clips, table(rejected, QUARANTINE_COLUMNS), settings)
     return ClipDataset.open(out)
 
 
@@ -188,7 +205,7 @@ class _Result:
     digest: str = ""
 
 
-def _read(files: _Files, name: str, media: Path, config: IngestConfig) -> _Result:
+def _read(files: _Files, name: str, media: Path, config: IngestConfig, grid: Grid) -> _Result:
     digest, rejected = "", []
     try:
         suffix = PurePosixPath(name).suffix.lower()
@@ -203,7 +220,7 @@ def _read(files: _Files, name: str, media: Path, config: IngestConfig) -> _Resul
                 caption = ""
                 rejected.append(_rejection(_sidecar(name), error.reason, error.explanation))
             make = _video_rows if suffix in VIDEO_SUFFIXES else _image_rows
-            rows, more = make(path, name, caption, media, config)
+            rows, more = make(path, name, caption, media, config, grid)
         return _Result(rows, [*rejected, *more], digest)
     except Rejected as error:
         return _Result([], [*rejected, _rejection(name, error.reason, error.explanation)], digest)
@@ -223,15 +240,15 @@ def _readable(path: Path) -> str:
 
 
 def _video_rows(
-    path: Path, name: str, caption: str, media: Path, config: IngestConfig
+    path: Path, name: str, caption: str, media: Path, config: IngestConfig, grid: Grid
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    footage = Footage(path, config.fps, config.max_side, config.max_seconds)
+    footage = Footage(path, config.fps, config.max_side, config.max_seconds, grid)
     rows, rejected = [], []
-    for window in windows(footage.frames(), config.fps, config.max_frames):
+    for window in windows(footage.frames(), config.fps, config.max_frames, grid):
         if len(window.frames):
             rows.append(_row(media, window.frames, config.fps, name, caption, window.start_s))
         else:
-            sentence = f"The shot is shorter than 5 frames at {config.fps:g} frames a second."
+            sentence = f"The shot is shorter than {grid.shortest_video} frames at {config.fps:g} frames a second."
             rejected.append(_rejection(name, "too_short", sentence, window.start_s))
     if footage.unread:
         sentence = f"Only the first {config.max_seconds:g} s of a video are read with this recipe; this is the rest."
@@ -240,19 +257,19 @@ def _video_rows(
 
 
 def _image_rows(
-    path: Path, name: str, caption: str, media: Path, config: IngestConfig
+    path: Path, name: str, caption: str, media: Path, config: IngestConfig, grid: Grid
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `fit` refuses at the same size
             with Image.open(path) as image:  # reads the header only: the size is refused before it is decoded
-                fit(*image.size, config.max_side)
+                fit(*image.size, config.max_side, grid)
         frame = read_image(path)[0]
     except (KinoraError, UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise Rejected("undecodable", "The file cannot be decoded as an image.") from error
     except Image.DecompressionBombError as error:
         raise Rejected("too_large", "The picture has too many pixels to be decoded safely.") from error
-    return [_row(media, resize_still(frame, config.max_side)[None], 0.0, name, caption, 0.0)], []
+    return [_row(media, resize_still(frame, config.max_side, grid)[None], 0.0, name, caption, 0.0)], []
 
 
 def _row(media: Path, frames: np.ndarray, fps: float, name: str, caption: str, start_s: float) -> dict[str, Any]:

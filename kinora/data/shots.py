@@ -1,4 +1,4 @@
-"""Long footage becomes windows: sampled at one frame rate, resized, cut at scene changes, then into lengths of 1 + 4k.
+"""Long footage becomes windows: sampled at one frame rate, resized, cut at scene changes, then to the grid's lengths.
 
 Frames are `uint8 [H, W, 3]` RGB. Times are seconds from the first frame of the file.
 """
@@ -15,14 +15,13 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from kinora.data.grid import Grid
 from kinora.media import CONTAINERS
 
 T = TypeVar("T")
-SIDE_MULTIPLE = 8  # the autoencoder halves a side twice and the transformer takes patches of two
 SHORTEST_SIDE = 16  # pixels of the input
 LARGEST_ASPECT = 4.0
 MOST_PIXELS = 89_478_485  # of one picture: Pillow's own limit against decompression bombs
-SHORTEST_WINDOW = 5  # frames
 # A cut is a change of at least CUT_CHANGE (mean absolute difference of thumbnails, 0..1) that is CUT_RATIO times as
 # large as the changes around it: PySceneDetect's adaptive rule, which fast motion alone does not meet.
 CUT_CHANGE, CUT_RATIO, CUT_NEIGHBOURS, THUMBNAIL = 0.08, 3.0, 2, 16
@@ -65,8 +64,8 @@ class Fit:
         return np.ascontiguousarray(frame[top : top + height, left : left + width])
 
 
-def fit(width: int, height: int, max_side: int) -> Fit:
-    """Choose the size for a picture of `width` x `height` square pixels: aspect ratio kept, never enlarged on purpose.
+def fit(width: int, height: int, max_side: int, grid: Grid) -> Fit:
+    """Choose a size of the grid for `width` x `height` square pixels: aspect ratio kept, never enlarged on purpose.
 
     Raises:
         Rejected: if the picture is too small, too large or too narrow.
@@ -78,19 +77,15 @@ def fit(width: int, height: int, max_side: int) -> Fit:
     if max(width, height) > LARGEST_ASPECT * min(width, height):
         raise Rejected("too_narrow", f"{width}x{height} is longer than {LARGEST_ASPECT:g} times its shorter side.")
     factor = min(1.0, max_side / max(width, height))
-    largest = max_side // SIDE_MULTIPLE * SIDE_MULTIPLE
-
-    def multiple(side: int) -> int:
-        return min(largest, max(SIDE_MULTIPLE, round(side * factor / SIDE_MULTIPLE) * SIDE_MULTIPLE))
-
-    size = (multiple(width), multiple(height))
+    largest = max_side // grid.side * grid.side
+    size = (min(largest, grid.nearest_side(width * factor)), min(largest, grid.nearest_side(height * factor)))
     cover = max(size[0] / width, size[1] / height)
     return Fit((max(size[0], round(width * cover)), max(size[1], round(height * cover))), size)
 
 
-def resize_still(frame: np.ndarray, max_side: int) -> np.ndarray:
+def resize_still(frame: np.ndarray, max_side: int, grid: Grid) -> np.ndarray:
     """Bring one frame `[H, W, 3]` to its size."""
-    how = fit(frame.shape[1], frame.shape[0], max_side)
+    how = fit(frame.shape[1], frame.shape[0], max_side, grid)
     shrinks = how.scaled[0] < frame.shape[1]
     return how.crop(cv2.resize(frame, how.scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
 
@@ -98,8 +93,8 @@ def resize_still(frame: np.ndarray, max_side: int) -> np.ndarray:
 class Footage:
     """One video file, read once from its start."""
 
-    def __init__(self, path: Path, fps: float, max_side: int, max_seconds: float):
-        self.path, self.fps, self.max_side, self.max_seconds = path, fps, max_side, max_seconds
+    def __init__(self, path: Path, fps: float, max_side: int, max_seconds: float, grid: Grid):
+        self.path, self.fps, self.max_side, self.max_seconds, self.grid = path, fps, max_side, max_seconds, grid
         # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
         self._for_thumbnails, self._for_pictures = VideoReformatter(), VideoReformatter()
         self.unread = False  # whether the file goes on after `max_seconds`
@@ -159,7 +154,7 @@ class Footage:
         first: float | None = None
         for number, frame in enumerate(container.decode(stream)):
             if number == 0:
-                fit(frame.width, frame.height, self.max_side)  # refuse before more of it is decoded
+                fit(frame.width, frame.height, self.max_side, self.grid)  # refuse before more of it is decoded
             time = float(frame.time) if frame.time is not None else number / rate
             first = time if first is None else first
             thumbnail = _resized(self._for_thumbnails, frame, (THUMBNAIL, THUMBNAIL))
@@ -168,35 +163,36 @@ class Footage:
     def _picture(self, frame: av.VideoFrame, aspect: float) -> np.ndarray:
         turned = frame.rotation % 180 != 0  # phones store how they were held
         width, height = round(frame.width * aspect), frame.height
-        how = fit(height, width, self.max_side) if turned else fit(width, height, self.max_side)
+        how = fit(*((height, width) if turned else (width, height)), self.max_side, self.grid)
         scaled = how.scaled[::-1] if turned else how.scaled
         picture = _resized(self._for_pictures, frame, scaled)
         return how.crop(np.rot90(picture, round(frame.rotation / 90) % 4))
 
 
-def windows(frames: Iterable[tuple[np.ndarray, bool]], fps: float, max_frames: int) -> Iterator[Window]:
-    """Cut each shot into windows of `max_frames` frames, and one of the largest 1 + 4k that is left.
+def windows(frames: Iterable[tuple[np.ndarray, bool]], fps: float, max_frames: int, grid: Grid) -> Iterator[Window]:
+    """Cut each shot into windows of `max_frames` frames, and one of the grid's greatest length that is left.
 
-    `frames` come with whether a shot starts at each. The at most four frames of a shot that fit no window are left out.
+    `frames` come with whether a shot starts at each. The few frames at the end of a shot that fit no window are left
+    out.
     """
     run: list[np.ndarray] = []
     whole = number = 0  # windows already taken from this shot; frames seen
     for frame, cut in frames:
         if cut:
-            yield from _rest(run, whole, number, fps)
+            yield from _rest(run, whole, number, fps, grid)
             run, whole = [], 0
         run.append(frame)
         number += 1
         if len(run) == max_frames:
             yield Window((number - max_frames) / fps, np.stack(run))
             run, whole = [], whole + 1
-    yield from _rest(run, whole, number, fps)
+    yield from _rest(run, whole, number, fps, grid)
 
 
-def _rest(run: list[np.ndarray], whole: int, end: int, fps: float) -> Iterator[Window]:
-    length = (len(run) - 1) // 4 * 4 + 1
+def _rest(run: list[np.ndarray], whole: int, end: int, fps: float, grid: Grid) -> Iterator[Window]:
+    length = grid.longest_within(len(run)) if run else 0
     start_s = (end - len(run)) / fps
-    if length >= SHORTEST_WINDOW:
+    if length >= grid.shortest_video:
         yield Window(start_s, np.stack(run[:length]))
     elif run and not whole:
         yield Window(start_s, np.empty((0, *run[0].shape), np.uint8))

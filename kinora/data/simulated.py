@@ -9,6 +9,7 @@ import numpy as np
 
 from kinora.config import to_dict
 from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.errors import UsageError
 from kinora.files import atomic_folder
 from kinora.progress import Progress
@@ -18,7 +19,7 @@ from kinora.worlds.scene import STATE_COLUMNS
 WRITERS = 2
 
 
-def write_worlds(config: WorldsConfig, out: str | Path) -> ClipDataset:
+def write_worlds(config: WorldsConfig, out: str | Path, grid: Grid = DEFAULT_GRID) -> ClipDataset:
     """Simulate the configured clips and write them as a dataset; the same configuration gives the same bytes.
 
     The share of validation clips is that of the held-out combinations. Validation clips keep the simulator's caption.
@@ -37,7 +38,8 @@ def write_worlds(config: WorldsConfig, out: str | Path) -> ClipDataset:
             for row in writers.map(lambda plan: _write_clip(folder / "media", *plan), plans):
                 rows.append(row)
                 progress.update(len(rows))
-        ClipDataset.write(folder, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), {"worlds": to_dict(config)})
+        settings = {"worlds": to_dict(config), "grid": to_dict(grid)}
+        ClipDataset.write(folder, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), settings)
     return ClipDataset.open(out)
 
 

@@ -18,13 +18,14 @@ import pandas as pd
 
 from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, table
 from kinora.data.dataset_report import quarantine_section, score_plot
+from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.files import atomic_folder, file_digest, friendly_os_errors
 from kinora.progress import Progress
 from kinora.report import Page
 
 DECODED = 200  # clips, drawn at random, that are decoded and compared with their row
-LONGEST_VIDEO = 4001  # frames
+LONGEST_SIDE, LONGEST_VIDEO = 4096, 4001  # pixels, frames
 SCORES = ("brightness", "contrast", "motion", "sharpness")
 TYPES = {"object": "str", "int64": "int64", "float64": "float64"}
 
@@ -56,7 +57,7 @@ def validate(
         raise KinoraError(
             f"the clip dataset in {dataset.path} breaks its contract: {'; '.join(broken)}; make it again."
         )
-    findings = _run(clips.join(_measured(dataset, clips)), _of_each_row(), "rows")
+    findings = _run(clips.join(_measured(dataset, clips)), _of_each_row(dataset.grid), "rows")
     reasons = _reasons(clips, findings)
     kept = clips.drop(index=list(reasons))
     if kept.empty:
@@ -115,7 +116,7 @@ def _of_the_table() -> list[Any]:
     ]
 
 
-def _of_each_row() -> list[Any]:
+def _of_each_row(grid: Grid) -> list[Any]:
     gxe: Any = importlib.import_module("great_expectations.expectations")
 
     def within(column: str, low: float, high: float, text: str, only: str | None = None) -> Any:
@@ -147,11 +148,16 @@ def _of_each_row() -> list[Any]:
         length(1, LONGEST_CAPTION, "what names a caption's source has a caption", 'caption_source != ""'),
         length(0, 0, "what names no source has no caption", 'caption_source == ""'),
         *(
-            among(side, range(8, 4097, 8), f"{side} is a multiple of 8 up to 4096 pixels")
+            among(side, range(grid.side, LONGEST_SIDE + 1, grid.side), f"{side} is a multiple of {grid.side} pixels")
             for side in ("width", "height")
         ),
         among("frames", [1], "an image has one frame", image),
-        among("frames", range(5, LONGEST_VIDEO + 1, 4), "a video has 1 + 4k frames, 5 or more", video),
+        among(
+            "frames",
+            range(grid.shortest_video, LONGEST_VIDEO + 1, grid.frames),
+            f"a video has 1 + {grid.frames}k frames, {grid.shortest_video} or more",
+            video,
+        ),
         among("fps", [0.0], "an image has no frame rate", image),
         within("fps", 0.1, 240, "a video has 0.1 to 240 frames a second", video),
         within("duration_error_s", 0, 0.001, "duration_s is frames / fps"),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kinora.captioning.expand import expand
 from kinora.config import from_dict, read_json
+from kinora.data.grid import Grid
 from kinora.data.packing import layout_of, pack, patch_grid, unpack
 from kinora.diffusion.conditioning import Task, conditioning_frames, conditioning_mask
 from kinora.diffusion.sampler import Sampling, sample
@@ -61,6 +62,11 @@ class VideoGenerator:
         sampling = from_dict(Sampling, read_json(version.path / "recipe.json")["sampling"])
         return cls.load(version.path / "vae", version.path / "dit", sampling)
 
+    @property
+    def grid(self) -> Grid:
+        """The sizes and lengths of clips that this model makes."""
+        return self.vae.config.grid(self.model.dit.config.patch_size)
+
     @torch.inference_mode()
     def generate(
         self, requests: Sequence[GenerationRequest], on_step: Callable[[int, int], None] | None = None
@@ -69,7 +75,12 @@ class VideoGenerator:
 
         Requests of any sizes are packed together. A clip depends on its own request and seed alone, up to the
         rounding of matrix products. `on_step` is called with (steps done, steps in all).
+
+        Raises:
+            UsageError: if this model cannot make a clip of the size or length asked for.
         """
+        for request in requests:
+            request.check(self.grid)
         starts = [self._start(request) for request in requests]
         clips: list[np.ndarray] = []
         packs = list(
@@ -106,7 +117,7 @@ class VideoGenerator:
             frames = request.image[None]
         else:
             assert request.video is not None
-            context = request.context_frames
+            context = request.context_frames(self.grid)
             frames = request.video[:context] if request.task is Task.BACKWARD else request.video[-context:]
         video = to_tensor(fitted(frames, request.width, request.height))[None].to(self.device)
         latent = self.vae.normalise(self.vae.encode(video)[0])[0].cpu()
@@ -137,7 +148,7 @@ class VideoGenerator:
         frames = to_frames(self.vae.decode(self.vae.denormalise(latent[None]))[0])
         if request.video is None:
             return frames
-        video, context = fitted(request.video, request.width, request.height), request.context_frames
+        video, context = fitted(request.video, request.width, request.height), request.context_frames(self.grid)
         if request.task is Task.FORWARD:
             return np.concatenate([video, frames[context:]])
         return np.concatenate([frames[: request.frames - context], video])

@@ -5,21 +5,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from kinora.data.grid import Grid
 from kinora.diffusion.conditioning import Task
 from kinora.errors import UsageError
 
-SIDE_STEP = 8  # pixels: 4 of the autoencoder times 2 of the patch
-FRAME_STEP = 4  # frames that the autoencoder takes together, after the first
 LARGEST_SIDE, MOST_FRAMES = 1024, 257
 
 
 @dataclass(frozen=True, eq=False)
 class GenerationRequest:
-    """One clip to be made.
+    """One clip to be made. Whether a model can make its size and length says `check`.
 
-    width, height: pixels, multiples of 8.
-    frames: 1 (a still) or 1 + a multiple of 4. When a video is extended, the frames that the model sees at once: some
-        of the given video, the others new.
+    width, height: pixels.
+    frames: 1 is an image. When a video is extended, the frames that the model sees at once: some of the given video,
+        the others new.
     image: `uint8 [H, W, 3]`, the first frame of the clip.
     video: `uint8 [T, H, W, 3]`, the clip to extend, in `direction` "forward" or "backward".
 
@@ -40,17 +39,6 @@ class GenerationRequest:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise UsageError("the prompt is empty; say what the video should show.")
-        for side, name in ((self.width, "width"), (self.height, "height")):
-            if side % SIDE_STEP or not SIDE_STEP <= side <= LARGEST_SIDE:
-                raise UsageError(
-                    f"a {name} of {side} pixels cannot be made; "
-                    f"give a multiple of {SIDE_STEP} from {SIDE_STEP} to {LARGEST_SIDE}."
-                )
-        if (self.frames - 1) % FRAME_STEP or not 1 <= self.frames <= MOST_FRAMES:
-            raise UsageError(
-                f"{self.frames} frames cannot be made; "
-                f"give 1, or 1 more than a multiple of {FRAME_STEP}, up to {MOST_FRAMES}."
-            )
         if not 0 < self.fps <= 120:
             raise UsageError(f"{self.fps:g} frames a second cannot be made; give a number above 0, up to 120.")
         if self.direction not in ("forward", "backward"):
@@ -58,11 +46,30 @@ class GenerationRequest:
         if self.image is not None and self.video is not None:
             raise UsageError("an image and a video were given; give one of them.")
         if self.task is not Task.TEXT and self.frames == 1:
-            raise UsageError("a still leaves nothing to generate beside what is given; ask for more frames.")
-        if self.video is not None and (self.frames < 9 or len(self.video) < 5):
+            raise UsageError("an image leaves nothing to generate beside what is given; ask for more frames.")
+
+    def check(self, grid: Grid) -> None:
+        """Check that a model with this `grid` can make the clip.
+
+        Raises:
+            UsageError: if it cannot.
+        """
+        for side, name in ((self.width, "width"), (self.height, "height")):
+            if not grid.has_side(side) or side > LARGEST_SIDE:
+                raise UsageError(
+                    f"a {name} of {side} pixels cannot be made; "
+                    f"give a multiple of {grid.side} from {grid.side} to {LARGEST_SIDE}."
+                )
+        if not grid.has_length(self.frames) or self.frames > MOST_FRAMES:
+            raise UsageError(
+                f"{self.frames} frames cannot be made; "
+                f"give 1, or 1 more than a multiple of {grid.frames}, up to {MOST_FRAMES}."
+            )
+        shortest = grid.shortest_video
+        if self.video is not None and (self.frames < shortest + grid.frames or len(self.video) < shortest):
             raise UsageError(
                 f"extending a video of {len(self.video)} frames by a window of {self.frames} cannot be done; "
-                "give a video of at least 5 frames and ask for at least 9."
+                f"give a video of at least {shortest} frames and ask for at least {shortest + grid.frames}."
             )
 
     @property
@@ -74,11 +81,10 @@ class GenerationRequest:
             return Task(self.direction)
         return Task.TEXT
 
-    @property
-    def context_frames(self) -> int:
-        """Frames of the given video that the model sees: 1 + a multiple of 4, at most about half of the window."""
+    def context_frames(self, grid: Grid) -> int:
+        """Return how many frames of the given video the model sees: at most about half of the window."""
         assert self.video is not None
-        return 1 + FRAME_STEP * (min(len(self.video) - 1, self.frames // 2) // FRAME_STEP)
+        return grid.longest_within(min(len(self.video), self.frames // 2 + 1))
 
 
 def fitted(frames: np.ndarray, width: int, height: int) -> np.ndarray:

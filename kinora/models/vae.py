@@ -41,9 +41,9 @@ class VAEConfig:
         """Pixel values of one block."""
         return 3 * self.temporal * self.spatial**2
 
-    def grid(self, patch: int) -> Grid:
-        """Return the sizes and lengths that this autoencoder and a transformer of `patch` latent pixels take."""
-        return Grid(self.spatial * patch, self.temporal)
+    def grid(self, patch_size: int) -> Grid:
+        """Return what this autoencoder and a transformer of `patch_size` latent pixels take together."""
+        return Grid(self.spatial * patch_size, self.temporal)
 
     def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """Return (t, h, w) of the latent of a clip.

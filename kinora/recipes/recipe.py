@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from kinora.data.grid import Grid
 from kinora.data.ingest import IngestConfig
 from kinora.diffusion.sampler import Sampling
+from kinora.errors import UsageError
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.dit import DiTTraining
 from kinora.training.vae import VAETraining
@@ -22,7 +24,11 @@ class EvaluationPlan:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One complete configuration, from raw clips to judged checkpoints."""
+    """One complete configuration, from raw clips to judged checkpoints.
+
+    Raises:
+        UsageError: if its parts do not fit together.
+    """
 
     name: str
     ingest: IngestConfig
@@ -31,3 +37,20 @@ class Recipe:
     transformer: DiTTraining
     sampling: Sampling
     evaluation: EvaluationPlan = EvaluationPlan()
+
+    def __post_init__(self) -> None:
+        vae, dit = self.autoencoder.model, self.transformer.model
+        if vae.latent_channels != dit.latent_channels:
+            raise UsageError(
+                f"the recipe {self.name} does not fit together: the autoencoder makes latents of {vae.latent_channels} "
+                f"channels, and the transformer takes {dit.latent_channels}; set both latent_channels alike."
+            )
+        try:
+            self.ingest.check(self.grid)
+        except UsageError as error:
+            raise UsageError(f"the recipe {self.name} does not fit together: ingest.{error}") from error
+
+    @property
+    def grid(self) -> Grid:
+        """The sizes and lengths of clips that the recipe's model takes."""
+        return self.autoencoder.model.grid(self.transformer.model.patch_size)

@@ -24,7 +24,7 @@ def test_sizes_and_lengths_are_those_of_counting(grid):
 
 def test_a_model_s_grid_follows_from_its_autoencoder_and_its_patch():
     config = VAEConfig(spatial=8, temporal=2)
-    grid = config.grid(patch=2)
+    grid = config.grid(patch_size=2)
     assert grid == Grid(16, 2)
     for frames in range(1, 20):
         if grid.has_length(frames):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from kinora.data.clips import CLIP_COLUMNS, ClipDataset
+from kinora.data.grid import DEFAULT_GRID
 from kinora.data.ingest import IngestConfig, ingest, ingest_report
 from kinora.errors import KinoraError, UsageError
 from kinora.storage import open_store
@@ -178,7 +179,7 @@ def test_worlds_are_simulated(tmp_path):
 @pytest.mark.parametrize("wrong", [{"max_side": 36}, {"max_frames": 16}, {"fps": 0}, {"validation_fraction": 1.0}])
 def test_an_impossible_configuration_is_refused(wrong):
     with pytest.raises(UsageError):
-        IngestConfig(**wrong)
+        IngestConfig(**wrong).check(DEFAULT_GRID)
 
 
 def test_the_report_shows_clips_and_quarantine(real_dataset, tmp_path):

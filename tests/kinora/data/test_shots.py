@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.data.shots import Footage, Rejected, fit, mark_cuts, resize_still, windows
 from kinora.media import read_video, write_video
 
@@ -14,7 +15,7 @@ CUTS_IN_BIKES = (30, 76, 137, 187, 242)
 
 @pytest.mark.parametrize("fps", [8.0, 24.0])
 def test_the_cuts_of_a_real_clip_are_found(real_videos, fps):
-    frames = list(Footage(real_videos[0], fps, 40, 60).frames())
+    frames = list(Footage(real_videos[0], fps, 40, 60, DEFAULT_GRID).frames())
     found = [number / fps for number, (_, cut) in enumerate(frames) if cut]
     assert len(frames) == 10 * fps
     assert found == pytest.approx([frame / 25 for frame in CUTS_IN_BIKES], abs=1 / fps)
@@ -22,7 +23,7 @@ def test_the_cuts_of_a_real_clip_are_found(real_videos, fps):
 
 @pytest.mark.parametrize("index", [1, 2])
 def test_a_real_clip_of_one_shot_is_not_cut(real_videos, index):
-    assert not any(cut for _, cut in Footage(real_videos[index], 8, 40, 60).frames())
+    assert not any(cut for _, cut in Footage(real_videos[index], 8, 40, 60, DEFAULT_GRID).frames())
 
 
 def test_a_flash_is_no_cut():
@@ -32,10 +33,15 @@ def test_a_flash_is_no_cut():
     assert [i for i, cut in mark_cuts(enumerate(thumbnails)) if cut] == [15]
 
 
-@given(count=st.integers(0, 60), cuts=st.sets(st.integers(1, 59)), most=st.sampled_from([5, 9, 17]))
-def test_windows_never_cross_a_cut_and_have_lengths_of_1_and_4k(count, cuts, most):
+@given(
+    count=st.integers(0, 60),
+    cuts=st.sets(st.integers(1, 59)),
+    most=st.sampled_from([5, 9, 17]),
+    step=st.sampled_from([2, 4]),
+)
+def test_windows_never_cross_a_cut_and_have_lengths_on_the_grid(count, cuts, most, step):
     frames = [(np.full((2, 2, 3), i, np.uint8), i in cuts) for i in range(count)]
-    for window in windows(frames, 1.0, most):
+    for window in windows(frames, 1.0, most, Grid(8, step)):
         numbers = [int(frame[0, 0, 0]) for frame in window.frames]
         start = round(window.start_s)
         if not numbers:  # a shot too short for a window is told, not dropped
@@ -43,26 +49,31 @@ def test_windows_never_cross_a_cut_and_have_lengths_of_1_and_4k(count, cuts, mos
             continue
         assert numbers == list(range(start, start + len(numbers)))
         assert not cuts & set(numbers[1:])
-        assert 5 <= len(numbers) <= most
-        assert len(numbers) % 4 == 1
+        assert 1 + step <= len(numbers) <= most
+        assert len(numbers) % step == 1
 
 
 def test_a_rate_is_what_a_player_would_show(tmp_path):
     frames = np.stack([np.full((32, 32, 3), i * 8, np.uint8) for i in range(30)])
     write_video(tmp_path / "a.mp4", frames, 30)
-    shown = [int(frame.mean() / 8 + 0.5) for frame, _ in Footage(tmp_path / "a.mp4", 10, 32, 60).frames()]
+    shown = [int(frame.mean() / 8 + 0.5) for frame, _ in Footage(tmp_path / "a.mp4", 10, 32, 60, DEFAULT_GRID).frames()]
     assert shown == list(range(2, 30, 3)) or shown == list(range(0, 30, 3))
-    assert len(list(Footage(tmp_path / "a.mp4", 60, 32, 60).frames())) == 60
+    assert len(list(Footage(tmp_path / "a.mp4", 60, 32, 60, DEFAULT_GRID).frames())) == 60
 
 
-@given(width=st.integers(16, 4000), height=st.integers(16, 4000), most=st.sampled_from([32, 40, 256]))
-def test_sizes_are_multiples_of_8_and_keep_the_aspect_ratio(width, height, most):
+@given(
+    width=st.integers(16, 4000),
+    height=st.integers(16, 4000),
+    most=st.sampled_from([32, 48, 256]),
+    step=st.sampled_from([8, 16]),
+)
+def test_sizes_are_on_the_grid_and_keep_the_aspect_ratio(width, height, most, step):
     if max(width, height) > 4 * min(width, height):
         with pytest.raises(Rejected, match="longer than 4 times"):
-            fit(width, height, most)
+            fit(width, height, most, Grid(step))
         return
-    how = fit(width, height, most)
-    assert all(side % 8 == 0 and 8 <= side <= most for side in how.size)
+    how = fit(width, height, most, Grid(step))
+    assert all(side % step == 0 and step <= side <= most for side in how.size)
     assert all(scaled >= side for scaled, side in zip(how.scaled, how.size, strict=True))
     # What is scaled keeps the aspect ratio to a pixel; what is cut off is less than a multiple on one side.
     assert how.scaled[0] / width == pytest.approx(how.scaled[1] / height, rel=0.6 / min(how.scaled) + 0.02)
@@ -71,14 +82,14 @@ def test_sizes_are_multiples_of_8_and_keep_the_aspect_ratio(width, height, most)
 
 def test_pixels_that_are_not_square_and_pictures_that_are_turned(real_videos, real_images):
     # carphone is stored as 176x144 pixels, each 128:117, which is 4:3.
-    frame, _ = next(iter(Footage(real_videos[2], 8, 96, 1).frames()))
+    frame, _ = next(iter(Footage(real_videos[2], 8, 96, 1, DEFAULT_GRID).frames()))
     assert frame.shape == (72, 96, 3)
     still = np.zeros((300, 100, 3), np.uint8)
-    assert resize_still(still, 96).shape == (96, 32, 3)
+    assert resize_still(still, 96, DEFAULT_GRID).shape == (96, 32, 3)
 
 
 def test_what_is_not_read_is_told(real_videos):
-    footage = Footage(real_videos[0], 8, 40, 2.0)
+    footage = Footage(real_videos[0], 8, 40, 2.0, DEFAULT_GRID)
     assert len(list(footage.frames())) == 16
     assert footage.unread
 
@@ -89,7 +100,7 @@ def test_a_truncated_video_is_told(tmp_path, real_videos):
     content = (tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "half.mp4").write_bytes(content[: len(content) // 2])
     with pytest.raises(Rejected) as rejected:
-        list(Footage(tmp_path / "half.mp4", 8, 40, 60).frames())
+        list(Footage(tmp_path / "half.mp4", 8, 40, 60, DEFAULT_GRID).frames())
     assert rejected.value.reason in ("truncated", "undecodable")
 
 
@@ -97,4 +108,4 @@ def test_a_playlist_named_as_a_video_opens_nothing(tmp_path, real_videos):
     (tmp_path / "clip.mp4").symlink_to(real_videos[0])
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile clip.mp4\n")
     with pytest.raises(Rejected, match="cannot be decoded"):
-        list(Footage(tmp_path / "list.mp4", 8, 40, 60).frames())
+        list(Footage(tmp_path / "list.mp4", 8, 40, 60, DEFAULT_GRID).frames())

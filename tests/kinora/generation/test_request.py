@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.diffusion.conditioning import Task
 from kinora.errors import UsageError
 from kinora.generation.request import GenerationRequest, fitted
@@ -27,7 +28,7 @@ IMAGE, VIDEO = np.zeros((20, 30, 3), np.uint8), np.zeros((11, 20, 30, 3), np.uin
 )
 def test_what_cannot_be_made_is_one_sentence(wish, sentence):
     with pytest.raises(UsageError, match=sentence) as caught:
-        GenerationRequest(**({"prompt": "a red circle"} | wish))
+        GenerationRequest(**({"prompt": "a red circle"} | wish)).check(DEFAULT_GRID)
     assert "\n" not in str(caught.value)
 
 
@@ -36,8 +37,9 @@ def test_task_and_context_follow_from_what_is_given():
     assert GenerationRequest("x", image=IMAGE).task is Task.IMAGE
     assert GenerationRequest("x", video=VIDEO).task is Task.FORWARD
     assert GenerationRequest("x", video=VIDEO, direction="backward").task is Task.BACKWARD
-    assert GenerationRequest("x", video=VIDEO, frames=17).context_frames == 9
-    assert GenerationRequest("x", video=VIDEO[:6], frames=33).context_frames == 5
+    assert GenerationRequest("x", video=VIDEO, frames=17).context_frames(DEFAULT_GRID) == 9
+    assert GenerationRequest("x", video=VIDEO[:6], frames=33).context_frames(DEFAULT_GRID) == 5
+    assert GenerationRequest("x", video=VIDEO[:6], frames=7).context_frames(Grid(8, 2)) == 3
 
 
 def test_media_are_scaled_to_cover_and_cut_in_the_middle():
