@@ -27,7 +27,7 @@ FIGURES = {
     "ingest": ("videos", "images", "quarantined"),
     "train-captioner": ("accuracy_colour", "accuracy_shape", "accuracy_background", "accuracy_motion"),
     "caption": ("captioned", "kept"),
-    "publish-features": ("clips", "drifted"),
+    "publish-features": ("clips", "drifted_share"),
     "train-autoencoder": ("psnr_video", "psnr_image"),
     "encode-latents": ("clips", "latent_values"),
     "evaluate": ("overall", "colour_right", "shape_right", "motion_right", "exactly_prompted"),
@@ -104,5 +104,9 @@ def _figures(step: str, task: Task | None) -> list[str]:
 
 
 def _figure(name: str, value: float) -> str:
-    share = name.startswith("accuracy_") or name.endswith("_right") or name in ("overall", "exactly_prompted")
+    share = (
+        name.startswith("accuracy_")
+        or name.endswith("_right")
+        or name in ("overall", "exactly_prompted", "drifted_share")
+    )
     return f"{name.replace('_', ' ')} {value:.0%}" if share else f"{name.replace('_', ' ')} {value:.4g}"

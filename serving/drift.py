@@ -3,7 +3,6 @@
 Run as `python -m serving.drift --work FOLDER --reference TABLE.parquet --out FOLDER`.
 """
 
-import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -12,13 +11,12 @@ import pandas as pd
 import tyro
 
 from kinora.config import write_json
+from kinora.data.drift import MIN_ROWS, comparable, drift_report
 from kinora.errors import KinoraError
-from kinora.files import atomic_write, friendly_os_errors
+from kinora.files import friendly_os_errors
 from kinora.models.text_encoder import split_words
 
 COLUMNS = ("prompt", "width", "height", "frames", "fps")
-LEAST = 5  # requests, below which a comparison says nothing
-THRESHOLD = 0.2  # population stability index from which a feature counts as drifted, the usual reading
 
 
 def read_requests(work: Path) -> pd.DataFrame:
@@ -58,7 +56,7 @@ def features(table: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     )
 
 
-def drift_report(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> dict[str, float]:
+def request_drift(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> dict[str, float]:
     """Compare requests with the clips that the model was trained on; write `drift.html` and `drift.json` below `out`.
 
     Args:
@@ -66,45 +64,27 @@ def drift_report(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> d
         training: `caption, width, height, frames, fps`, one row a clip.
 
     Returns:
-        The population stability index of each feature (0 is none, 0.2 and above is drift), and
-        `drifted`, the share of features that drifted.
+        The population stability index of each feature as `psi_<feature>` (0 is none, 0.2 and above is drift), and
+        `drifted_share`, the share of features that drifted.
 
     Raises:
         KinoraError: if there is too little to compare.
     """
-    if len(requests) < LEAST:
-        raise KinoraError(f"{len(requests)} requests say nothing about drift; compare again when there are {LEAST}.")
-    # A still has no frame rate: the comparison is of what is there.
+    # An image has no frame rate: the comparison is of what is there.
     training = training.dropna(subset=["caption", "width", "height", "frames", "fps"])
     if training.empty:
         raise KinoraError("the reference holds no captioned clips; give the training clips of the model in service.")
     known = {word for caption in training["caption"] for word in split_words(caption)}
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-
-    current, reference = features(requests, known), features(training, known)
-    definition = DataDefinition(numerical_columns=list(current.columns))
-    report = Report([DataDriftPreset(method="psi", threshold=THRESHOLD)]).run(
-        Dataset.from_pandas(current, data_definition=definition),
-        Dataset.from_pandas(reference, data_definition=definition),
-    )
-    figures = _figures(report.dict(), list(current.columns))
+    tables = features(requests, known), features(training, known)
+    if not comparable(*tables):
+        raise KinoraError(
+            f"{len(requests)} requests and {len(training)} clips say nothing about drift; "
+            f"compare again when there are {MIN_ROWS} of each."
+        )
+    figures = drift_report(*tables, out / "drift.html")
     with friendly_os_errors(out):
-        with atomic_write(out / "drift.html") as temporary:
-            report.save_html(str(temporary))
         write_json(out / "drift.json", figures)
     return figures
-
-
-def _figures(told: dict, columns: list[str]) -> dict[str, float]:
-    """Return the index of each column from what Evidently told."""
-    figures = {}
-    for metric in told["metrics"]:
-        column = metric.get("config", {}).get("column")
-        if column in columns and isinstance(metric["value"], int | float):
-            figures[column] = float(metric["value"])
-    return figures | {"drifted": sum(value >= THRESHOLD for value in figures.values()) / len(columns)}
 
 
 def run(reference: Path, work: Path = Path("work"), out: Path = Path("drift")) -> int:
@@ -119,8 +99,8 @@ def run(reference: Path, work: Path = Path("work"), out: Path = Path("drift")) -
         training = pd.read_parquet(reference)
     except (OSError, ValueError) as error:
         raise KinoraError(f"{reference} cannot be read as a parquet table; give a dataset's clips.parquet.") from error
-    for name, value in drift_report(read_requests(work), training, out).items():
-        print(f"{name:<14} {value:.3f}")
+    for name, value in request_drift(read_requests(work), training, out).items():
+        print(f"{name:<18} {value:.3f}")
     print(out / "drift.html")
     return 0
 

@@ -6,8 +6,6 @@ Its paths are relative, so that the folder may be moved.
 
 import contextlib
 import io
-import os
-import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kinora.data.clips import ClipDataset
+from kinora.data.drift import comparable, drift_report, summary_report
 from kinora.errors import KinoraError
-from kinora.files import atomic_folder, atomic_write, friendly_os_errors
+from kinora.files import atomic_folder, friendly_os_errors
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -27,8 +26,6 @@ COUNTS = ("width", "height", "frames")
 MEASURES = ("fps", "motion", "brightness", "contrast", "sharpness")
 FEATURES = (*TEXTS, *COUNTS, *MEASURES)
 CATEGORIES = ("kind", "caption_source", "width", "height", "frames", "fps")
-DRIFT_PSI = 0.2  # a population stability index above this is read as a significant shift
-FEWEST_ROWS = 10  # on each side, below which a drift figure means nothing
 VIEW = "clips"
 # Features of a clip never change, so that one instant does for all; Feast wants one.
 INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,57 +87,33 @@ def feature_report(
     """Compare features with Evidently and write `features.html` into the published `folder`.
 
     The validation split is compared with the train split, or all clips with `reference` (the features that the model in
-    service was trained on). Returns the report's path and, for each feature, its population stability index.
+    service was trained on). With too few clips to compare, the page sums them up without a verdict.
+
+    Returns:
+        The page's path, the numbers of clips, and where they can be compared the figures of `drift_report`.
 
     Raises:
         KinoraError: if the folder holds no feature store.
     """
-    # Evidently would otherwise report each use of it to its makers.
-    os.environ["DO_NOT_TRACK"] = "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its dependencies warn each other of deprecations
-        from evidently import DataDefinition, Dataset, Report
-        from evidently.presets import DataDriftPreset, DataSummaryPreset
-
     features = read_features(folder, dataset.clips["clip_id"])
     held_out = features["split"] == "validation"
     current = features if reference is not None else features[held_out]
     reference = reference if reference is not None else features[~held_out]
-    comparable = min(len(current), len(reference)) >= FEWEST_ROWS
-    presets = [DataDriftPreset(method="psi", threshold=DRIFT_PSI)] if comparable else [DataSummaryPreset()]
+    figures = {"clips": float(len(features)), "compared": float(len(current)), "reference": float(len(reference))}
     # A column without a single value (captions of a set that nobody captioned) has nothing to compare.
     categories = [name for name in CATEGORIES if current[name].notna().any() and reference[name].notna().any()]
-    definition = DataDefinition(
-        numerical_columns=["motion", "brightness", "contrast", "sharpness", "caption_words"],
-        categorical_columns=categories,
-    )
-    tables = [
-        Dataset.from_pandas(_compared(table, categories), data_definition=definition) for table in (current, reference)
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the histogram of a feature with one value divides by zero
-        snapshot = Report(presets).run(*tables)
+    tables = _compared(current, categories), _compared(reference, categories)
     path = Path(folder) / "features.html"
-    with friendly_os_errors(path), atomic_write(path) as temporary:
-        snapshot.save_html(str(temporary))
-    figures = {"clips": float(len(features)), "compared": float(len(current)), "reference": float(len(reference))}
-    return path, {**figures, **(_drift(snapshot.dict()) if comparable else {})}
+    if comparable(*tables):
+        return path, figures | drift_report(*tables, path, categories)
+    summary_report(*tables, path, categories)
+    return path, figures
 
 
 def _compared(features: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
     table = features[["motion", "brightness", "contrast", "sharpness"]].astype("float64")
     table["caption_words"] = [float(len(caption.split())) for caption in features["caption"]]
     return table.join(features[categories].astype(str).replace("", "none"))
-
-
-def _drift(result: dict[str, Any]) -> dict[str, float]:
-    figures = {}
-    for metric in result["metrics"]:
-        column = metric.get("config", {}).get("column")
-        if column:
-            figures[f"psi_{column}"] = float(metric["value"])
-    figures["drifted"] = float(sum(value > DRIFT_PSI for value in figures.values()))
-    return figures
 
 
 def _published(folder: str | Path) -> Path:

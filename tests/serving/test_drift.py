@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kinora.errors import KinoraError
-from serving.drift import drift_report, features, read_requests
+from serving.drift import features, read_requests, request_drift
 from serving.jobs import JobRequest, JobStore
 
 
@@ -18,11 +18,11 @@ def training(count: int = 200) -> pd.DataFrame:
 
 def test_what_is_asked_for_differently_drifts_and_the_same_does_not(tmp_path):
     same = training(100).rename(columns={"caption": "prompt"})
-    assert drift_report(same, training(), tmp_path / "same")["drifted"] == 0
+    assert request_drift(same, training(), tmp_path / "same")["drifted_share"] == 0
     other = same.assign(prompt="An unheard dragon", frames=np.where(np.arange(100) % 2, 65, 33))
-    figures = drift_report(other, training(), tmp_path / "other")
-    assert figures["frames"] > 0.2 < figures["unknown_words"]
-    assert figures["fps"] == pytest.approx(0, abs=0.01)
+    figures = request_drift(other, training(), tmp_path / "other")
+    assert figures["psi_frames"] > 0.2 < figures["psi_unknown_words"]
+    assert figures["psi_fps"] == pytest.approx(0, abs=0.01)
     assert (tmp_path / "other" / "drift.html").stat().st_size > 100_000
 
 
@@ -42,6 +42,6 @@ def test_requests_are_read_from_the_queue(tmp_path):
 
 def test_too_little_to_compare_is_one_sentence(tmp_path):
     with pytest.raises(KinoraError, match="say nothing"):
-        drift_report(training(2).rename(columns={"caption": "prompt"}), training(), tmp_path)
+        request_drift(training(2).rename(columns={"caption": "prompt"}), training(), tmp_path)
     with pytest.raises(KinoraError, match="no requests"):
         read_requests(tmp_path)
