@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -98,5 +99,6 @@ class Progress:
             "started": self.started,
             "updated": time.time(),
         }
-        with atomic_write(self._file) as temporary:
+        # Reporting never ends the work: a full disk will be noticed by what the work itself writes.
+        with suppress(OSError), atomic_write(self._file) as temporary:
             temporary.write_text(json.dumps(record))

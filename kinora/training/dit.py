@@ -26,6 +26,7 @@ from kinora.models.world_model import WorldModel
 from kinora.progress import Progress
 from kinora.report import Page
 from kinora.training.launcher import launch
+from kinora.training.log import last_row
 
 
 @dataclass(frozen=True)
@@ -230,18 +231,13 @@ class _Watch:
     """Follows `training.jsonl`, which the first process writes, and shows it as progress."""
 
     def __init__(self, log: Path, steps: int):
-        self.log, self.progress, self.offset = log, Progress("train transformer", steps), 0
+        self.log, self.progress = log, Progress("train transformer", steps)
 
     def poll(self) -> None:
-        if not self.log.exists():
-            return
-        with open(self.log) as file:
-            file.seek(self.offset)
-            lines = [line for line in file.read().splitlines(keepends=True) if line.endswith("\n")]
-        self.offset += sum(len(line.encode()) for line in lines)
-        if lines:
-            row = json.loads(lines[-1])
-            self.progress.update(row["step"], loss=row["loss"], tokens_per_s=row["tokens_per_s"])
+        row = last_row(self.log)
+        if row is not None:
+            figures = {name: row[name] for name in ("loss", "tokens_per_s") if isinstance(row.get(name), int | float)}
+            self.progress.update(row["step"], **figures)
 
 
 def training_page(out: str | Path) -> Page:

@@ -21,3 +21,11 @@ def test_a_resumed_task_remembers_where_it_began(tmp_path, monkeypatch):
         progress.update(60)
         progress.update(70)
     assert json.loads((tmp_path / "pretrain.json").read_text())["first"] == 60
+
+
+def test_work_goes_on_where_its_progress_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KINORA_PROGRESS_DIR", str(tmp_path / "file"))
+    with Progress("train transformer", 10) as progress:
+        progress.update(10)
+    assert progress.done == 10

@@ -150,6 +150,9 @@ def test_killed_without_mercy_it_goes_on_to_the_same_weights(latents, unbroken, 
     parent.wait()
     assert len(workers) == 2
     assert not (tmp_path / "out").exists()
+    (log,) = tmp_path.glob("state/*/training.jsonl")
+    with open(log, "a") as file:  # rows since the checkpoint, which whoever watches reads before the worker cuts them
+        file.write(json.dumps({"step": 40, "loss": 1.0, "tokens_per_s": 9, "note": "x" * 150}) + "\n")
 
     subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
     for part in ("dit", "text_encoder"):
