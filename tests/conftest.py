@@ -1,14 +1,18 @@
 """Fixtures that every part of the tests may use."""
 
+import html
 import importlib.util
+import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -109,6 +113,36 @@ def s3(s3_address, monkeypatch) -> str:
 def s3_root(s3, request) -> str:
     """An artifact root of the test's own on the server."""
     return f"{s3}/{request.node.name}"
+
+
+@pytest.fixture(scope="session")
+def in_browser(tmp_path_factory) -> Callable[[Sequence[Path], str], list[Any]]:
+    """Lay pages out on a phone's screen, 390 pixels wide, and return what a script says of each."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("only Chromium can lay a page out, and there is none")
+
+    def run(pages: Sequence[Path], script: str) -> list[Any]:
+        folder = tmp_path_factory.mktemp("browser")
+        frames = "".join(
+            f'<iframe width="390" height="800" src="{page.absolute().as_uri()}"></iframe>' for page in pages
+        )
+        ask = f"[...document.querySelectorAll('iframe')].map(frame => frame.contentWindow.eval({json.dumps(script)}))"
+        (folder / "frames.html").write_text(
+            f"{frames}<pre></pre><script>onload = () => "
+            f"{{ document.querySelector('pre').textContent = JSON.stringify({ask}) }}</script>"
+        )
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+        options += [
+            "--hide-scrollbars",
+            "--allow-file-access-from-files",
+            f"--user-data-dir={folder / 'profile'}",
+            "--dump-dom",
+        ]
+        said = subprocess.run([chromium, *options, folder / "frames.html"], capture_output=True, text=True, check=True)
+        return json.loads(html.unescape(re.search(r"<pre>(.*?)</pre>", said.stdout, re.DOTALL)[1]))
+
+    return run
 
 
 # Clips drawn by the tests themselves, so that detectors are judged against geometry and not against the worlds.

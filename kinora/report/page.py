@@ -1,7 +1,8 @@
-"""Reports that stand alone: one HTML file with its styles, plots and playing clips inside."""
+"""A page of figures, tables, plots and playing clips, written as one HTML file."""
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from kinora.files import atomic_write
 from kinora.media import enlarge, video_bytes, write_image
+from kinora.report.plots import inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,13 +23,17 @@ CLIP_PIXELS = 192  # clips are enlarged to about this many pixels on their longe
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to show: frames `uint8 [T, H, W, 3]` (T = 1 is a still), what it is, and any note under it."""
+    """A clip to show: frames `uint8 [T, H, W, 3]` (T = 1 is an image), what it is, and any note under it.
+
+    `tags` are what a reader may filter by, such as its types of failure.
+    """
 
     frames: np.ndarray
     fps: float
     label: str
     note: str = ""
     failed: bool = False
+    tags: tuple[str, ...] = ()
 
 
 class Page:
@@ -54,27 +60,29 @@ class Page:
         columns = list(rows[0]) if rows else []
         return self._add("table", columns=columns, rows=[[row[c] for c in columns] for row in rows], caption=caption)
 
-    def clips(self, clips: Iterable[Clip], caption: str = "") -> "Page":
-        """Add a grid of clips that play, looped and muted."""
-        return self._add("clips", clips=[_shown(clip) for clip in clips], caption=caption)
+    def clips(self, clips: Iterable[Clip], caption: str = "", filter_by: str = "") -> "Page":
+        """Add a grid of clips that play, looped and muted.
+
+        With `filter_by`, what their tags are ("failure"), a reader can choose among them by tag and by words of their
+        labels. That needs scripts; where there are none, all clips are shown.
+        """
+        shown = [_shown(clip) for clip in clips]
+        tags = Counter(tag for clip in shown for tag in clip["tags"])
+        tagged = sum(bool(clip["tags"]) for clip in shown)
+        return self._add(
+            "clips", clips=shown, caption=caption, filter_by=filter_by, tags=tags.most_common(), tagged=tagged
+        )
 
     def plot(self, figure: "Figure", caption: str = "") -> "Page":
-        """Add a matplotlib figure as inline SVG."""
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", bbox_inches="tight")
-        svg = buffer.getvalue()
-        return self._add("plot", svg=svg[svg.index("<svg") :], caption=caption)
-
-    def links(self, links: Mapping[str, str]) -> "Page":
-        """Add an ordered list of links: text to address."""
-        return self._add("links", items=dict(links))
+        """Add a matplotlib figure; on the page it has the page's colours."""
+        return self._add("plot", svg=inline_svg(figure), caption=caption)
 
     def write(self, path: str | Path) -> Path:
         """Write the report, whole or not at all."""
         environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("kinora", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+            loader=jinja2.PackageLoader("kinora.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
-        html = environment.get_template("report.html.j2").render(page=self)
+        html = environment.get_template("page.html.j2").render(page=self)
         with atomic_write(path) as temporary:
             temporary.write_text(html)
         return Path(path)
@@ -95,10 +103,11 @@ def _shown(clip: Clip) -> dict[str, Any]:
         data = f"data:video/mp4;base64,{base64.b64encode(video_bytes(frames, clip.fps)).decode()}"
     return {
         "data": data,
-        "still": len(frames) == 1,
+        "image": len(frames) == 1,
         "width": frames.shape[2],
         "height": frames.shape[1],
         "label": clip.label,
         "note": clip.note,
         "failed": clip.failed,
+        "tags": clip.tags,
     }
