@@ -13,14 +13,35 @@ T = TypeVar("T")
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 
 
+def _exactly(value: Any, kind: type) -> Any:
+    """Refuse what cattrs would convert: 5.5 to 5, "no" to True, or a list to text."""
+    if isinstance(value, bool) is not (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
+        raise ValueError(f"{value!r} is not of type {kind.__name__}")
+    return kind(value)
+
+
+for _kind in (bool, int, float, str):
+    _converter.register_structure_hook(_kind, _exactly)
+
+
 def to_dict(config: Any) -> Any:
     """Turn a configuration into plain dicts, lists, strings and numbers."""
     return json.loads(json.dumps(_converter.unstructure(config)))
 
 
 def from_dict(kind: type[T], value: Any) -> T:
-    """Build a configuration of type `kind`; unknown keys and wrong types raise `cattrs` errors."""
-    return _converter.structure(value, kind)
+    """Build a configuration of type `kind` from plain values.
+
+    Raises:
+        ValueError: if a key is missing or unknown, or a value is of another type.
+        KinoraError: if the configuration itself refuses its values.
+    """
+    try:
+        return _converter.structure(value, kind)
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]} is missing") from error
+    except (TypeError, AttributeError, cattrs.ForbiddenExtraKeysError, cattrs.StructureHandlerNotFoundError) as error:
+        raise ValueError(str(error)) from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -34,3 +34,12 @@ def test_the_digest_sees_every_field_and_no_key_order():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest(Outer()) == digest(to_dict(Outer()))
     assert digest(Outer()) != digest(replace(Outer(), inner=Inner(name="x")))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rate": "fast"}, {"rate": True}, {"inner": {"name": 5}}, {"inner": {"sizes": [[8.5, 16]]}}, {"inner": 3}]
+)
+def test_a_value_of_another_type_is_refused_and_not_converted(wrong):
+    with pytest.raises(ValueError, match=r"."):
+        from_dict(Outer, wrong)
+    assert from_dict(Outer, {"rate": 1}).rate == 1.0
