@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-WIDTH = 100  # columns of the commands' help
+WIDTH = 88  # columns of the commands' help, which fit beside the navigation
 TREE = ("<!-- tree: written by `make docs` -->", "<!-- end of tree -->")
 
 # One line for each folder that is no Python package, and for each file that cannot hold a comment.
@@ -55,7 +55,7 @@ FILES = {
 }
 # A Markdown title, or the first comment of a script, YAML, a template or HTML.
 FIRST_COMMENT = re.compile(
-    r"(?:#!.*\n)?(?:<!doctype html>\n)?(?:\{\{-?\s*/\*|\{#-?|<!--|#+)\s*(.+?)\s*(?:\*/|#\}|-->|\n)"
+    r"(?:#!.*\n)?(?:<!doctype html>\n)?(?:\{\{-?\s*/\*|\{#-?|<!--|/\*|#+)\s*(.+?)\s*(?:\*/|#\}|-->|\n)"
 )
 
 
@@ -74,7 +74,7 @@ def first_line(name: str) -> str:
     if name.endswith(".py"):
         return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
     comment = re.match(
-        r"(?:#!.*\n)?(?:<!doctype html>\n)?(?:\{\{-?\s*/\*|\{#-?|<!--|#+)\s*(.+?)\s*(?:\*/|#\}|-->|\n)", text
+        r"(?:#!.*\n)?(?:<!doctype html>\n)?(?:\{\{-?\s*/\*|\{#-?|<!--|/\*|#+)\s*(.+?)\s*(?:\*/|#\}|-->|\n)", text
     )
     return re.split(r"(?<=\.) ", comment[1])[0] if comment else ""
 
