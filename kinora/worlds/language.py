@@ -170,7 +170,7 @@ def _motion(words: list[str]) -> str | None:
         return f"thrown {sideways or 'up'}" if sideways or direction == "up" else None
     if "behind" in words:
         return f"behind {direction}" if direction in ("left", "right") else None
-    for motion in ("collide", "shatter", "fall"):
-        if motion in words:
-            return motion
+    single = [motion for motion in PHRASES if motion in words and motion not in DIRECTION_WORDS]
+    if single:
+        return single[-1]  # 'falls and shatters': what happens last is what is rare
     return direction or ("still" if "still" in words else None)
