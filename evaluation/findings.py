@@ -9,11 +9,33 @@ from typing import Any
 
 import numpy as np
 
-TYPES = (
-    "appearance", "disappearance", "permanence", "identity_drift", "teleport", "flicker", "gravity", "interpenetration",
-    "momentum", "state_change", "view_inconsistency", "incoherence", "freeze", "prompt_mismatch",
-)  # fmt: skip
 FAILS_FROM = 0.5  # a stretch of frames that scores this much or more is listed as a failure
+
+
+@dataclass(frozen=True)
+class FailureType:
+    """What a failure of one type is, and the rate that it counts against: fidelity, physics or consistency."""
+
+    group: str
+    meaning: str
+
+
+TYPES = {
+    "appearance": FailureType("physics", "an object comes from nothing"),
+    "disappearance": FailureType("physics", "an object vanishes for good"),
+    "permanence": FailureType("physics", "an object vanishes and returns"),
+    "identity_drift": FailureType("consistency", "an object turns into another"),
+    "teleport": FailureType("physics", "an object jumps from one place to another"),
+    "flicker": FailureType("consistency", "brightness or colour jumps from frame to frame"),
+    "gravity": FailureType("physics", "an object falls wrongly, or accelerates without a cause"),
+    "interpenetration": FailureType("physics", "an object passes through another"),
+    "momentum": FailureType("physics", "a collision does not keep the momentum"),
+    "state_change": FailureType("physics", "a change of state does not last, or has no cause"),
+    "view_inconsistency": FailureType("consistency", "the views of one scene do not agree"),
+    "incoherence": FailureType("consistency", "noise, or frames that do not follow from each other"),
+    "freeze": FailureType("consistency", "the clip stops moving"),
+    "prompt_mismatch": FailureType("fidelity", "the clip does not show what the prompt says"),
+}
 
 
 @dataclass(frozen=True, eq=False)

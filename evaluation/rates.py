@@ -3,8 +3,8 @@
     overall = (fidelity + physics + consistency) / 3
 
 where each group is the mean of what could be measured in it: fidelity over what the prompt asks for (colour, shape,
-background, motion, exactly the prompted objects), physics over 1 - score of appearance, disappearance, permanence and
-gravity, consistency over 1 - score of freeze and incoherence. What was due and could not be measured counts as failed:
+background, motion, exactly the prompted objects), physics and consistency over 1 - score of the types of failure that
+`findings.TYPES` counts to them. What was due and could not be measured counts as failed:
 a clip that shows nothing is not excused. Where a prompt names nothing that can be checked, as a person's own words may,
 its rates of fidelity are 0 and overall is the mean of the other two groups.
 """
@@ -13,10 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.findings import Finding
+from evaluation.findings import TYPES, Finding
 
-PHYSICS = ("appearance", "disappearance", "permanence", "gravity")
-CONSISTENCY = ("freeze", "incoherence")
 METRICS = (
     "overall", "colour_right", "shape_right", "background_right", "motion_right", "exactly_prompted",
     "fidelity", "physics", "consistency",
@@ -27,8 +25,7 @@ def rates(findings: Mapping[str, Finding]) -> dict[str, float]:
     """Return every metric of `METRICS` for one prompted clip, 0..1, 1 is best."""
     parts = findings["prompt_mismatch"].parts
     fidelity = float(np.mean(list(parts.values()))) if parts else 0.0
-    physics = _group([findings[kind] for kind in PHYSICS])
-    consistency = _group([findings[kind] for kind in CONSISTENCY])
+    physics, consistency = _group(findings, "physics"), _group(findings, "consistency")
     return {
         "overall": (fidelity + physics + consistency) / 3 if parts else (physics + consistency) / 2,
         "colour_right": parts.get("colour", 0.0),
@@ -48,6 +45,6 @@ def quality(findings: Sequence[Finding]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _group(findings: Sequence[Finding]) -> float:
-    value = quality(findings)
+def _group(findings: Mapping[str, Finding], group: str) -> float:
+    value = quality([finding for kind, finding in findings.items() if TYPES[kind].group == group])
     return 1.0 if value is None else value

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.evaluator import failing
-from evaluation.findings import ClipInput
+from evaluation.evaluator import DETECTORS, failing
+from evaluation.findings import TYPES, ClipInput
 from evaluation.overlay import failing_frames, playable
 from evaluation.rates import METRICS
 from kinora.report import Clip, Page
@@ -15,15 +15,12 @@ MOST_CLIPS = 48  # a page shows at most this many clips, the worst first
 MOST_SECONDS = 10.0
 MOST_LINES = 3  # failures named under a clip
 
-MEANINGS = {
-    "appearance": "an object comes from nothing",
-    "disappearance": "an object vanishes for good",
-    "permanence": "an object vanishes and returns",
-    "gravity": "an object falls wrongly, or accelerates without a cause",
-    "incoherence": "noise, or frames that do not follow from each other",
-    "freeze": "the clip stops moving",
-    "prompt_mismatch": "the clip does not show what the prompt says",
-}
+
+def failures_of(group: str) -> str:
+    """Return the types of failure that are found and count against a group, as words."""
+    return ", ".join(kind for kind in DETECTORS if TYPES[kind].group == group)
+
+
 SAID = {
     "overall": "overall score",
     "colour_right": "right colour",
@@ -32,8 +29,8 @@ SAID = {
     "motion_right": "right motion",
     "exactly_prompted": "exactly the prompted objects in every frame",
     "fidelity": "fidelity: what the prompt asks for",
-    "physics": "physics: no failure of appearance, disappearance, permanence, gravity",
-    "consistency": "consistency: no failure of freeze, incoherence",
+    "physics": f"physics: no failure of {failures_of('physics')}",
+    "consistency": f"consistency: no failure of {failures_of('consistency')}",
 }
 
 
@@ -130,7 +127,7 @@ def type_table(page: Page, report: dict[str, Any]) -> None:
         rows.append(
             {
                 "type": kind,
-                "what it is": MEANINGS[kind],
+                "what it is": TYPES[kind].meaning,
                 "measurable": f"{row['measurable']} of {row['clips']}",
                 "failed": str(row["failed"]),
                 "of these, due but not measurable": str(row["due_but_not_measurable"]),

@@ -71,6 +71,11 @@ def test_every_broken_clip_is_found_and_located(name, samples, clips):
     assert np.mean([overlap(broken) >= 0.5 for broken in made[:8]]) >= 0.95
 
 
+def test_every_type_that_is_detected_is_put_into_clips_on_purpose(samples, clips):
+    made = [way(s, c) for way in corruptions.CORRUPTIONS.values() for s, c in zip(samples, clips, strict=True)]
+    assert {broken.type for broken in made if broken is not None} == set(DETECTORS)
+
+
 def test_the_digest_follows_what_decides(monkeypatch, clips):
     from evaluation import evaluator
 
