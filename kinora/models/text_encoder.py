@@ -11,19 +11,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kinora.errors import UsageError
+
 PAD, UNKNOWN = 0, 1
 SPECIAL = ("<pad>", "<unknown>")
 
 
 @dataclass(frozen=True)
 class TextEncoderConfig:
-    """`vocabulary` is filled from the captions when training starts: place in it is the word's token id."""
+    """The shape of a text encoder of a `kind` in `TEXT_ENCODERS`.
+
+    `vocabulary` is filled from the captions when training starts: a word's place in it is the word's token id.
+    """
 
     vocabulary: tuple[str, ...] = SPECIAL
     width: int = 64
     depth: int = 1
     heads: int = 2
     max_words: int = 24
+    kind: str = "words"
+
+    def __post_init__(self) -> None:
+        if self.kind not in TEXT_ENCODERS:
+            raise UsageError(f"there is no text encoder '{self.kind}'; choose from {', '.join(TEXT_ENCODERS)}.")
 
 
 @dataclass(frozen=True)
@@ -49,11 +59,34 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
 
 
 class TextEncoder(nn.Module):
-    """Word embeddings, a shallow transformer, and a pooled sentence. The empty sentence means "no condition"."""
+    """Sentences in, vectors out. Adding a text encoder is writing this and naming it in `TEXT_ENCODERS`.
+
+    The empty sentence means "no condition": it has one learned vector. A sentence's vectors do not depend on the
+    sentences beside it.
+    """
 
     def __init__(self, config: TextEncoderConfig):
         super().__init__()
         self.config = config
+
+    def tokenize(self, sentences: Iterable[str]) -> Tensor:
+        """Return token ids `int64 [S, M]` on the device of the weights; sentences that are too long are cut."""
+        raise NotImplementedError
+
+    def unknown_words(self, sentence: str) -> list[str]:
+        """Return the words of a sentence that training never met."""
+        raise NotImplementedError
+
+    def forward(self, token_ids_SM: Tensor) -> Text:
+        """Encode token ids `[S, M]`; vectors are `config.width` wide."""
+        raise NotImplementedError
+
+
+class WordEncoder(TextEncoder):
+    """Word embeddings, a shallow transformer, and a pooled sentence."""
+
+    def __init__(self, config: TextEncoderConfig):
+        super().__init__(config)
         self.token_ids = {word: token_id for token_id, word in enumerate(config.vocabulary)}
         self.word_embedding = nn.Embedding(len(config.vocabulary), config.width)
         self.position_embedding = nn.Parameter(torch.zeros(config.max_words, config.width))
@@ -111,3 +144,6 @@ class EncoderLayer(nn.Module):
         mixed = attention(q, k, v, mask_SM[:, None, None, :])
         x_SMW = x_SMW + self.out(mixed.transpose(1, 2).reshape(s, m, w))
         return x_SMW + self.down(F.gelu(self.up(self.norm2(x_SMW))))
+
+
+TEXT_ENCODERS: dict[str, type[TextEncoder]] = {"words": WordEncoder}

@@ -1,18 +1,19 @@
 """Sentences become numbers and vectors that depend on words and their order, and on nothing else."""
 
+import pytest
 import torch
 
-from kinora.models.text_encoder import SPECIAL, TextEncoder, TextEncoderConfig, split_words
+from kinora.errors import UsageError
+from kinora.models.text_encoder import SPECIAL, TEXT_ENCODERS, TextEncoderConfig, split_words
 from kinora.models.vocabulary import build_vocabulary
 
 CAPTIONS = ["A red circle moves.", "A blue circle rests, slowly."]
 
 
-def encoder(**options):
+def encoder(kind="words", **options):
     torch.manual_seed(0)
-    return TextEncoder(
-        TextEncoderConfig(build_vocabulary(map(split_words, CAPTIONS), SPECIAL), width=16, heads=2, **options)
-    ).eval()
+    vocabulary = build_vocabulary(map(split_words, CAPTIONS), SPECIAL)
+    return TEXT_ENCODERS[kind](TextEncoderConfig(vocabulary, width=16, heads=2, kind=kind, **options)).eval()
 
 
 def test_words_are_lower_case_without_punctuation():
@@ -34,27 +35,45 @@ def test_vocabulary_is_by_frequency_then_alphabet():
     assert len(build_vocabulary(map(split_words, CAPTIONS), SPECIAL, size=3)) == 5
 
 
-def test_a_sentence_does_not_depend_on_its_neighbours():
-    model = encoder()
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_a_sentence_does_not_depend_on_its_neighbours(kind):
+    model = encoder(kind)
     alone = model(model.tokenize(CAPTIONS[:1]))
     together = model(model.tokenize([*reversed(CAPTIONS), "", CAPTIONS[0]]))
-    torch.testing.assert_close(together.words[-1, :4], alone.words[0])
+    torch.testing.assert_close(together.words[-1, : alone.words.shape[1]], alone.words[0])
     torch.testing.assert_close(together.pooled[-1], alone.pooled[0])
 
 
-def test_word_order_matters():
-    model = encoder()
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_word_order_matters(kind):
+    model = encoder(kind)
     a, b = model(model.tokenize(["red circle a", "circle red a"])).pooled
     assert (a - b).abs().max() > 1e-3
 
 
-def test_the_empty_sentence_is_a_learned_place_of_its_own():
-    model = encoder()
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_the_empty_sentence_is_one_learned_vector(kind):
+    model = encoder(kind)
     text = model(model.tokenize([""]))
     assert text.mask.sum() == 1
     assert text.pooled.isfinite().all()
+    assert text.words.shape == (1, 1, model.config.width)
     text.pooled.sum().backward()
-    assert model.empty.grad is not None
+    assert any(weight.grad is not None and weight.grad.any() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_every_sentence_is_encoded(kind):
+    model = encoder(kind)
+    text = model(model.tokenize(["zebra " * 99, "日本語", "...", ""]))
+    assert text.words.shape[::2] == (4, model.config.width)
+    assert text.mask.any(dim=1).all()
+    assert text.pooled.isfinite().all()
+
+
+def test_an_unknown_kind_is_one_sentence():
+    with pytest.raises(UsageError, match="no text encoder 'runes'; choose from words"):
+        TextEncoderConfig(kind="runes")
 
 
 def test_long_and_unknown_sentences_are_encoded():
