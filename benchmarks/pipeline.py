@@ -22,9 +22,9 @@ STEPS = 11  # as many as the world simulator's
 @dsl.component(base_image="kinora/python:benchmark", install_kfp_package=False)
 def nothing(before: str, metrics: dsl.Output[dsl.Metrics]) -> str:
     """Do nothing, as every step does it."""
-    from components.step import running
+    from components.runtime.step import running
 
-    with running("nothing", "") as step:
+    with running("nothing", metrics.path.rpartition("/")[0]) as step:
         step.measured(metrics, {"figure": 1})
     return before
 

@@ -1,6 +1,5 @@
 """`kinora generate`: make a video from a prompt, an image or a video."""
 
-import importlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +25,8 @@ def generate(argv: list[str]) -> int:
     def run(
         prompt: tyro.conf.Positional[str],
         model: Annotated[
-            Path | None, tyro.conf.arg(help="a model version's folder; the one in service if not given")
-        ] = None,
+            str, tyro.conf.arg(help="a model version's folder, s3:// URI or name; else the one that is deployed")
+        ] = "",
         out: Path = Path("out.mp4"),
         size: Annotated[str, tyro.conf.arg(metavar="WxH", help="pixels, multiples of 8")] = "32x32",
         frames: Annotated[int, tyro.conf.arg(help="1 (a still, .png) or 1 + a multiple of 4")] = 17,
@@ -36,16 +35,20 @@ def generate(argv: list[str]) -> int:
         image: Annotated[Path | None, tyro.conf.arg(help="animate this image")] = None,
         extend: Annotated[Path | None, tyro.conf.arg(help="extend this video")] = None,
         direction: Literal["forward", "backward"] = "forward",
+        artifact_root: Annotated[
+            str, tyro.conf.arg(help="where model versions are; else KINORA_ARTIFACT_ROOT, else work/artifacts")
+        ] = "",
         guidance: Annotated[float | None, tyro.conf.arg(help="how closely to follow the prompt; 1 to 6")] = None,
     ) -> int:
         """Make a video from a prompt, an image or a video."""
-        from kinora.generation import GenerationRequest, VideoGenerator
+        from kinora.generation import GenerationRequest, Registry, VideoGenerator
+        from kinora.storage import artifact_root as artifact_root_of
 
         width, height = parse_size(size)
         picture = read_image(image)[0] if image is not None else None
         clip, rate = read_video(extend) if extend is not None else (None, fps)
         request = GenerationRequest(prompt, width, height, frames, rate, seed, picture, clip, direction)
-        generator = VideoGenerator.from_version(model or in_service())
+        generator = VideoGenerator.from_version(Registry(artifact_root_of(artifact_root)).find(model).path)
         if guidance is not None:
             generator.sampling = replace(generator.sampling, guidance=guidance)
         with Progress("generate", generator.sampling.steps) as progress:
@@ -55,16 +58,6 @@ def generate(argv: list[str]) -> int:
         return 0
 
     return tyro.cli(run, prog="kinora generate", args=argv)
-
-
-def in_service() -> Path:
-    """Return the folder of the model version in service.
-
-    Raises:
-        KinoraError: if nothing was promoted.
-    """
-    # By name, as the command table does: the command line is the top layer, the library below knows no model store.
-    return importlib.import_module("serving.model_store").in_service()
 
 
 def parse_size(text: str) -> tuple[int, int]:

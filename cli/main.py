@@ -86,8 +86,8 @@ COMMANDS = {
     "train": Command("train a captioner, an autoencoder or a transformer", _train),
     "generate": Command("make a video from a prompt, an image or a video", _generate),
     "evaluate": Command("find failures of physics and consistency in clips", _evaluate),
-    "promote": Command("put a model version into service", _promote),
-    "serve": Command("serve the promoted model over HTTP", _serve),
+    "promote": Command("deploy a model version, or list what was promoted", _promote),
+    "serve": Command("serve the deployed model over HTTP", _serve),
     "pipeline": Command("run, compile or submit the whole workflow", _pipeline),
     "doctor": Command("say what this machine can run and what is missing", _doctor),
 }

@@ -27,7 +27,8 @@ def run(
         source: "worlds" for the simulated worlds, or a folder or s3:// address of videos and images.
         recipe: the complete configuration.
         work: the folder that everything is kept in.
-        artifact_root: s3://bucket/prefix, to keep training state and every finished artifact there too.
+        artifact_root: for training state and model versions, a folder, or s3://bucket/prefix, which gets every finished
+            artifact too; else KINORA_ARTIFACT_ROOT, else artifacts in the work folder.
     """
     from pipelines.run import RunOptions, run_world_simulator
 
@@ -62,7 +63,8 @@ def submit(
         host: address of the server, such as http://localhost:8080.
         source: "worlds" for the simulated worlds, or an s3:// address of videos and images.
         recipe: the complete configuration.
-        artifact_root: s3://bucket/prefix for training state, finished artifacts and promoted versions.
+        artifact_root: s3://bucket/prefix for training state, finished artifacts and model versions; else the
+            environment's KINORA_ARTIFACT_ROOT.
         namespace: the profile's namespace that the run belongs to, on a server with several users.
         experiment: the experiment that the run is listed under.
     """

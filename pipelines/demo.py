@@ -21,11 +21,11 @@ import tyro
 from kinora.config import read_json
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
+from kinora.generation.registry import Registry
 from kinora.models.text_encoder import split_words
 from kinora.processes import end_descendants
 from pipelines.run import RunOptions, RunResult, run_world_simulator
 from pipelines.runner import SECONDS_TO_END
-from serving.model_store import current, store_home
 
 SECONDS_TO_START = 600.0
 SECONDS_TO_GENERATE = 1800.0
@@ -55,8 +55,8 @@ def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work")
     from pipelines.run_page import write_run_page
 
     print(f"\n{result.reason}")
-    if current(store_home(result.workplace.root)) is None:
-        raise KinoraError(f"nothing is in service yet, so there is nothing to serve; see {result.page}.")
+    if Registry(result.arguments["artifact_root"]).current() is None:
+        raise KinoraError(f"nothing is deployed yet, so there is nothing to serve; see {result.page}.")
     again = "`make serve`" if work == Path("work") else f"`kinora serve --work {work}`"
     with serving(result, port) as address:
         with warnings.catch_warnings():
@@ -97,7 +97,8 @@ def check_port(port: int) -> None:
 def serving(result: RunResult, port: int) -> Iterator[str]:
     """Serve the model in service as `kinora serve` does; yield the address, and leave no process behind."""
     address, log_path = f"http://127.0.0.1:{port}", result.workplace.run / "serve.txt"
-    command = [sys.executable, "-m", "cli", "serve", "--work", str(result.workplace.root), "--port", str(port)]
+    places = ["--work", str(result.workplace.root), "--artifact-root", result.arguments["artifact_root"]]
+    command = [sys.executable, "-m", "cli", "serve", *places, "--port", str(port)]
     with open(log_path, "w") as log:
         # A session of its own: the terminal's Ctrl-C is for us, and we end the server in order.
         process = subprocess.Popen(

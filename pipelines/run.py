@@ -4,17 +4,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.sources import code_digest
+from components.runtime.code_digest import code_digest
 from kinora import recipes
 from kinora.config import digest
 from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
-from kinora.storage import open_store, split_uri
+from kinora.storage import artifact_root, open_store, split_uri
 from pipelines.runner import Workspace, execute, known_durations, record_durations
 from pipelines.state import RunState, gate_reason, report_name
 from pipelines.step_durations import SECONDS
 from pipelines.view import View, view_for
-from serving.model_store import HOME, store_home
 
 PIPELINE = "pipelines.world_simulator:world_simulator"
 # In the order of the story, which is how they are shown; Kubeflow may run independent ones in another.
@@ -32,7 +31,8 @@ class RunOptions:
     source: "worlds" for the simulated worlds, or a folder or s3:// address of videos and images.
     recipe: the complete configuration.
     work: the folder that everything is kept in.
-    artifact_root: s3://bucket/prefix, to keep training state and every finished artifact there too.
+    artifact_root: for training state and model versions, a folder, or s3://bucket/prefix, which gets every finished
+        artifact too; by default KINORA_ARTIFACT_ROOT, or `artifacts` in the work folder.
     """
 
     source: str = WORLDS
@@ -88,15 +88,13 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
         arguments = {
             "source": resolved(options.source),
             "recipe": options.recipe,
-            "artifact_root": options.artifact_root or str(workplace.artifacts),
+            "artifact_root": artifact_root(options.artifact_root, options.work),
             "fingerprint": fingerprint(options.source),
         }
         expected = SECONDS.get(options.recipe, {}) | known_durations(workplace).get(options.recipe, {})
         state = RunState(STEPS, expected, workplace.run / "progress")
         try:
-            # Promotion and the endpoint use the same model store.
-            environment = {HOME: str(store_home(workplace.root))}
-            execute(workplace, PIPELINE, arguments, state, view or view_for(sys.stderr), environment)
+            execute(workplace, PIPELINE, arguments, state, view or view_for(sys.stderr))
         finally:
             from pipelines.run_page import write_run_page  # which imports torch, and most refusals come before
 
@@ -123,8 +121,7 @@ def check(options: RunOptions) -> None:
             )
         if not source_files(options.source):
             raise KinoraError(f"{options.source} is empty; put videos or images into it.")
-    if options.artifact_root:
-        open_store(options.artifact_root)
+    open_store(artifact_root(options.artifact_root, options.work))
 
 
 def resolved(source: str) -> str:

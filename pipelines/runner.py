@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from components.step import FAILURE
+from components.runtime.step import FAILURE
 from kinora.config import read_json, write_json
 from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
@@ -39,11 +38,6 @@ class Workspace:
     def outputs(self) -> Path:
         """What steps made, and Kubeflow's cache of it."""
         return self.root / "pipeline"
-
-    @property
-    def artifacts(self) -> Path:
-        """The artifact root of a run that names no other."""
-        return self.root / "artifacts"
 
     @property
     def run(self) -> Path:
@@ -89,7 +83,6 @@ def execute(
     arguments: dict[str, Any],
     state: RunState,
     view: View,
-    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Run `pipeline` (`module:function`) to its end, keeping `state` current and shown.
 
@@ -116,7 +109,7 @@ def execute(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"} | with_parent() | dict(environment),
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"} | with_parent(),
             start_new_session=True,  # the terminal's Ctrl-C reaches us alone, and we end the others in order
         )
         try:

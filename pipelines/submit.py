@@ -1,12 +1,14 @@
 """Starting the workflow on a cluster, through the Kubeflow Pipelines server's own client."""
 
+import os
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from components.sources import code_digest
+from components.runtime.code_digest import code_digest
 from kinora import __version__, recipes
 from kinora.errors import KinoraError, UsageError
+from kinora.storage import ARTIFACT_ROOT
 from pipelines.compile import COMPILED, compile_all
 from pipelines.run import WORLDS, fingerprint
 
@@ -30,13 +32,19 @@ def submit_world_simulator(submission: Submission) -> str:
     """Upload the compiled pipeline as a new version, start a run of it and return the run's address.
 
     Raises:
-        UsageError: for an unknown recipe or a source that a cluster cannot see.
+        UsageError: for an unknown recipe, a source that a cluster cannot see, or no artifact root.
         KinoraError: if the compiled pipeline is out of date, or the server refuses or does not answer.
     """
     if submission.recipe not in recipes.NAMES:
         recipes.get(submission.recipe)
+    submission = replace(submission, artifact_root=submission.artifact_root or os.environ.get(ARTIFACT_ROOT, ""))
+    if not submission.artifact_root:
+        raise UsageError(
+            "no artifact root is given, so everything that the run makes would be lost with its pods; "
+            "give --artifact-root s3://BUCKET/PREFIX."
+        )
     for name, place in (("source", submission.source), ("artifact root", submission.artifact_root)):
-        if place and place != WORLDS and not place.startswith("s3://"):
+        if place != WORLDS and not place.startswith("s3://"):
             raise UsageError(f"the cluster cannot see the {name} {place}; put it on S3 and give its s3:// address.")
     compile_all(check=True)
     try:

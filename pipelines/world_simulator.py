@@ -33,7 +33,8 @@ def world_simulator(
     Args:
         source: "worlds" for the simulated worlds alone, or a folder or s3:// address of videos and images.
         recipe: the complete configuration.
-        artifact_root: where training state and finished artifacts are kept, a folder or s3://bucket/prefix.
+        artifact_root: where training state, finished artifacts and model versions are kept: on a cluster
+            s3://bucket/prefix, on one machine maybe a folder. It must be given.
         fingerprint: of the code and the source, filled in by `kinora pipeline`, so that a change of either runs again.
         gpu_node_selector: labels of the nodes that training runs on.
         gpu_tolerations: taints of those nodes.
@@ -58,7 +59,7 @@ def world_simulator(
     # "Output" is how Kubeflow calls a step's unnamed value.
     with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as checkpoint:
         judged = on_gpu(evaluate(checkpoint=checkpoint, recipe=recipe, **made, **common))
-    # The gate and promotion look at what is in service, which no cache key sees.
+    # The gate and promotion look at what is deployed, which no cache key sees.
     results = dsl.Collected(judged.outputs["evaluation"])
     gated = on_gpu(
         gate(evaluations=results, captioner=captioner, recipe=recipe, artifact_root=artifact_root, **made),
@@ -66,4 +67,9 @@ def world_simulator(
     )
     # On a named value an If is silently false in the local runner.
     with dsl.If(gated.outputs["Output"] == "promote"):
-        here(promote(version=gated.outputs["version"], artifact_root=artifact_root), cached=False)
+        here(
+            promote(
+                version=gated.outputs["version"], run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, artifact_root=artifact_root
+            ),
+            cached=False,
+        )

@@ -16,7 +16,7 @@ import httpx
 from kinora.errors import KinoraError
 from kinora.processes import with_parent
 from serving.address import TOKEN
-from serving.model_store import HOME
+from serving.model_store import HOME, HOME_IN_WORK
 
 SECONDS_TO_START = 600.0
 SECONDS_TO_END = 8.0
@@ -71,8 +71,13 @@ class Program:
 
 
 @contextmanager
-def running(work: Path, home: Path, host: str, port: int) -> Iterator[tuple[Program, Program]]:
+def running(work: Path, artifact_root: str, host: str, port: int) -> Iterator[tuple[Program, Program]]:
     """Run gateway and worker while the caller is inside.
+
+    Args:
+        work: holds the queue, the clips, the logs and the worker's model store.
+        artifact_root: holds the registry of model versions.
+        host, port: where the gateway listens.
 
     Yields:
         gateway and worker, ready.
@@ -82,7 +87,8 @@ def running(work: Path, home: Path, host: str, port: int) -> Iterator[tuple[Prog
     """
     folder = work / "serving"
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {TOKEN: os.environ.get(TOKEN) or secrets.token_urlsafe(32), HOME: str(home)}
+    environment = {TOKEN: os.environ.get(TOKEN) or secrets.token_urlsafe(32)}
+    environment[HOME] = str(work.absolute() / HOME_IN_WORK)
     own = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host
     address = f"http://[{own}]:{port}" if ":" in own else f"http://{own}:{port}"
     gateway = Program(
@@ -93,7 +99,7 @@ def running(work: Path, home: Path, host: str, port: int) -> Iterator[tuple[Prog
     )
     worker = Program(
         "serving.worker",
-        ["--gateway", address, "--heartbeat", str(folder / "worker-heartbeat")],
+        ["--gateway", address, "--artifact-root", artifact_root, "--heartbeat", str(folder / "worker-heartbeat")],
         _fresh(folder / "worker.log"),
         environment,
     )

@@ -1,13 +1,15 @@
-"""Which model version is in service: the newest of BentoML's model store, where a version keeps its digest as name."""
+"""BentoML's model store: what a worker imports a version into, so that it loads it from its own disk."""
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinora.errors import KinoraError
-from kinora.files import atomic_write, friendly_os_errors
-from kinora.generation.model_version import read_version
+from kinora.files import friendly_os_errors
+from kinora.generation.model_version import ModelVersion, own_files, read_version
+from kinora.generation.registry import Registry
 
 if TYPE_CHECKING:
     from bentoml._internal.models import ModelStore
@@ -17,62 +19,37 @@ HOME = "BENTOML_HOME"
 HOME_IN_WORK = "bentoml"
 
 
-def store_home(work: Path | None = None) -> Path:
-    """Return the folder of the model store: the one in a work folder, else `BENTOML_HOME`, else the one in `work`."""
-    if work is None and os.environ.get(HOME):
-        return Path(os.environ[HOME]).expanduser().absolute()
-    return (work or Path("work")).absolute() / HOME_IN_WORK
+def store_home() -> Path:
+    """Return the folder of this process's store: BENTOML_HOME, else work/bentoml."""
+    return Path(os.environ.get(HOME) or Path("work") / HOME_IN_WORK).expanduser().absolute()
 
 
-def promote(version: str | Path, home: Path | None = None) -> Path:
-    """Put a model version into the store and into service; return its folder there.
-
-    A version that is there already is put into service again, which is how one goes back.
+def import_version(registry: Registry, name: str, home: Path) -> Path:
+    """Return a version's folder in the store at `home`, imported from the registry unless it is there whole.
 
     Raises:
-        KinoraError: if it is no whole, unchanged model version, or the store cannot be written.
+        KinoraError: if the registry has no such version, it was changed, or the store cannot be written.
     """
-    found = read_version(version)
-    home = home or store_home()
-    with friendly_os_errors(home):
-        place = _folder(home) / found.name
-        if not _whole(place):
-            shutil.rmtree(place, ignore_errors=True)  # a promotion that was interrupted
-            _create(home, found.path, found.name, found.record("lineage"))
-        with atomic_write(_folder(home) / "latest") as temporary:
-            temporary.write_text(found.name)
+    place = home / "models" / MODEL / name
+    if not _whole(place):
+        with friendly_os_errors(home):
+            shutil.rmtree(place, ignore_errors=True)  # an import that was interrupted
+            home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".import-", dir=home) as temporary:
+                _create(home, registry.fetch(name, Path(temporary)))
     return place
 
 
-def current(home: Path | None = None) -> Path | None:
-    """Return the folder of the version in service, or None where nothing was promoted."""
-    home = home or store_home()
-    if not (_folder(home) / "latest").is_file():
-        return None
-    return Path(_store(home).get(MODEL).path)
-
-
-def in_service(home: Path | None = None) -> Path:
-    """Return the folder of the version in service, verified.
-
-    Raises:
-        KinoraError: if nothing was promoted, or what was is damaged.
-    """
-    home = home or store_home()
-    path = current(home)
-    if path is None:
-        raise KinoraError(
-            f"no model version is in service in {home}; promote one with `kinora promote VERSION`, or run `make demo`."
-        )
-    return read_version(path).path
-
-
-def _create(home: Path, version: Path, name: str, lineage: dict[str, object]) -> None:
+def _create(home: Path, version: ModelVersion) -> None:
     import bentoml
 
+    lineage = version.record("lineage")
     labels = {key: value for key, value in lineage.items() if isinstance(value, str) and len(value) <= 63}
-    with bentoml.models.create(f"{MODEL}:{name}", labels=labels, _model_store=_store(home)) as model:
-        shutil.copytree(version, model.path, dirs_exist_ok=True)
+    with bentoml.models.create(f"{MODEL}:{version.name}", labels=labels, _model_store=_store(home)) as model:
+        for file in own_files(version.path):
+            copy = Path(model.path) / file.relative_to(version.path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def _whole(place: Path) -> bool:
@@ -90,7 +67,3 @@ def _store(home: Path) -> "ModelStore":
 
     (home / "models").mkdir(parents=True, exist_ok=True)
     return ModelStore(home / "models")
-
-
-def _folder(home: Path) -> Path:
-    return home / "models" / MODEL

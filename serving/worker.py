@@ -1,18 +1,21 @@
-"""A worker: claims jobs from the gateway over HTTP, makes the clips with the promoted model, and brings them back.
+"""A worker: claims jobs from the gateway over HTTP, makes the clips with the deployed model, and brings them back.
 
-Run as `python -m serving.worker --gateway URL`, with KINORA_WORKER_TOKEN set; the model is the one in service in
-BentoML's store. SIGTERM: claim nothing more and finish the job; SIGINT, or a second SIGTERM: give the job back.
+Run as `python -m serving.worker --gateway URL`, with KINORA_WORKER_TOKEN set. The model is the version that is deployed
+in the registry, imported into BentoML's store; when another one is promoted, the worker changes to it between two jobs.
+SIGTERM: claim nothing more and finish the job; SIGINT, or a second SIGTERM: give the job back.
 """
 
 import io
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,9 +27,11 @@ from kinora.config import read_json, to_dict
 from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
+from kinora.generation.registry import Registry
 from kinora.processes import end_with_parent
+from kinora.storage import artifact_root as artifact_root_of
 from serving.address import TOKEN
-from serving.model_store import in_service
+from serving.model_store import import_version, store_home
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_RENEWALS = 0.5
 SECONDS_TO_ANSWER = 15.0
 SECONDS_UNTIL_ABANDONED = 60.0  # a step that is not over this long after the lease was lost never will be
+SECONDS_BETWEEN_REGISTRY_CHECKS = 5.0
 EXAMPLES = 6
 USUAL_WINDOW = 17  # frames
 
@@ -153,6 +159,67 @@ class Heartbeat:
             return
         with atomic_write(self.path) as temporary:
             temporary.write_text(f"{time.time():.0f}\n")
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Keep the file new while the caller does something long."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(SECONDS_BETWEEN_RENEWALS):
+                self.beat()
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+class ServedModel:
+    """The model version that this worker has loaded: a requested one, or the one that is deployed."""
+
+    def __init__(self, registry: Registry, requested_version: str, store: Path):
+        """Load it.
+
+        Raises:
+            KinoraError: if nothing is deployed, or the version cannot be fetched.
+        """
+        self._registry, self._store, self._follows = registry, store, not requested_version
+        self._checked = time.monotonic()
+        self._load(import_version(registry, requested_version or registry.deployed(), store))
+
+    def _load(self, path: Path) -> None:
+        from kinora.generation import VideoGenerator
+
+        self.path, self.generator = path, VideoGenerator.from_version(path)
+        self.facts = facts_of(path) | {"grid": to_dict(self.generator.grid)}
+        say(f"model version {path.name} is loaded")
+
+    @property
+    def name(self) -> str:
+        """The name of the version."""
+        return self.path.name
+
+    def follow_promotion(self, heartbeat: Heartbeat) -> None:
+        """Change to the version that is deployed now, if it is another one; what cannot be fetched is left."""
+        now = time.monotonic()
+        if not self._follows or now - self._checked < SECONDS_BETWEEN_REGISTRY_CHECKS:
+            return
+        self._checked = now
+        try:
+            name = self._registry.deployed()
+            if name == self.name:
+                return
+            with heartbeat.beating():
+                path, previous = import_version(self._registry, name, self._store), self.path
+                del self.generator  # before the next one is loaded: a GPU may not hold both
+                self._load(path)
+                shutil.rmtree(previous, ignore_errors=True)  # the registry keeps it
+        except KinoraError as error:
+            say(f"the deployed version is not served, {self.name} is: {error}")
 
 
 def facts_of(version: Path) -> dict[str, Any]:
@@ -282,13 +349,13 @@ def give_back(gateway: Gateway, job: dict[str, Any]) -> None:
         say(f"{job['id']} could not be given back; its lease will run out")
 
 
-def serve_jobs(generator: "VideoGenerator", version: Path, gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
+def serve_jobs(model: ServedModel, gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
     """Claim and make one job after the other until told to stop."""
-    facts = facts_of(version) | {"grid": to_dict(generator.grid)}
     answered = True
     while not stop.soon.is_set():
+        model.follow_promotion(heartbeat)
         try:
-            job = gateway.claim(version.name, facts)
+            job = gateway.claim(model.name, model.facts)
             answered = True
         except httpx.HTTPError as error:
             if answered:
@@ -299,7 +366,7 @@ def serve_jobs(generator: "VideoGenerator", version: Path, gateway: Gateway, sto
         if job is not None and stop.now.is_set():
             give_back(gateway, job)
         elif job is not None:
-            work_on(generator, job, window_of(facts, generator.grid), gateway, stop, heartbeat)
+            work_on(model.generator, job, window_of(model.facts, model.generator.grid), gateway, stop, heartbeat)
 
 
 def say(text: str) -> None:
@@ -309,12 +376,16 @@ def say(text: str) -> None:
 
 def run(
     gateway: str,
+    artifact_root: str = "",
+    model_version: str = "",
     heartbeat: Path | None = None,
 ) -> int:
     """Make the clips that the gateway's clients ask for; KINORA_WORKER_TOKEN must be set.
 
     Args:
         gateway: its address, such as http://127.0.0.1:3000.
+        artifact_root: holds the registry of model versions; else KINORA_ARTIFACT_ROOT, else work/artifacts.
+        model_version: the version to serve; else the one that is deployed, and later whichever is promoted.
         heartbeat: a file to make new every few seconds, for probes.
     """
     token = os.environ.get(TOKEN, "")
@@ -323,12 +394,11 @@ def run(
     stop = Stop()
     stop.listen()
     end_with_parent()
-    version = in_service()
-    from kinora.generation import VideoGenerator
-
-    generator = VideoGenerator.from_version(version)
+    if heartbeat is not None:
+        heartbeat.unlink(missing_ok=True)  # of a worker before this one: it would pass for ours while the model loads
+    model = ServedModel(Registry(artifact_root_of(artifact_root)), model_version, store_home())
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    serve_jobs(generator, version, Gateway(gateway, token, name), stop, Heartbeat(heartbeat))
+    serve_jobs(model, Gateway(gateway, token, name), stop, Heartbeat(heartbeat))
     return 0
 
 

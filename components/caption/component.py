@@ -18,7 +18,7 @@ def caption(
     """Write a caption for every clip that has none; captions by people and by the simulator stay."""
     from pathlib import Path
 
-    from components.step import lasting_uri, running
+    from components.runtime.step import lasting_uri, running
 
     with running("caption", artifact_root) as step:
         from kinora.captioning.caption import caption_dataset

@@ -19,7 +19,7 @@ def encode_latents(
     """Encode the clips with the autoencoder, beside the captions that the feature store serves."""
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("encode-latents", artifact_root) as step:
         from kinora.data.clips import ClipDataset

@@ -22,11 +22,11 @@ def evaluate(
     import shutil
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("evaluate", artifact_root, item=checkpoint) as step:
-        from components.choosing import prompts_for, simulated
         from evaluation.checkpoint import evaluate_checkpoint
+        from evaluation.prompts import prompts_for, simulated
         from kinora import recipes
         from kinora.data.clips import ClipDataset
         from kinora.generation import VideoGenerator

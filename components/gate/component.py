@@ -21,18 +21,21 @@ def gate(
     """Make a model version of the best checkpoint; return "promote" or "keep", which the gate decides."""
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("gate", artifact_root) as step:
-        from components.choosing import Models, decide_promotion
+        from components.runtime.code_digest import code_digest
         from evaluation.gate import decision_page
+        from evaluation.selection import TrainedModels, select_version
+        from kinora import recipes
+        from kinora.data.clips import ClipDataset
 
-        models = Models(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
-        results = [Path(result.path) for result in evaluations]
-        out = Path(version.path)
-        decision, checkpoint = decide_promotion(models, results, Path(clips.path), recipe, artifact_root, out)
+        models = TrainedModels(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
+        results, dataset = [Path(result.path) for result in evaluations], ClipDataset.open(clips.path)
+        chosen, out = recipes.get(recipe), Path(version.path)
+        decision, made = select_version(models, results, dataset, chosen, code_digest(), step.registry, out)
         decision_page(decision).write(report.path)
-        version.metadata.update(reason=decision.reason, checkpoint=checkpoint)
+        version.metadata.update(reason=decision.reason, checkpoint=made.record("lineage")["checkpoint"])
         step.measured(metrics, {"promote": decision.promote, "paired_prompts": decision.pairs})
         step.keep(version, report)
     return "promote" if decision.promote else "keep"

@@ -18,7 +18,7 @@ def ingest(
     """Turn raw videos and images, or simulated worlds, into a clip dataset; what cannot be used is quarantined."""
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("ingest", artifact_root) as step:
         from kinora import recipes

@@ -18,7 +18,7 @@ def pretrain(
     """Train the transformer, sharded over processes; return the names of its checkpoints, the untrained one first."""
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("pretrain", artifact_root) as step:
         from kinora import recipes

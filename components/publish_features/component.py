@@ -18,7 +18,7 @@ def publish_features(
     import shutil
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("publish-features", artifact_root) as step:
         from kinora.data import features as feature_store

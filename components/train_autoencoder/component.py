@@ -18,7 +18,7 @@ def train_autoencoder(
     """Train the video autoencoder and measure its reconstruction of unseen clips."""
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("train-autoencoder", artifact_root) as step:
         from kinora import recipes

@@ -19,7 +19,7 @@ def train_captioner(
     import shutil
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
 
     with running("train-captioner", artifact_root) as step:
         from kinora import recipes

@@ -17,7 +17,7 @@ def validate(
     """Check every clip against the dataset's contract; rows that break it go to quarantine."""
     from pathlib import Path
 
-    from components.step import lasting_uri, running
+    from components.runtime.step import lasting_uri, running
 
     with running("validate", artifact_root) as step:
         from kinora.data.clips import ClipDataset

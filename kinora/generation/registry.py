@@ -108,6 +108,18 @@ class Registry:
             shutil.rmtree(copy)  # a cache that something cleaned up by half
             return read_version(local_copy(self.uri(name), into))
 
+    def find(self, version: str) -> ModelVersion:
+        """Return the version that a person names: by its name here, by its folder or URI, or "", the deployed one.
+
+        Raises:
+            KinoraError: if there is no such version, or it was changed.
+        """
+        if not version:
+            return self.fetch(self.deployed())
+        if self.holds(version):
+            return self.fetch(version)
+        return read_version(local_copy(version.rstrip("/")))
+
     def promote(self, folder: str | Path, *, verdict: str, run: str = "") -> Promotion:
         """Store the version in `folder`, unless it is here, and deploy it; return the line of the history.
 

@@ -26,7 +26,7 @@ VARIANTS = {
         "gateway": {"persistence": {"existingClaim": "jobs"}, "nodeSelector": {"disk": "ssd"}, "tolerations": []},
         "serviceAccount": {"annotations": {"team": "video"}},
         "priorityClassName": "kinora-serving",
-        "model": {"storage": {"region": "eu-1"}},
+        "model": {"version": "0123456789abcdef", "storage": {"region": "eu-1"}},
     },
     "public": {
         "ingress": {
@@ -43,8 +43,9 @@ VARIANTS = {
 }
 
 BAD = {
-    "model.uri": ({"model": {"uri": "models/3f9a"}}, "/model/uri"),
-    "no model": ({"model": {"uri": ""}}, "model.uri is empty: name the promoted model version"),
+    "a folder": ({"model": {"artifactRoot": "work/artifacts"}}, "/model/artifactRoot"),
+    "no registry": ({"model": {"artifactRoot": ""}}, "model.artifactRoot is empty: name the pipeline's artifact root"),
+    "no name of a version": ({"model": {"version": "newest"}}, "/model/version"),
     "no storage": ({"model": {"storage": {"endpoint": ""}}}, "model.storage.endpoint is empty"),
     "no credentials": ({"model": {"storage": {"existingSecret": ""}}}, "model.storage.existingSecret is empty"),
     "scheme in endpoint": ({"model": {"storage": {"endpoint": "http://s3:8333"}}}, "/model/storage/endpoint"),
@@ -251,7 +252,7 @@ def test_probes_ask_bentoml(render):
 
 def test_probes_look_at_the_heartbeat_that_the_worker_is_told_to_keep(render):
     container = render()[WORKER]["spec"]["template"]["spec"]["containers"][0]
-    heartbeat = container["args"][container["args"].index("--heartbeat") + 1]
+    (heartbeat,) = (value.partition("=")[2] for value in container["args"] if value.startswith("--heartbeat="))
     assert any(heartbeat.startswith(mount["mountPath"] + "/") for mount in container["volumeMounts"])
     for probe in ("startup", "liveness"):
         assert heartbeat in " ".join(container[f"{probe}Probe"]["exec"]["command"])
@@ -277,20 +278,22 @@ def test_gateway_and_worker_share_one_token(render):
         assert (("Secret", secret) in objects) == (not changes)
 
 
-def test_the_model_version_is_fetched_as_on_a_laptop(render):
-    fetch, *_ = render()[WORKER]["spec"]["template"]["spec"]["initContainers"]
-    assert fetch["command"] == ["kinora", "promote"]
-    assert fetch["args"] == ["s3://kinora/models/3f9a"]
-    environment = {e["name"]: e.get("value") for e in fetch["env"]}
+def test_workers_are_given_the_registry(render):
+    worker = render()[WORKER]["spec"]["template"]["spec"]["containers"][0]
+    environment = {e["name"]: e.get("value") for e in worker["env"]}
+    assert environment["KINORA_ARTIFACT_ROOT"] == "s3://kinora/video"
     assert environment["KINORA_S3_ENDPOINT"] == "seaweedfs.storage:8333"
     assert environment["KINORA_S3_SECURE"] == "true"
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(environment)
+    assert not any("model-version" in argument for argument in worker["args"])
+    fixed = render({"model": {"version": "0123456789abcdef"}})[WORKER]["spec"]["template"]["spec"]["containers"][0]
+    assert "--model-version=0123456789abcdef" in fixed["args"]
 
 
-def test_only_the_fetching_container_has_the_storage_keys(render):
+def test_only_workers_have_the_storage_keys(render):
     for container in containers(render()):
         names = {e["name"] for e in container.get("env", [])}
-        assert ("AWS_SECRET_ACCESS_KEY" in names) == (container["name"] == "model")
+        assert ("AWS_SECRET_ACCESS_KEY" in names) == (container["name"] == "worker")
 
 
 def test_workers_scale_on_unfinished_jobs(render):

@@ -30,10 +30,10 @@ def test_bad_wishes_exit_2_and_missing_models_1(capsys):
     assert all(line.startswith("kinora generate: ") for line in lines)
 
 
-def test_without_a_model_the_one_in_service_is_asked_for(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
+def test_without_a_model_the_deployed_one_is_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KINORA_ARTIFACT_ROOT", str(tmp_path))
     assert main(["generate", "a circle"]) == 1
-    assert "no model version is in service" in capsys.readouterr().err
+    assert f"no model version is deployed in {tmp_path}" in capsys.readouterr().err
 
 
 def test_the_suffix_must_fit(tmp_path):

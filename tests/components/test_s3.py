@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from components import mirror
-from components.mirror import mirrored, whole_folders
-from components.step import running
+from components.runtime import mirror
+from components.runtime.mirror import mirrored, whole_folders
+from components.runtime.step import running
 from kinora.storage import open_store
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from components.mirror import whole_folders
+from components.runtime.mirror import whole_folders
 from kinora.config import read_json
-from kinora.generation import VideoGenerator
+from kinora.generation import Registry, VideoGenerator
 from kinora.storage import open_store
 from pipelines.events import EventReader
 from pipelines.run import STEPS
@@ -61,8 +61,7 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
     assert whole_folders(store, "steps/ingest/clips")
     assert any(key.startswith("checkpoints/pretrain-") for key in store.list("checkpoints"))
     if "promote" in made:
-        name = version.name
-        store.get_file("models/current.json", tmp_path / "current.json")
-        assert read_json(tmp_path / "current.json")["uri"] == f"{s3_root}/models/{name}"
-        store.get_folder(f"models/{name}", tmp_path / name)
-        assert VideoGenerator.from_version(tmp_path / name)
+        registry = Registry(s3_root)
+        assert registry.deployed() == version.name
+        assert registry.history()[0].run.startswith("world-simulator")
+        assert VideoGenerator.from_version(registry.fetch(version.name, tmp_path).path)

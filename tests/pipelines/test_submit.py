@@ -20,6 +20,7 @@ ANSWERS = {
     ("POST", "/apis/v2beta1/runs"): {"run_id": "run-1"},
     ("GET", "/apis/v2beta1/healthz"): {"multi_user": False},
 }
+ROOT = ("--artifact-root", "s3://bucket/kinora")
 
 
 class Server(BaseHTTPRequestHandler):
@@ -55,7 +56,7 @@ def server():
 
 
 def test_uploads_the_compiled_pipeline_and_starts_a_run(server, root, capsys):
-    assert main(["pipeline", "submit", "--host", server.address, "--recipe", "smoke", "--source", "worlds"]) == 0
+    assert main(["pipeline", "submit", "--host", server.address, *ROOT, "--recipe", "smoke", "--source", "worlds"]) == 0
     assert f"{server.address}/#/runs/details/run-1" in capsys.readouterr().out
     sent = {(method, path): body for method, path, body in server.received}
     assert (root / "pipelines/compiled/world_simulator.yaml").read_bytes() in sent[
@@ -65,13 +66,14 @@ def test_uploads_the_compiled_pipeline_and_starts_a_run(server, root, capsys):
     assert run["pipeline_version_reference"] == {"pipeline_id": "pipe", "pipeline_version_id": "version"}
     given = run["runtime_config"]["parameters"]
     assert (given["recipe"], given["source"], len(given["fingerprint"])) == ("smoke", "worlds", 64)
+    assert given["artifact_root"] == "s3://bucket/kinora"
     compiled = next(yaml.safe_load_all((root / "pipelines/compiled/world_simulator.yaml").read_text()))
     assert set(given) <= set(compiled["root"]["inputDefinitions"]["parameters"])
 
 
 def test_a_server_that_refuses_is_one_sentence(server, capsys):
     server.refuses = True
-    assert main(["pipeline", "submit", "--host", server.address]) == 1
+    assert main(["pipeline", "submit", "--host", server.address, *ROOT]) == 1
     said = capsys.readouterr().err.strip()
     assert "did not start the run (403 Forbidden)" in said
     assert "\n" not in said
@@ -81,7 +83,7 @@ def test_a_server_that_is_not_there_is_one_sentence(capsys):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         host = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    assert main(["pipeline", "submit", "--host", host]) == 1
+    assert main(["pipeline", "submit", "--host", host, *ROOT]) == 1
     said = capsys.readouterr().err.strip()
     assert "did not start the run" in said
     assert "\n" not in said
@@ -92,10 +94,11 @@ def test_a_server_that_is_not_there_is_one_sentence(capsys):
     [
         (["--recipe", "huge"], "there is no recipe 'huge'"),
         (["--source", "/home/me/clips"], "the cluster cannot see the source"),
+        (["--artifact-root", ""], "everything that the run makes would be lost"),
         (["--artifact-root", "/data"], "the cluster cannot see the artifact root"),
     ],
 )
 def test_what_a_cluster_cannot_do_is_refused_before_anything_is_sent(server, capsys, arguments, sentence):
-    assert main(["pipeline", "submit", "--host", server.address, *arguments]) == 2
+    assert main(["pipeline", "submit", "--host", server.address, *ROOT, *arguments]) == 2
     assert sentence in capsys.readouterr().err
     assert not server.received

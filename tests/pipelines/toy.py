@@ -12,10 +12,10 @@ def make(count: int, behaviour: str, model: dsl.Output[dsl.Model], metrics: dsl.
     import time
     from pathlib import Path
 
-    from components.step import running
+    from components.runtime.step import running
     from kinora.errors import KinoraError
 
-    with running("make", "") as step:
+    with running("make", str(Path(model.path).parent)) as step:
         Path(model.path).mkdir()
         if behaviour == "fails":
             raise KinoraError("there is nothing to make; give something.")

@@ -86,6 +86,12 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
             process.wait()
 
 
+@pytest.fixture(scope="session")
+def other_version(tmp_path_factory) -> ModelVersion:
+    """Another one."""
+    return random_version(tmp_path_factory.mktemp("other"), seed=1)
+
+
 @dataclass(frozen=True)
 class Served:
     """A running `kinora serve`."""

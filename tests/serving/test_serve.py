@@ -9,19 +9,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import model_store
+from kinora.generation import Registry
 from serving.jobs import JobStore
+from serving.model_store import import_version
 
 
 @pytest.fixture
 def work(version, tmp_path) -> Path:
-    model_store.promote(version.path, model_store.store_home(tmp_path))
+    registry_of(tmp_path).promote(version.path, verdict="Better.")
     return tmp_path
 
 
-def refused(process) -> str:
+def registry_of(work: Path) -> Registry:
+    return Registry(str(work / "artifacts"))
+
+
+def refused(process, code: int = 1) -> str:
     said, _ = process.communicate()
-    assert process.returncode == 1, said
+    assert process.returncode == code, said
     assert len(said.strip().splitlines()) == 1, said
     return said
 
@@ -36,8 +41,8 @@ def test_nothing_promoted_and_a_port_in_use_are_one_sentence(start, free_port, t
 
 
 def test_a_changed_version_is_one_sentence(start, free_port, work):
-    place = model_store.current(model_store.store_home(work))
-    (place / "recipe.json").write_text("{}")
+    registry = registry_of(work)
+    (registry.fetch(registry.deployed()).path / "recipe.json").write_text("{}")
     assert "changed" in refused(start("cli", "serve", "--work", str(work), "--port", str(free_port())))
 
 
@@ -69,25 +74,71 @@ def test_interrupted_it_gives_the_job_back_and_leaves_nothing(start, free_port, 
     assert JobStore(work / "serving" / "jobs.sqlite").get(name).status in ("queued", "in_progress", "completed")
 
 
-def test_promotion_verifies_stores_and_goes_back(version, tmp_path):
-    home = model_store.store_home(tmp_path)
-    assert model_store.current(home) is None
-    place = model_store.promote(version.path, home)
-    assert place.name == version.name
-    assert model_store.in_service(home) == place
-    shutil.rmtree(place / "vae")  # an interrupted promotion
-    assert model_store.promote(version.path, home) == place
-    assert model_store.in_service(home) == place
+def test_promotion_is_listed_and_gone_back_from_on_the_command_line(start, version, other_version, tmp_path):
+    def promote(*arguments: str) -> str:
+        process = start("cli", "promote", *arguments, "--work", str(tmp_path))
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        return said
+
+    assert version.name in promote(str(version.path))
+    promote(str(other_version.path), "--verdict", "It makes rounder circles.")
+    assert registry_of(tmp_path).deployed() == other_version.name
+    promote(version.name, "--verdict", "It does not.")
+    assert registry_of(tmp_path).deployed() == version.name
+    lines = promote("--history").splitlines()
+    assert [line.split()[1:3] for line in lines] == [
+        ["promotion", version.name], ["promotion", other_version.name], ["rollback", version.name]
+    ]  # fmt: skip
+    assert lines[1].endswith("It makes rounder circles.")
+    assert "give --history" in refused(start("cli", "promote"), code=2)
+    assert "fedcba9876543210" in refused(start("cli", "promote", "fedcba9876543210", "--work", str(tmp_path)))
 
 
-def test_the_store_is_bentoml_s(version, tmp_path):
+def test_a_running_endpoint_follows_promotions(start, free_port, version, other_version, work, wait_until):
+    port = free_port()
+    process = start("cli", "serve", "--work", str(work), "--port", str(port))
+    assert version.name in process.stdout.readline()
+    for promoted in (other_version, version):
+        registry_of(work).promote(promoted.path, verdict="Better.")
+        wait_until(lambda name=promoted.name: served_version(port) == name)
+        name = httpx.post(f"http://127.0.0.1:{port}/v1/videos", data={"prompt": "a red circle", "frames": "5"}).json()
+        address = f"http://127.0.0.1:{port}/v1/videos/{name['id']}"
+        wait_until(lambda address=address: httpx.get(address).json()["status"] == "completed")
+        assert httpx.get(address).json()["model_version"] == promoted.name
+
+
+def test_a_deployed_version_that_is_damaged_leaves_the_one_before_in_service(
+    start, free_port, version, other_version, work, wait_until
+):
+    port = free_port()
+    start("cli", "serve", "--work", str(work), "--port", str(port)).stdout.readline()
+    models = work / "artifacts" / "models"
+    registry_of(work).promote(other_version.path, verdict="Better.")
+    (models / other_version.name / "recipe.json").write_text("{}")  # before or after the worker looks: both may be
+    log = work / "serving" / "worker.log"
+    wait_until(lambda: "was changed" in log.read_text() or served_version(port) == other_version.name)
+    assert httpx.get(f"http://127.0.0.1:{port}/v1/models/kinora").json()["workers"] == 1
+
+
+def served_version(port: int) -> str:
+    return httpx.get(f"http://127.0.0.1:{port}/v1/models/kinora").json()["version"]
+
+
+@pytest.mark.parametrize("place", ["a folder", "S3"])
+def test_a_worker_imports_a_version_into_bentoml_s_store(request, place, version, tmp_path):
     from bentoml._internal.models import ModelStore
 
-    home = model_store.store_home(tmp_path)
-    model_store.promote(version.path, home)
-    (model,) = ModelStore(home / "models").list("kinora")
-    assert model.tag.version == version.name
-    assert Path(model.path) == model_store.current(home)
+    registry = Registry(str(tmp_path / "artifacts") if place == "a folder" else request.getfixturevalue("s3_root"))
+    registry.promote(version.path, verdict="Better.")
+    path = import_version(registry, version.name, tmp_path / "store")
+    (model,) = ModelStore(tmp_path / "store" / "models").list("kinora")
+    assert (model.tag.version, Path(model.path)) == (version.name, path)
+    before = path.stat().st_ino
+    assert import_version(registry, version.name, tmp_path / "store").stat().st_ino == before  # it is there
+    shutil.rmtree(path / "vae")  # an import that was interrupted
+    assert (import_version(registry, version.name, tmp_path / "store") / "vae").is_dir()
+    assert sorted(child.name for child in (tmp_path / "store").iterdir()) == ["models"]
 
 
 def children(pid: int) -> list[int]:

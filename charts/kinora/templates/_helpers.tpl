@@ -66,8 +66,8 @@ securityContext:
 {{/* What the schema cannot say about single values: what is missing together with what, in a sentence. */}}
 {{- define "kinora.check" -}}
 {{- with .Values.model }}
-{{- $_ := required "model.uri is empty: name the promoted model version to serve, such as s3://bucket/prefix/models/VERSION." .uri }}
-{{- $_ := required "model.storage.endpoint is empty: give host:port of the S3 server that holds model.uri." .storage.endpoint }}
+{{- $_ := required "model.artifactRoot is empty: name the pipeline's artifact root, such as s3://bucket/prefix." .artifactRoot }}
+{{- $_ := required "model.storage.endpoint is empty: give host:port of the S3 server that holds model.artifactRoot." .storage.endpoint }}
 {{- $_ := required "model.storage.existingSecret is empty: name a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY." .storage.existingSecret }}
 {{- end }}
 {{- with .Values.autoscaling }}

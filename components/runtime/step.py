@@ -15,19 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.sources import code_digest
+from components.runtime.code_digest import code_digest
 from kinora.config import digest, to_dict
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_write, folder_digest
 from kinora.progress import PROGRESS_DIR
 
 if TYPE_CHECKING:
     from kfp import dsl
 
+    from kinora.generation import Registry
     from kinora.storage import Store
 
 FAILURE = "failure.json"
 LONGEST_MESSAGE = 200  # of a bug: the log has all of it
+POD = "KFP_POD_NAME"  # Kubeflow Pipelines sets it in every pod that runs a step
 
 
 @contextmanager
@@ -56,7 +58,32 @@ class Step:
     """One running step."""
 
     def __init__(self, name: str, artifact_root: str):
-        self.name, self.artifact_root = name, artifact_root
+        """Begin a step whose results outlive it under `artifact_root`.
+
+        Raises:
+            UsageError: if that is nowhere, or on the disk of a pod.
+            KinoraError: if its S3 server does not answer or refuses.
+        """
+        from kinora.storage import open_store
+
+        if not artifact_root:
+            raise UsageError(
+                "artifact_root is empty, so everything that this run makes would be lost; "
+                "give s3://BUCKET/PREFIX, or a folder where all steps run on one machine."
+            )
+        if POD in os.environ and not artifact_root.startswith("s3://"):
+            raise UsageError(
+                f"artifact_root is {artifact_root}, on the disk of a pod, which is lost when the step ends; "
+                "give s3://BUCKET/PREFIX."
+            )
+        self.name, self.artifact_root, self._store = name, artifact_root, open_store(artifact_root)
+
+    @property
+    def registry(self) -> "Registry":
+        """The registry of model versions under the artifact root."""
+        from kinora.generation import Registry
+
+        return Registry(self.artifact_root)
 
     def measured(self, metrics: "dsl.Metrics", figures: Mapping[str, float]) -> None:
         """Record figures as a KFP metrics artifact.
@@ -69,17 +96,15 @@ class Step:
             temporary.write_text(json.dumps(dict(figures), indent=2))
 
     def keep(self, *artifacts: "dsl.Artifact") -> None:
-        """Store finished artifacts under an `s3://` artifact root, by their content, and say in their metadata where.
+        """Store finished artifacts under the artifact root, by their content, and say in their metadata where.
 
-        On disk nothing is copied: Kubeflow's own output folder already holds them.
+        Where that is a folder nothing is copied: the steps' own outputs are on the same disk, and stay.
         """
-        if not self.artifact_root.startswith("s3://"):
+        if self._local:
             return
-        from kinora.storage import open_store
-
-        store = open_store(self.artifact_root)
         for artifact in artifacts:
-            artifact.metadata["stored"] = put_artifact(store, f"steps/{self.name}/{artifact.name}", Path(artifact.path))
+            place = f"steps/{self.name}/{artifact.name}"
+            artifact.metadata["stored"] = put_artifact(self._store, place, Path(artifact.path))
 
     @contextmanager
     def state(self, config: Any, data: str) -> Iterator[Path]:
@@ -90,20 +115,24 @@ class Step:
         """
         identity = {"code": code_digest(), "config": to_dict(config), "data": data}
         place = f"checkpoints/{self.name}-{digest(identity)[:20]}"
-        if self.artifact_root.startswith("s3://"):
-            from components.mirror import mirrored
-            from kinora.storage import open_store
+        if self._local:
+            from kinora.storage import split_uri
 
-            with mirrored(open_store(self.artifact_root), place) as folder:
-                yield folder
-        elif self.artifact_root:
-            folder = Path(self.artifact_root.removeprefix("file://")) / place
+            folder = Path(split_uri(self.artifact_root)[2]) / place
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            with tempfile.TemporaryDirectory() as temporary:
-                yield Path(temporary)
+            from components.runtime.mirror import mirrored
+
+            with mirrored(self._store, place) as folder:
+                yield folder
+
+    @property
+    def _local(self) -> bool:
+        from kinora.storage import split_uri
+
+        return split_uri(self.artifact_root)[0] == "file"
 
 
 def lasting_uri(artifact: "dsl.Artifact") -> str:

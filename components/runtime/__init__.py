@@ -1,0 +1,1 @@
+"""What surrounds the body of every component: progress, failures, training state, what is kept."""
