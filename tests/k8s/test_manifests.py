@@ -1,5 +1,6 @@
 """The manifests of k8s/, against the API server's own schemas, and small ones after the CRDs of Kueue and Volcano."""
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -139,22 +140,25 @@ def test_a_misspelt_field_would_be_found():
 
 
 def test_names_agree_across_queues_and_placement():
-    (local,), (cluster,), (flavor,) = (
-        list(of_kind(k).values()) for k in ("LocalQueue", "ClusterQueue", "ResourceFlavor")
-    )
-    assert local["metadata"]["name"] == GpuPool().queue
-    assert local["spec"]["clusterQueue"] == cluster["metadata"]["name"]
-    (group,) = cluster["spec"]["resourceGroups"]
-    assert group["flavors"][0]["name"] == flavor["metadata"]["name"]
-    assert group["coveredResources"] == [resource["name"] for resource in group["flavors"][0]["resources"]]
-    assert GpuPool().accelerator in group["coveredResources"]
-    assert cluster["spec"]["namespaceSelector"]["matchLabels"] == {
-        "kubernetes.io/metadata.name": local["metadata"]["namespace"]
-    }
-    assert flavor["spec"]["nodeLabels"] == GPU_NODE_SELECTOR
-    (taint,), (toleration,) = flavor["spec"]["nodeTaints"], GPU_TOLERATIONS
-    assert (toleration["key"], toleration["effect"]) == (taint["key"], taint["effect"])
+    locals_, clusters, flavors = (of_kind(kind) for kind in ("LocalQueue", "ClusterQueue", "ResourceFlavor"))
+    asked_for = re.findall(r"queue-name: (\S+)", (ROOT / "pipelines/compiled/world_simulator.yaml").read_text())
+    assert GpuPool().queue in asked_for
+    assert set(asked_for) <= set(locals_), "a step waits in a queue that nobody made"
+    for local in locals_.values():
+        cluster = clusters[local["spec"]["clusterQueue"]]
+        namespaces = cluster["spec"]["namespaceSelector"]["matchLabels"]
+        assert namespaces == {"kubernetes.io/metadata.name": local["metadata"]["namespace"]}
+    for group in (group for cluster in clusters.values() for group in cluster["spec"]["resourceGroups"]):
+        assert GpuPool().accelerator in group["coveredResources"]
+        for flavor in group["flavors"]:
+            assert flavor["name"] in flavors
+            assert [resource["name"] for resource in flavor["resources"]] == group["coveredResources"]
+    assert flavors[GpuPool().queue]["spec"]["nodeLabels"] == GPU_NODE_SELECTOR
+    (toleration,) = GPU_TOLERATIONS
     assert toleration["operator"] == "Exists"
+    for flavor in flavors.values():
+        for taint in flavor["spec"]["nodeTaints"]:
+            assert (toleration["key"], toleration["effect"]) == (taint["key"], taint["effect"])
 
 
 def test_roles_allow_nothing_by_wildcard():
