@@ -79,21 +79,12 @@ class JobRequest:
     wanted: str = ""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One row of the queue; times in seconds since 1970."""
+@dataclass(frozen=True, kw_only=True)
+class Job(JobRequest):
+    """One row of the queue: what a job is to make, and how far it is; times in seconds since 1970."""
 
     id: str
-    kind: str
     status: str
-    prompt: str
-    width: int
-    height: int
-    frames: int
-    fps: float
-    seed: int
-    given: str
-    wanted: str
     fingerprint: str
     created: float
     started: float | None
@@ -106,7 +97,8 @@ class Job:
     error: str | None
 
 
-COLUMNS = ", ".join(field.name for field in fields(Job))
+NAMES = tuple(field.name for field in fields(Job))
+COLUMNS = ", ".join(NAMES)
 
 
 class JobStore:
@@ -131,7 +123,7 @@ class JobStore:
             raise KinoraError(
                 f"the job queue {path} cannot be used ({error}); repair or remove it, or choose another --work."
             ) from error
-        if not {field.name for field in fields(Job)} <= there:
+        if not set(NAMES) <= there:
             self._db.close()
             raise KinoraError(
                 f"the job queue {path} is of another version of Kinora; move it away, or choose another --work."
@@ -403,4 +395,4 @@ class JobStore:
 
 
 def _job(row: tuple) -> Job:
-    return Job(*row)
+    return Job(**dict(zip(NAMES, row, strict=True)))

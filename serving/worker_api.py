@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -11,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from serving.api import Endpoint
 from serving.errors import ApiError
-from serving.jobs import WAITING, Job, LeaseLost
+from serving.jobs import WAITING, Job, JobRequest, LeaseLost
 from serving.media_store import GIVEN, GIVEN_VIDEO, STILL, VIDEO
 from serving.requests import read_body, read_fields
 
@@ -19,7 +20,7 @@ T = TypeVar("T")
 SECONDS_TO_HOLD_A_CLAIM = 2.0  # a worker that finds nothing waits here, so that a new job is taken at once
 SECONDS_BETWEEN_LOOKS = 0.1
 MOST_CLIP_BYTES = 256 * 2**20
-TOLD = ("id", "kind", "prompt", "width", "height", "frames", "fps", "seed", "given", "lease")
+TOLD = ("id", "lease", *(field.name for field in fields(JobRequest)))  # to the worker that holds a job
 
 
 def worker_routes(endpoint: Endpoint, token: str) -> APIRouter:
