@@ -4,9 +4,11 @@ BIN := .venv/bin
 SOURCE ?= worlds
 RECIPE ?= tiny
 WORK ?= work
+ENGINE ?= docker
+IMAGE := kinora/python:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check compile docs bench clean
+.PHONY: help demo serve test check compile docs images bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +44,11 @@ compile: .venv/.installed ## compile the pipelines to pipelines/compiled/
 docs: .venv/.installed ## write the generated pages, and the documentation as a site to build/site
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/zensical build --strict
+
+images: ## build the images of a cluster and prove them (ENGINE=podman for podman)
+	$(ENGINE) build -f components/Dockerfile --target cpu -t $(IMAGE)-cpu .
+	$(ENGINE) build -f components/Dockerfile --target gpu -t $(IMAGE)-gpu .
+	ENGINE=$(ENGINE) components/verify_images.sh $(IMAGE)-cpu $(IMAGE)-gpu
 
 bench: .venv/.installed ## measure what docs/benchmarks.md reports
 	@$(BIN)/python -m benchmarks.all

@@ -12,10 +12,11 @@ Run = Callable[[Sequence[str]], int]
 
 
 class Command(NamedTuple):
-    """What a subcommand does, in the words of `kinora --help`, and how to load it."""
+    """What a subcommand does, in the words of `kinora --help`, how to load it, and the extra that it needs."""
 
     summary: str
     load: Callable[[], Run]
+    extra: str = ""
 
 
 def _ingest() -> Run:
@@ -80,15 +81,15 @@ def _doctor() -> Run:
 
 # In the order of the story. `--help` prints this table and imports nothing else.
 COMMANDS = {
-    "ingest": Command("turn raw videos and images, or simulated worlds, into a clip dataset", _ingest),
-    "validate": Command("check a clip dataset against its contract", _validate),
-    "caption": Command("caption every clip of a dataset with a trained captioner", _caption),
-    "train": Command("train a captioner, an autoencoder or a transformer", _train),
+    "ingest": Command("turn raw videos and images, or simulated worlds, into a clip dataset", _ingest, "data"),
+    "validate": Command("check a clip dataset against its contract", _validate, "data"),
+    "caption": Command("caption every clip of a dataset with a trained captioner", _caption, "data"),
+    "train": Command("train a captioner, an autoencoder or a transformer", _train, "training"),
     "generate": Command("make a video from a prompt, an image or a video", _generate),
-    "evaluate": Command("find failures of physics and consistency in clips", _evaluate),
-    "promote": Command("deploy a model version, or list what was promoted", _promote),
-    "serve": Command("serve the deployed model over HTTP", _serve),
-    "pipeline": Command("run, compile or submit the whole workflow", _pipeline),
+    "evaluate": Command("find failures of physics and consistency in clips", _evaluate, "evaluation"),
+    "promote": Command("deploy a model version, or list what was promoted", _promote, "serving"),
+    "serve": Command("serve the deployed model over HTTP", _serve, "serving"),
+    "pipeline": Command("run, compile or submit the whole workflow", _pipeline, "pipeline"),
     "doctor": Command("say what this machine can run and what is missing", _doctor),
 }
 
@@ -119,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"kinora: there is no command '{argv[0]}'; run 'kinora --help' for the list.", file=sys.stderr)
         return 2
     try:
-        return COMMANDS[argv[0]].load()(argv[1:])
+        return _run(COMMANDS[argv[0]], argv[1:])
     except KinoraError as error:
         print(f"kinora {argv[0]}: {error}", file=sys.stderr)
         return error.exit_code
@@ -129,3 +130,13 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away: `kinora --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(command: Command, argv: Sequence[str]) -> int:
+    try:
+        return command.load()(argv)
+    except ModuleNotFoundError:
+        from cli.extras import require
+
+        require(command.extra)
+        raise

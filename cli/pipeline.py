@@ -30,6 +30,9 @@ def run(
         artifact_root: for training state and model versions, a folder, or s3://bucket/prefix, which gets every finished
             artifact too; else KINORA_ARTIFACT_ROOT, else artifacts in the work folder.
     """
+    from cli.extras import ALL, require
+
+    require(ALL)  # now, not when the last step lacks it
     from pipelines.run import RunOptions, run_world_simulator
 
     result = run_world_simulator(RunOptions(source, recipe, work, artifact_root))

@@ -7,3 +7,17 @@ REPOSITORY = "kinora/python"
 VERSION = "0.1.0"
 CPU_IMAGE = f"{REPOSITORY}:{VERSION}-cpu"
 GPU_IMAGE = f"{REPOSITORY}:{VERSION}-gpu"
+
+# What is started in each besides its components, as modules: commands, servers, and processes that these start.
+PROGRAMS = {
+    "cpu": (
+        "cli.main",
+        "kinora.training.dit_worker",
+        "pipelines.demo",
+        "pipelines.local_runner",
+        "pipelines.world_simulator",
+        "serving.gateway",
+        "serving.worker",
+    ),
+    "gpu": ("cli.doctor", "cli.serve", "kinora.training.dit_worker", "serving.worker"),
+}

@@ -10,12 +10,16 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 # Before torch is imported anywhere: several processes with a thread a core each collapse each other's speed.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,6 +33,72 @@ T = TypeVar("T")
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def model_folders(tmp_path_factory):
+    """Random weights: folders of an autoencoder, a transformer checkpoint and a (pretended) captioner."""
+    import torch
+
+    from kinora.models.dit import DiTConfig
+    from kinora.models.text_encoder import TextEncoderConfig
+    from kinora.models.vae import VAE, VAEConfig
+    from kinora.models.world_model import WorldModel, save_world_model
+
+    torch.manual_seed(0)
+    root = tmp_path_factory.mktemp("models")
+    VAE(VAEConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1)).save(root / "vae")
+    words = ("<pad>", "<unknown>", "a", "red", "blue", "circle", "square", "moves", "on", "grey", "background")
+    text, dit = TextEncoderConfig(words, width=16, heads=2), DiTConfig(latent_channels=4, width=16, depth=1, heads=2)
+    model = WorldModel(dit, text)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    save_world_model(root / "dit", dict(model.named_parameters()), dit, text)
+    (root / "captioner").mkdir()
+    (root / "captioner" / "config.json").write_text("{}")
+    return root
+
+
+@pytest.fixture(scope="session")
+def brought(root) -> Callable[..., set[str]]:
+    """Return the distributions that an installation with some extras brings, with those that these need in turn."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+
+    def closure(*extras: str) -> set[str]:
+        found: set[tuple[str, str]] = set()
+        todo = [("kinora", extra) for extra in ("", *extras)]
+        while todo:
+            name, extra = todo.pop()
+            if (name, extra) in found:
+                continue
+            found.add((name, extra))
+            if name == "kinora":
+                texts = project["optional-dependencies"][extra] if extra else project["dependencies"]
+            else:
+                texts = requires(name) or []
+            for needed in map(Requirement, texts):
+                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                    todo += [(canonicalize_name(needed.name), part) for part in ("", *needed.extras)]
+        return {name for name, _ in found}
+
+    return closure
+
+
+@pytest.fixture(scope="session")
+def uncovered() -> Callable[..., dict[str, str]]:
+    """Return what modules of ours import that none of some distributions holds, and which module does."""
+    from components.imports import imports
+
+    homes = packages_distributions()
+
+    def missing(wanted: list[str], distributions: set[str], started: bool = True) -> dict[str, str]:
+        return {
+            module: importer
+            for (module, _), importer in imports(wanted, started).items()
+            if not {canonicalize_name(home) for home in homes[module.partition(".")[0]]} & distributions
+        }
+
+    return missing
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ The table as a whole must have the contract's columns and types; a row that brea
 What cannot be read off the table (files, digests, decoded shapes) is measured first and then expected like any column.
 """
 
-import importlib
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -102,7 +101,7 @@ UNIQUE = "every clip_id is there once"
 
 
 def _of_the_table() -> list[Any]:
-    gxe: Any = importlib.import_module("great_expectations.expectations")
+    import great_expectations.expectations as gxe
 
     return [
         gxe.ExpectTableColumnsToMatchSet(
@@ -117,7 +116,7 @@ def _of_the_table() -> list[Any]:
 
 
 def _of_each_row(grid: Grid) -> list[Any]:
-    gxe: Any = importlib.import_module("great_expectations.expectations")
+    import great_expectations.expectations as gxe
 
     def within(column: str, low: float, high: float, text: str, only: str | None = None) -> Any:
         return gxe.ExpectColumnValuesToBeBetween(
@@ -177,7 +176,7 @@ def _run(clips: pd.DataFrame, expectations: Sequence[Any], name: str) -> list[Fi
     """Let Great Expectations validate a table."""
     # It would otherwise report each use of it to its makers, and wait for the network.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    gx: Any = importlib.import_module("great_expectations")
+    import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
