@@ -147,7 +147,7 @@ def metrics(work: Path, step: str) -> dict[str, float]:
 
 def events(work: Path, step: str) -> list[dict]:
     """Return the events of the last run in which `step` had results."""
-    lines = [json.loads(line) for line in (work / "run" / "events.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (work / "runs" / "latest" / "events.jsonl").read_text().splitlines()]
     return [event for event in lines if event["step"] == step and event["artifacts"]]
 
 

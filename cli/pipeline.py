@@ -37,7 +37,7 @@ def run(
 
     result = run_world_simulator(RunOptions(source, recipe, work, artifact_root))
     print(result.reason)
-    print(f"The run page is {result.page}")
+    print(f"The run page is {result.run.page}")
     return 0
 
 

@@ -56,7 +56,7 @@ def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work")
 
     print(f"\n{result.reason}")
     if Registry(result.arguments["artifact_root"]).current() is None:
-        raise KinoraError(f"nothing is deployed yet, so there is nothing to serve; see {result.page}.")
+        raise KinoraError(f"nothing is deployed yet, so there is nothing to serve; see {result.run.page}.")
     again = "`make serve`" if work == Path("work") else f"`kinora serve --work {work}`"
     with serving(result, port) as address:
         with warnings.catch_warnings():
@@ -64,7 +64,7 @@ def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work")
             warnings.simplefilter("ignore", DeprecationWarning)
             made = ask(result, address)
         video = (*read_video(made.path), made.prompt)
-        write_run_page(result.workplace.run, result.state, result.arguments, video)
+        write_run_page(result.run, result.state, result.arguments, video)
         print(summary(result, made, address))
         if sys.stdout.isatty():
             print(f"\nServing until Ctrl-C; {again} brings it back.")
@@ -96,8 +96,8 @@ def check_port(port: int) -> None:
 @contextmanager
 def serving(result: RunResult, port: int) -> Iterator[str]:
     """Serve the model in service as `kinora serve` does; yield the address, and leave no process behind."""
-    address, log_path = f"http://127.0.0.1:{port}", result.workplace.run / "serve.txt"
-    places = ["--work", str(result.workplace.root), "--artifact-root", result.arguments["artifact_root"]]
+    address, log_path = f"http://127.0.0.1:{port}", result.run.folder / "serve.txt"
+    places = ["--work", str(result.run.workspace.root), "--artifact-root", result.arguments["artifact_root"]]
     command = [sys.executable, "-m", "cli", "serve", *places, "--port", str(port)]
     with open(log_path, "w") as log:
         # A session of its own: the terminal's Ctrl-C is for us, and we end the server in order.
@@ -128,7 +128,7 @@ def ask(result: RunResult, address: str) -> Made:
     client = OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=2)
     prompt, size = asked_first(result)
     try:
-        job = client.videos.create(prompt=prompt, size=size)
+        job = client.videos.create(prompt=prompt, size=size)  # type: ignore[arg-type] # the model has sizes of its own
     except APIStatusError as error:
         raise KinoraError(f"the endpoint refused the prompt '{prompt}': {error.message}") from error
     end = time.monotonic() + SECONDS_TO_GENERATE
@@ -137,9 +137,9 @@ def ask(result: RunResult, address: str) -> Made:
         job = client.videos.retrieve(job.id)
     if job.status != "completed":
         reason = job.error.message if job.error else f"it is still {job.status}"
-        log = result.workplace.run / "serve.txt"
+        log = result.run.folder / "serve.txt"
         raise KinoraError(f"the endpoint did not make the video: {reason.rstrip('.')}; its log is {log}.")
-    path = result.workplace.run / "video.mp4"
+    path = result.run.folder / "video.mp4"
     with atomic_write(path) as temporary:
         client.videos.download_content(job.id).write_to_file(temporary)
     return Made(prompt, path)
@@ -170,13 +170,13 @@ def summary(result: RunResult, made: Made, address: str) -> str:
         "The prompt": made.prompt,
         "The video": made.path,
         "The evaluation": result.report("evaluate"),
-        "The run": result.page,
+        "The run": result.run.page,
         "The web page": f"{address}/",
     }
     return "\n" + "\n".join(f"  {name:<16}{place}" for name, place in rows.items())
 
 
-def _wait_until_ready(process: subprocess.Popen, address: str, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
     end = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < end:
         if process.poll() is not None:

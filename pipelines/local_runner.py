@@ -22,10 +22,14 @@ from pipelines.events import Event, Kind
 
 @dataclass(frozen=True)
 class Request:
-    """What to run (`module:function` of a pipeline, its arguments) and where: folders for outputs and progress."""
+    """What to run (`module:function` of a pipeline, its arguments), under which name, and where.
+
+    `run` is what Kubeflow calls the run: the folder of its outputs, and the `pipeline_job_name` that steps may ask for.
+    """
 
     pipeline: str
     arguments: dict[str, Any]
+    run: str
     outputs: str
     progress: str
     events: str
@@ -36,16 +40,18 @@ class Request:
         path.write_text(json.dumps(asdict(self)))
 
 
-class Observer:
-    """Stands round the one function through which Kubeflow's local orchestrator runs, or finds in its cache, a task."""
+class TaskRecorder:
+    """Wraps the one function through which Kubeflow's local orchestrator runs a task, or finds it in its cache."""
 
     def __init__(self, request: Request):
         self.request, self.failed = request, False
 
     def install(self) -> None:
         """Kubeflow has no hook for this; a test holds the pinned version to what is assumed here."""
-        from kfp.local import status
+        from kfp.local import executor_input_utils, status
         from kfp.local.orchestrator import task_executor
+
+        executor_input_utils.get_local_pipeline_resource_name = lambda pipeline: self.request.run
 
         execute = task_executor.execute_single_task
 
@@ -57,18 +63,18 @@ class Observer:
             os.environ["OMP_NUM_THREADS"] = str(max(1, self.request.threads // (2 if item else 1)))
             # Threads that spin long while they wait slow each other down many times when anything else wants the cores.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-            self._tell("started", step, item)
+            self._record("started", step, item)
             outputs, result = execute(**call)
             if result != status.Status.SUCCESS:
                 self.failed = True
-                self._tell("failed", step, item)
+                self._record("failed", step, item)
             else:
-                self._tell("finished" if _task_root(call).exists() else "cached", step, item, outputs)
+                self._record("finished" if _task_root(call).exists() else "cached", step, item, outputs)
             return outputs, result
 
         task_executor.execute_single_task = observed
 
-    def _tell(self, kind: Kind, step: str, item: str, outputs: dict[str, Any] | None = None) -> None:
+    def _record(self, kind: Kind, step: str, item: str, outputs: dict[str, Any] | None = None) -> None:
         from kfp import dsl
 
         artifacts, values = {}, {}
@@ -90,7 +96,7 @@ def _item(call: dict[str, Any]) -> str:
     for name, value in call["task_spec"].inputs.parameters.items():
         if "-loop-item" in value.component_input_parameter:
             return str(arguments[name])
-    return call["pipeline_resource_name"].rsplit("-iteration-", 1)[1]
+    return str(call["pipeline_resource_name"].rsplit("-iteration-", 1)[1])
 
 
 def _task_root(call: dict[str, Any]) -> Path:
@@ -110,7 +116,7 @@ def run(request: Request) -> bool:
     module, name = request.pipeline.split(":")
     pipeline = getattr(importlib.import_module(module), name)
     os.environ[PROGRESS_DIR] = request.progress
-    Observer(request).install()
+    TaskRecorder(request).install()
     local.init(
         local.SubprocessRunner(use_venv=False), pipeline_root=request.outputs, raise_on_error=True, enable_caching=True
     )

@@ -10,10 +10,12 @@ from kinora.config import digest
 from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
 from kinora.storage import artifact_root, open_store, split_uri
-from pipelines.runner import Workspace, execute, known_durations, record_durations
+from pipelines.origins import known_origins, remove_old_runs
+from pipelines.runner import execute
 from pipelines.state import RunState, gate_reason, report_name
-from pipelines.step_durations import SECONDS
+from pipelines.step_durations import expected_durations, record_durations
 from pipelines.view import View, view_for
+from pipelines.workspace import Run, Workspace
 
 PIPELINE = "pipelines.world_simulator:world_simulator"
 # In the order of the story, which is how they are shown; Kubeflow may run independent ones in another.
@@ -46,8 +48,7 @@ class RunResult:
     """A finished run."""
 
     state: RunState
-    workplace: Workspace
-    page: Path
+    run: Run
     arguments: dict[str, str]
 
     @property
@@ -63,12 +64,12 @@ class RunResult:
     @property
     def checkpoint(self) -> str:
         """The name of the checkpoint that became the model version."""
-        return self.state.steps["gate"].tasks[-1].artifacts["version"]["metadata"]["checkpoint"]
+        return str(self.state.steps["gate"].tasks[-1].artifacts["version"]["metadata"]["checkpoint"])
 
     def report(self, step: str) -> Path:
         """Return the page of `step` (of a loop: for the chosen checkpoint) beside the run page."""
         item = self.checkpoint if step == "evaluate" else ""
-        return self.page.parent / report_name(STEPS.index(step) + 1, step, item)
+        return self.run.folder / report_name(STEPS.index(step) + 1, step, item)
 
     def artifact(self, step: str, name: str) -> Path:
         """Return the path of an artifact that `step` made in its last task."""
@@ -83,25 +84,27 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
         KinoraError: if the source or a folder cannot be used, or a step fails.
     """
     check(options)
-    workplace = Workspace(options.work.absolute())
-    with workplace.taken():
+    workspace = Workspace(options.work.absolute())
+    with workspace.new_run() as run:
         arguments = {
             "source": resolved(options.source),
             "recipe": options.recipe,
             "artifact_root": artifact_root(options.artifact_root, options.work),
             "fingerprint": fingerprint(options.source),
         }
-        expected = SECONDS.get(options.recipe, {}) | known_durations(workplace).get(options.recipe, {})
-        state = RunState(STEPS, expected, workplace.run / "progress")
+        expected, origins = expected_durations(workspace, options.recipe), known_origins(workspace.kept())
+        state = RunState(STEPS, expected, run.progress, origins)
         try:
-            execute(workplace, PIPELINE, arguments, state, view or view_for(sys.stderr))
+            execute(run, PIPELINE, arguments, state, view or view_for(sys.stderr))
         finally:
-            from pipelines.run_page import write_run_page  # which imports torch, and most refusals come before
+            from pipelines import run_page  # which imports torch, and most refusals come before
 
-            with friendly_os_errors(workplace.root):
-                record_durations(workplace, options.recipe, state)
-                page = write_run_page(workplace.run, state, arguments)
-    return RunResult(state, workplace, page, arguments)
+            with friendly_os_errors(workspace.root):
+                record_durations(workspace, options.recipe, state)
+                run_page.write_run_page(run, state, arguments)
+                remove_old_runs(workspace)
+                run_page.write_runs_page(workspace)
+    return RunResult(state, run, arguments)
 
 
 def check(options: RunOptions) -> None:

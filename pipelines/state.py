@@ -2,19 +2,21 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pipelines.events import Event
+from pipelines.origins import Origin, Places, places
 
 Status = Literal["waiting", "running", "finished", "cached", "failed"]
 
 
 @dataclass
 class Task:
-    """One execution of a step: the only one, or one round of a loop."""
+    """One execution of a step: the only one, or one round of a loop. A cached one has its origin, where it is known."""
 
     item: str
     status: Status
@@ -22,6 +24,7 @@ class Task:
     ended: float | None = None
     artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
 
 
 @dataclass
@@ -71,9 +74,23 @@ class Progress:
 class RunState:
     """All steps of a run."""
 
-    def __init__(self, steps: Sequence[str], expected: dict[str, float], progress: Path):
+    def __init__(
+        self,
+        steps: Sequence[str],
+        expected: Mapping[str, float],
+        progress: Path,
+        origins: Mapping[Places, Origin] = MappingProxyType({}),
+    ):
+        """Begin with every step waiting.
+
+        Args:
+            steps: their names, in the order in which they are shown.
+            expected: seconds that each is expected to take.
+            progress: the folder in which running steps say how far they are.
+            origins: of what earlier runs made, by its places.
+        """
         self.steps = {name: StepState(name, expected.get(name, 5.0)) for name in steps}
-        self.progress_folder, self.started = progress, time.time()
+        self.progress_folder, self.started, self._origins = progress, time.time(), origins
 
     def apply(self, event: Event) -> None:
         """Take an event into account."""
@@ -85,6 +102,8 @@ class RunState:
             return
         task = next(task for task in reversed(step.tasks) if task.item == event.item)
         task.status, task.ended, task.artifacts, task.values = event.kind, event.at, event.artifacts, event.values
+        if event.kind == "cached":
+            task.origin = self._origins.get(places(task.artifacts))
 
     def progress(self, step: StepState) -> list[Progress]:
         """Return what the step's running tasks say of themselves, the newest last."""
@@ -111,7 +130,7 @@ def gate_reason(state: RunState) -> str:
     """Return the gate's decision in one sentence, "" before it was made."""
     gated = state.steps["gate"].tasks if "gate" in state.steps else []
     version = gated[-1].artifacts.get("version", {}) if gated else {}
-    return version.get("metadata", {}).get("reason", "")
+    return str(version.get("metadata", {}).get("reason", ""))
 
 
 def report_name(number: int, step: str, item: str = "") -> str:

@@ -48,14 +48,15 @@ def submit_world_simulator(submission: Submission) -> str:
             raise UsageError(f"the cluster cannot see the {name} {place}; put it on S3 and give its s3:// address.")
     compile_all(check=True)
     try:
-        # JobRequest first, because the client itself would try five times, five seconds apart, and log every traceback.
+        # Ask first, because the client itself would try five times, five seconds apart, and log every traceback.
         urllib.request.urlopen(f"{submission.host.rstrip('/')}/apis/v2beta1/healthz", timeout=60).close()
         return _upload_and_start(submission)
     except Exception as error:  # the client raises errors of urllib3, of its own API and of the standard library
         reason = getattr(error, "reason", None) or type(error).__name__
-        status = f"{error.status} " if getattr(error, "status", None) else ""
+        if status := getattr(error, "status", None):
+            reason = f"{status} {reason}"
         raise KinoraError(
-            f"the Kubeflow Pipelines server at {submission.host} did not start the run ({status}{reason}); "
+            f"the Kubeflow Pipelines server at {submission.host} did not start the run ({reason}); "
             "check --host, your access to it and --namespace."
         ) from error
 

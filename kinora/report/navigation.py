@@ -1,5 +1,6 @@
 """A bar of links at the top of a report, put into the report's own HTML, whoever wrote it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
@@ -21,15 +22,10 @@ class Link:
     address: str
 
 
-def add_navigation(html: str, up: Link, before: Link | None = None, after: Link | None = None) -> str:
-    """Return the page `html` with links to what it belongs to and to its neighbours at the top of its body."""
-    links = [(up, "↑ {}"), (before, "← {}"), (after, "{} →")]
-    anchors = [
-        Markup('<a href="{}" style="{}">{}</a>').format(link.address, LINK_STYLE, text.format(link.text))
-        for link, text in links
-        if link is not None
-    ]
-    bar = Markup('<nav aria-label="Run" style="{}">{}</nav>').format(STYLE, Markup("").join(anchors))
+def add_navigation(html: str, links: Sequence[Link]) -> str:
+    """Return the page `html` with a bar of links at the top of its body."""
+    anchors = [Markup('<a href="{}" style="{}">{}</a>').format(link.address, LINK_STYLE, link.text) for link in links]
+    bar = Markup('<nav aria-label="Neighbouring pages" style="{}">{}</nav>').format(STYLE, Markup("").join(anchors))
     place = _body(html)
     return f"{html[:place]}{bar}{html[place:]}"
 

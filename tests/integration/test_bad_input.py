@@ -49,7 +49,7 @@ def test_a_folder_of_broken_files_fails_in_the_first_step(root, tmp_path):
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kinora pipeline: step ingest: ")
     assert "Traceback" not in done.stderr
-    assert (work / "run" / "index.html").exists()
+    assert (work / "runs" / "latest" / "index.html").exists()
 
 
 def test_a_port_in_use_is_said_before_any_work(root, tmp_path):

@@ -36,10 +36,14 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
         "--source", str(folder), "--recipe", "smoke", "--work", str(work), "--artifact-root", s3_root,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    log = work / "run" / "log.txt"
+    log = work / "runs" / "latest" / "log.txt"
     assert done.returncode == 0, done.stderr[-2000:] + (log.read_text()[-3000:] if log.exists() else "")
-    assert str(work / "run" / "index.html") in done.stdout
-    made = {event.step: event for event in EventReader(work / "run" / "events.jsonl").new() if event.kind == "finished"}
+    assert str((work / "runs" / "latest").resolve() / "index.html") in done.stdout
+    made = {
+        event.step: event
+        for event in EventReader(work / "runs" / "latest" / "events.jsonl").new()
+        if event.kind == "finished"
+    }
     assert set(STEPS) - {"promote"} <= set(made)
 
     clips = Path(made["caption"].artifacts["captioned_clips"]["path"])

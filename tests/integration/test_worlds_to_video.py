@@ -68,12 +68,12 @@ def test_the_next_run_goes_on_from_the_last_finished_step_and_the_last_checkpoin
     kinds = {event.step: event.kind for event in events(work)}
     for step in STEPS[: STEPS.index("pretrain")]:
         assert kinds[step] == "cached", step
-    progress = read_json(work / "run" / "progress" / "pretrain" / "train-transformer.json")
+    progress = read_json(work / "runs" / "latest" / "progress" / "pretrain" / "train-transformer.json")
     assert progress["first"] > interrupted[2]
 
 
 def events(work: Path) -> list:
-    return list(EventReader(work / "run" / "events.jsonl").new())
+    return list(EventReader(work / "runs" / "latest" / "events.jsonl").new())
 
 
 def test_ends_with_a_video_and_where_to_look(first, work):
@@ -86,7 +86,7 @@ def test_ends_with_a_video_and_where_to_look(first, work):
     page = Path(places["The run"]).read_text()
     assert page.index("<video") < page.index("Steps")
     links = re.findall(r'href="([^"]+)"', page)
-    assert all((work / "run" / link).is_file() for link in links)
+    assert all((work / "runs" / "latest" / link).is_file() for link in links)
     assert {int(link[:2]) for link in links} == set(range(1, len(STEPS) + 1))  # every step has something to look at
     assert f"kinora serve --work {work}" in first.stdout
 
@@ -111,14 +111,14 @@ def test_nothing_is_left_running(first, work):
 
 
 def test_again_everything_comes_from_the_cache(first, work, root):
-    promoted = json.loads((work / "run" / "request.json").read_text())["arguments"]
+    promoted = json.loads((work / "runs" / "latest" / "request.json").read_text())["arguments"]
     again = demo(work, root)
-    assert json.loads((work / "run" / "request.json").read_text())["arguments"] == promoted
+    assert json.loads((work / "runs" / "latest" / "request.json").read_text())["arguments"] == promoted
     assert again.returncode == 0, again.stderr[-2000:] + log(work)
     ran = {event.step for event in events(work) if event.kind == "finished"}
     assert ran == {"gate"}
     assert "the model that is in service already" in again.stdout
-    assert (work / "run" / "video.mp4").exists()
+    assert (work / "runs" / "latest" / "video.mp4").exists()
 
 
 def processes_of(work: Path) -> list[list[str]]:
@@ -128,5 +128,5 @@ def processes_of(work: Path) -> list[list[str]]:
 
 
 def log(work: Path) -> str:
-    path = work / "run" / "log.txt"
+    path = work / "runs" / "latest" / "log.txt"
     return path.read_text()[-3000:] if path.exists() else os.linesep

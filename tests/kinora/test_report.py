@@ -103,7 +103,7 @@ EVIDENTLY = """<!DOCTYPE html>
     ],
 )
 def test_navigation_is_put_where_the_body_of_any_page_begins(html, before):
-    linked = add_navigation(html, Link("Run <1>", "index.html"), None, Link("caption", '04-"caption".html'))
+    linked = add_navigation(html, [Link("Run <1>", "index.html"), Link("caption", '04-"caption".html')])
     assert linked.startswith(f"{before}<nav ")
     assert linked.endswith(f"</nav>{html[len(before) :]}")
     assert re.findall(r'href="([^"]*)"', linked) == ["index.html", "04-&#34;caption&#34;.html"]

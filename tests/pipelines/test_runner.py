@@ -11,9 +11,12 @@ import pytest
 
 from kinora.errors import KinoraError
 from pipelines.events import Event, EventReader
-from pipelines.runner import Workspace, execute, known_durations, record_durations
+from pipelines.origins import KEPT_RUNS, Origin, known_origins, remove_old_runs
+from pipelines.runner import execute
 from pipelines.state import RunState
+from pipelines.step_durations import MEASURED_SECONDS, expected_durations, record_durations
 from pipelines.view import LinesView
+from pipelines.workspace import Run, Workspace
 
 STEPS = ("make", "judge", "pick", "publish", "aside")
 
@@ -25,10 +28,10 @@ def toy_is_importable(monkeypatch):
 
 def run(work: Path, **arguments) -> RunState:
     """Run the toy pipeline in `work`; return what is known of it afterwards."""
-    place = Workspace(work)
-    with place.taken(), open(os.devnull, "w") as nowhere:
-        state = RunState(STEPS, {}, place.run / "progress")
-        execute(place, "toy:toy", arguments, state, LinesView(nowhere))
+    workspace = Workspace(work)
+    with workspace.new_run() as run, open(os.devnull, "w") as nowhere:
+        state = RunState(STEPS, {}, run.progress, known_origins(workspace.kept()))
+        execute(run, "toy:toy", arguments, state, LinesView(nowhere))
     return state
 
 
@@ -48,10 +51,16 @@ def test_runs_every_step_then_takes_them_from_the_cache(tmp_path):
     assert {task.artifacts["score"]["metadata"]["threads"] for task in judged} == {share}
     for task in judged:
         assert Path(task.artifacts["report"]["path"]).read_text() == f"<h1>{task.item}</h1>"
-    second = run(tmp_path)
-    cached = dict.fromkeys(("make", "judge", "aside"), "cached")
-    assert statuses(second) == cached | {"pick": "finished", "publish": "finished"}
-    assert second.steps["make"].tasks[0].artifacts == made.artifacts
+    (name,) = (run.name for run in Workspace(tmp_path).kept())
+    assert Path(made.artifacts["model"]["path"]).is_relative_to(tmp_path / "pipeline" / name)
+    for number in range(2):
+        again = run(tmp_path)
+        cached = dict.fromkeys(("make", "judge", "aside"), "cached")
+        assert statuses(again) == cached | {"pick": "finished", "publish": "finished"}, number
+        assert again.steps["make"].tasks[0].artifacts == made.artifacts
+        assert again.steps["make"].tasks[0].origin == Origin(name, made.started, made.ended)
+        assert {task.origin.run for task in again.steps["judge"].tasks} == {name}
+        assert again.steps["pick"].tasks[0].origin is None
 
 
 def test_a_lost_artifact_is_made_again(tmp_path):
@@ -72,9 +81,9 @@ def test_a_failure_is_one_sentence_and_nothing_runs_on(tmp_path, behaviour, sent
     with pytest.raises(KinoraError, match=sentence) as failure:
         run(tmp_path, behaviour=behaviour)
     assert "\n" not in str(failure.value)
-    log = (tmp_path / "run" / "log.txt").read_text()
+    log = (tmp_path / "runs" / "latest" / "log.txt").read_text()
     assert ("Traceback" in log) == (behaviour == "broken")
-    events = list(EventReader(tmp_path / "run" / "events.jsonl").new())
+    events = list(EventReader(tmp_path / "runs" / "latest" / "events.jsonl").new())
     assert [event.kind for event in events if event.step == "make"] == ["started", "failed"]
     assert not {"judge", "pick", "publish"} & {event.step for event in events}
 
@@ -100,21 +109,49 @@ def test_an_interrupted_run_leaves_no_process(tmp_path, root, how, wait_until):
 
 def test_one_run_at_a_time(tmp_path):
     with (
-        Workspace(tmp_path).taken(),
+        Workspace(tmp_path).new_run(),
         pytest.raises(KinoraError, match="another run is using"),
-        Workspace(tmp_path).taken(),
+        Workspace(tmp_path).new_run(),
     ):
         pass
 
 
 def test_a_work_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(KinoraError, match=r"cannot be used: .* choose another"), Workspace(tmp_path / "file").taken():
+    workspace = Workspace(tmp_path / "file")
+    with pytest.raises(KinoraError, match=r"cannot be used: .* choose another"), workspace.new_run():
         pass
 
 
+def test_every_run_keeps_its_folder_and_the_last_one_is_named(tmp_path):
+    workspace, names = Workspace(tmp_path), []
+    for _ in range(3):
+        with workspace.new_run() as run:
+            (run.folder / "log.txt").write_text(run.name)
+            names.append(run.name)
+    assert [run.name for run in workspace.kept()] == sorted(names, reverse=True)
+    assert len(set(names)) == 3
+    assert (tmp_path / "runs" / "latest" / "log.txt").read_text() == names[-1]
+
+
+def test_old_runs_go_but_not_those_whose_work_is_still_used(tmp_path):
+    workspace, artifacts = Workspace(tmp_path), {"model": {"path": "/m", "type": "system.Model", "metadata": {}}}
+    for number in range(KEPT_RUNS + 4):
+        run = Run(workspace, f"2026-01-01-0000{number:02d}")
+        run.folder.mkdir(parents=True)
+        if number == 1:
+            Event("started", "make", at=10.0).append_to(run.events)
+            Event("finished", "make", at=15.0, artifacts=artifacts).append_to(run.events)
+        else:
+            Event("cached", "make", artifacts=artifacts).append_to(run.events)
+    remove_old_runs(workspace)
+    kept = [int(run.name[-2:]) for run in workspace.kept()]
+    assert kept == [*range(KEPT_RUNS + 3, 3, -1), 1]
+    assert known_origins(workspace.kept()) == {frozenset({"/m"}): Origin("2026-01-01-000001", 10.0, 15.0)}
+
+
 def test_durations_are_remembered_for_steps_that_ran(tmp_path):
-    place = Workspace(tmp_path)
+    workspace = Workspace(tmp_path)
     state = RunState(("a", "b"), {}, tmp_path / "progress")
     for event in (
         Event("started", "a", at=10.0),
@@ -123,6 +160,8 @@ def test_durations_are_remembered_for_steps_that_ran(tmp_path):
         Event("cached", "b", at=15.1),
     ):
         state.apply(event)
-    record_durations(place, "tiny", state)
-    record_durations(place, "smoke", state)
-    assert known_durations(place) == {"tiny": {"a": 5.0}, "smoke": {"a": 5.0}}
+    record_durations(workspace, "mine", state)
+    record_durations(workspace, "tiny", state)
+    assert expected_durations(workspace, "mine") == {"a": 5.0}
+    assert expected_durations(workspace, "tiny") == MEASURED_SECONDS["tiny"] | {"a": 5.0}
+    assert expected_durations(workspace, "other") == {}

@@ -1,15 +1,13 @@
-"""What a run looks like while it goes on, and afterwards."""
+"""What a run looks like while it goes on."""
 
 import io
 import json
 import time
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 from pipelines.events import Event
-from pipelines.run_page import write_run_page
 from pipelines.state import RunState
 from pipelines.view import LinesView, clock, table, view_for
 
@@ -84,18 +82,6 @@ def test_elsewhere_there_are_plain_lines(state):
     assert said[2] == "pretrain: failed"
     assert said[3].endswith("pretrain: 25/100 steps  loss 0.5, about 1 min 15 s left")
     assert "\x1b" not in out.getvalue()
-
-
-def test_the_run_page_links_every_report_in_order(state, tmp_path):
-    video = (np.zeros((5, 16, 16, 3), np.uint8), 8.0, "A red circle moves right.")
-    page = write_run_page(tmp_path / "run", state, {"source": "worlds", "recipe": "tiny"}, video)
-    html = page.read_text()
-    assert (tmp_path / "run" / "01-ingest.html").read_text() == "<h1>clips</h1>"
-    assert html.index("01-ingest.html") < html.index("02-caption.html") < html.index("pretrain")
-    assert html.index("<video") < html.index("01-ingest.html")
-    assert "videos 12  ·  images 3<" in html
-    for name in ("from the cache", "interrupted", "not reached"):
-        assert name in html
 
 
 def test_durations_are_said_as_people_say_them():
