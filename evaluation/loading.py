@@ -1,35 +1,45 @@
 """Clips to judge, read from a file, a folder of files or a clip dataset."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
 
-import av
 import cv2
 import numpy as np
 
 from evaluation.findings import ClipInput
 from kinora.errors import KinoraError, UsageError
-from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
+from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image, read_video
 
-LONGEST_SIDE = 320  # larger videos are reduced while they are read: detectors measure at less
-MOST_FRAMES = 1200
+LONGEST_SIDE = 320  # pixels; larger videos are reduced while they are read: detectors measure at less
+MAX_FRAMES = 1200
 
 
-def clip_files(path: Path) -> list[Path]:
-    """Return the video and image files at or below `path`, sorted.
+@dataclass(frozen=True)
+class ClipFile:
+    """A clip that can be judged: its name in reports, what finds its file, and the prompt if a dataset tells it."""
+
+    name: str
+    locate: Callable[[], Path]
+    prompt: str | None = None
+
+
+def clip_files(path: Path) -> list[ClipFile]:
+    """Return the clips of the dataset at `path`, or the video and image files at or below it, sorted.
 
     Raises:
         UsageError: if there is nothing at `path`.
-        KinoraError: if a folder holds no video or image.
+        KinoraError: if it is a damaged dataset, or a folder that holds no video or image.
     """
     if not path.exists():
         raise UsageError(f"there is no file or folder {path}; give a video or a folder of videos.")
     if path.is_file():
-        return [path]
-    files = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in VIDEO_SUFFIXES + IMAGE_SUFFIXES)
-    if not files:
+        return [ClipFile(path.name, lambda: path)]
+    clips = _dataset_clips(path) if (path / "clips.parquet").is_file() else _folder_clips(path)
+    if not clips:
         raise KinoraError(f"{path} holds no video or image; give a folder that does.")
-    return files
+    return sorted(clips, key=lambda clip: clip.name)
 
 
 def read_clips(path: Path) -> Iterator[ClipInput | tuple[str, str]]:
@@ -37,58 +47,42 @@ def read_clips(path: Path) -> Iterator[ClipInput | tuple[str, str]]:
 
     A clip's prompt is the caption in a dataset's table, or the text of `name.txt` beside `name.mp4`.
     """
-    captions = dataset_captions(path)
-    root = path if path.is_dir() else path.parent
-    for file in clip_files(path):
-        name = file.relative_to(root).as_posix()
+    for clip in clip_files(path):
         try:
-            yield read_clip(file, name, captions.get(file.stem))
+            yield read_clip(clip.locate(), clip.name, clip.prompt)
         except KinoraError as error:
-            yield name, str(error)
+            yield clip.name, str(error)
 
 
-def read_clip(file: Path, name: str, caption: str | None = None) -> ClipInput:
-    """Read one file, at most `MOST_FRAMES` frames of at most `LONGEST_SIDE` pixels."""
+def read_clip(file: Path, name: str, prompt: str | None = None) -> ClipInput:
+    """Read one file, at most `MAX_FRAMES` frames of at most `LONGEST_SIDE` pixels.
+
+    Raises:
+        MediaError: if it is missing or cannot be decoded.
+    """
     sidecar = file.with_suffix(".txt")
-    if caption is None and sidecar.is_file():
-        caption = sidecar.read_text(errors="replace").strip()
+    if prompt is None and sidecar.is_file():
+        prompt = sidecar.read_text(errors="replace").strip()
     if file.suffix.lower() in IMAGE_SUFFIXES:
-        return ClipInput(name, _reduced(read_image(file)), 1.0, caption or None)
-    frames, fps = _read_reduced(file)
-    return ClipInput(name, frames, fps, caption or None)
+        return ClipInput(name, _reduced(read_image(file)), 1.0, prompt or None)
+    frames, fps = read_video(file, MAX_FRAMES, size=_fitting)
+    return ClipInput(name, frames, fps, prompt or None)
 
 
-def dataset_captions(path: Path) -> dict[str, str]:
-    """Return the captions by clip id if `path` is a clip dataset, nothing otherwise."""
-    if not (path / "clips.parquet").is_file():
-        return {}
-    from kinora.data.clips import ClipDataset
+def _dataset_clips(path: Path) -> list[ClipFile]:
+    """Return the clips of a dataset's table. The media of a derived dataset are elsewhere; its table says where."""
+    from kinora.data.clips import ClipDataset  # imports pandas, which a single file does not need
 
-    table = ClipDataset.open(path).clips
-    return {str(i): str(c) for i, c in zip(table["clip_id"], table["caption"], strict=True) if isinstance(c, str) and c}
+    dataset = ClipDataset.open(path)
+    return [
+        ClipFile("/".join(PurePosixPath(row["uri"]).parts[-2:]), partial(dataset.media, row["uri"]), row["caption"])
+        for row in dataset.clips.to_dict("records")
+    ]
 
 
-def _read_reduced(file: Path) -> tuple[np.ndarray, float]:
-    frames: list[np.ndarray] = []
-    fps = 0.0
-    try:
-        with av.open(str(file)) as container:
-            if not container.streams.video:
-                raise KinoraError(f"{file} has no video stream; give a video file.")
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1
-            fps = float(stream.average_rate or stream.guessed_rate or 0)
-            for frame in container.decode(stream):
-                width, height = _fitting(frame.width, frame.height)
-                picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-                frames.append(picture.to_ndarray())
-                if len(frames) >= MOST_FRAMES:
-                    break
-    except (av.FFmpegError, ValueError) as error:
-        raise KinoraError(f"{file} cannot be decoded as a video ({error}); replace or remove it.") from error
-    if not frames or len({frame.shape for frame in frames}) != 1:
-        raise KinoraError(f"{file} holds no frames of one size; replace or remove it.")
-    return np.stack(frames), fps if fps > 0 else 1.0
+def _folder_clips(path: Path) -> list[ClipFile]:
+    found = (p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in VIDEO_SUFFIXES + IMAGE_SUFFIXES)
+    return [ClipFile(file.relative_to(path).as_posix(), partial(Path, file)) for file in found]
 
 
 def _reduced(frames: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ one place: as clips, as another file's caption, or in quarantine.
 import os
 import stat
 import tempfile
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,17 +17,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
 from kinora.config import to_dict
 from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
 from kinora.data.dataset_report import ingest_report as ingest_report
 from kinora.data.grid import DEFAULT_GRID, Grid
-from kinora.data.shots import Footage, Rejected, fit, resize_still, windows
+from kinora.data.shots import Footage, Rejected, fit, rejections, resize_image, windows
 from kinora.data.simulated import write_worlds
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, file_digest, friendly_os_errors
-from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image
+from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_size, read_image
 from kinora.progress import Progress
 from kinora.storage import Store, open_store, split_uri
 from kinora.worlds import WorldsConfig
@@ -259,17 +257,10 @@ def _video_rows(
 def _image_rows(
     path: Path, name: str, caption: str, media: Path, config: IngestConfig, grid: Grid
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `fit` refuses at the same size
-            with Image.open(path) as image:  # reads the header only: the size is refused before it is decoded
-                fit(*image.size, config.max_side, grid)
+    with rejections():
+        fit(*image_size(path), config.max_side, grid)  # the size is refused before the image is decoded
         frame = read_image(path)[0]
-    except (KinoraError, UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise Rejected("undecodable", "The file cannot be decoded as an image.") from error
-    except Image.DecompressionBombError as error:
-        raise Rejected("too_large", "The picture has too many pixels to be decoded safely.") from error
-    return [_row(media, resize_still(frame, config.max_side, grid)[None], 0.0, name, caption, 0.0)], []
+    return [_row(media, resize_image(frame, config.max_side, grid)[None], 0.0, name, caption, 0.0)], []
 
 
 def _row(media: Path, frames: np.ndarray, fps: float, name: str, caption: str, start_s: float) -> dict[str, Any]:

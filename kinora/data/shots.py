@@ -3,20 +3,18 @@
 Frames are `uint8 [H, W, 3]` RGB. Times are seconds from the first frame of the file.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import av
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from kinora.data.grid import Grid
-from kinora.media import CONTAINERS
+from kinora.media import Frame, MediaError, Video, open_video, sample
 
 T = TypeVar("T")
 SHORTEST_SIDE = 16  # pixels of the input
@@ -44,11 +42,19 @@ class Window:
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    number: int
-    frame: av.VideoFrame
-    start_s: float
-    end_s: float
+class _Marked:
+    """A frame of the file, and whether a new shot starts at it."""
+
+    frame: Frame
+    starts_shot: bool
+
+    @property
+    def start_s(self) -> float:
+        return self.frame.start_s
+
+    @property
+    def end_s(self) -> float:
+        return self.frame.end_s
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,8 @@ def fit(width: int, height: int, max_side: int, grid: Grid) -> Fit:
     return Fit((max(size[0], round(width * cover)), max(size[1], round(height * cover))), size)
 
 
-def resize_still(frame: np.ndarray, max_side: int, grid: Grid) -> np.ndarray:
-    """Bring one frame `[H, W, 3]` to its size."""
+def resize_image(frame: np.ndarray, max_side: int, grid: Grid) -> np.ndarray:
+    """Bring an image `[H, W, 3]` to its size."""
     how = fit(frame.shape[1], frame.shape[0], max_side, grid)
     shrinks = how.scaled[0] < frame.shape[1]
     return how.crop(cv2.resize(frame, how.scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
@@ -95,8 +101,6 @@ class Footage:
 
     def __init__(self, path: Path, fps: float, max_side: int, max_seconds: float, grid: Grid):
         self.path, self.fps, self.max_side, self.max_seconds, self.grid = path, fps, max_side, max_seconds, grid
-        # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
-        self._for_thumbnails, self._for_pictures = VideoReformatter(), VideoReformatter()
         self.unread = False  # whether the file goes on after `max_seconds`
 
     def frames(self) -> Iterator[tuple[np.ndarray, bool]]:
@@ -107,66 +111,41 @@ class Footage:
         Raises:
             Rejected: if the file cannot be decoded to its end (or to `max_seconds`).
         """
-        try:
-            with av.open(str(self.path), options={"format_whitelist": CONTAINERS}) as container:
-                if not container.streams.video:
-                    raise Rejected("undecodable", "The file has no video stream.")
-                stream = container.streams.video[0]
-                stream.codec_context.thread_count = 1  # several files are read at once
-                yield from self._sampled(container, stream)
-        except (av.FFmpegError, ValueError) as error:
-            raise Rejected("undecodable", f"The file cannot be decoded as video ({_plain(error)}).") from error
-
-    def _sampled(
-        self, container: av.container.InputContainer, stream: av.video.stream.VideoStream
-    ) -> Iterator[tuple[np.ndarray, bool]]:
-        aspect = float(stream.sample_aspect_ratio or 1)
         left = int(self.max_seconds * self.fps)
-        shown: _Decoded | None = None
-        emitted, cut = 0, False
-        # Cuts are looked for among all frames of the file: at few frames a second fast motion looks like one.
-        for frame, starts in mark_cuts(self._decoded(container, stream)):
-            if shown is not None:
-                due = min(_instants(frame.start_s, self.fps) - emitted, left - emitted)
-                if due > 0:
-                    picture = self._picture(shown.frame, aspect)
-                    for _ in range(due):
+        cut = False
+        with rejections(), open_video(self.path) as video:
+            for shown, count in sample(self._marked(video), self.fps):
+                if left <= 0:
+                    self.unread = True
+                    return
+                cut = cut or shown.starts_shot
+                if count:
+                    how = fit(*video.size, self.max_side, self.grid)
+                    picture = how.crop(shown.frame.rgb(how.scaled))
+                    for _ in range(min(count, left)):
                         yield picture, cut
                         cut = False
-                    emitted += due
-            if emitted >= left:
-                self.unread = True
-                return
-            shown, cut = frame, cut or starts
-        if shown is None:
-            raise Rejected("undecodable", "The file holds no frames.")
-        if stream.frames and shown.number + 1 < 0.95 * stream.frames - 2:
-            raise Rejected("truncated", f"The file announces {stream.frames} frames and holds {shown.number + 1}.")
-        picture = self._picture(shown.frame, aspect)
-        for _ in range(min(_instants(shown.end_s, self.fps), left) - emitted):
-            yield picture, cut
-            cut = False
+                    left -= count
 
-    def _decoded(
-        self, container: av.container.InputContainer, stream: av.video.stream.VideoStream
-    ) -> Iterator[tuple["_Decoded", np.ndarray]]:
-        rate = float(stream.average_rate or stream.guessed_rate or self.fps)
-        first: float | None = None
-        for number, frame in enumerate(container.decode(stream)):
+    def _marked(self, video: Video) -> Iterator[_Marked]:
+        # Cuts are looked for among all frames of the file: at few frames a second fast motion looks like one.
+        for frame, starts_shot in mark_cuts(self._with_thumbnails(video)):
+            yield _Marked(frame, starts_shot)
+
+    def _with_thumbnails(self, video: Video) -> Iterator[tuple[Frame, np.ndarray]]:
+        for number, frame in enumerate(video.frames()):
             if number == 0:
-                fit(frame.width, frame.height, self.max_side, self.grid)  # refuse before more of it is decoded
-            time = float(frame.time) if frame.time is not None else number / rate
-            first = time if first is None else first
-            thumbnail = _resized(self._for_thumbnails, frame, (THUMBNAIL, THUMBNAIL))
-            yield _Decoded(number, frame, time - first, time - first + 1 / rate), thumbnail
+                fit(*video.size, self.max_side, self.grid)  # refuse before more of it is decoded
+            yield frame, frame.rgb((THUMBNAIL, THUMBNAIL))
 
-    def _picture(self, frame: av.VideoFrame, aspect: float) -> np.ndarray:
-        turned = frame.rotation % 180 != 0  # phones store how they were held
-        width, height = round(frame.width * aspect), frame.height
-        how = fit(*((height, width) if turned else (width, height)), self.max_side, self.grid)
-        scaled = how.scaled[::-1] if turned else how.scaled
-        picture = _resized(self._for_pictures, frame, scaled)
-        return how.crop(np.rot90(picture, round(frame.rotation / 90) % 4))
+
+@contextmanager
+def rejections() -> Iterator[None]:
+    """Turn a file that cannot be read into a rejected input."""
+    try:
+        yield
+    except MediaError as error:
+        raise Rejected(error.reason, f"The file {error.problem}.") from error
 
 
 def windows(frames: Iterable[tuple[np.ndarray, bool]], fps: float, max_frames: int, grid: Grid) -> Iterator[Window]:
@@ -226,18 +205,5 @@ def _is_cut(near: Sequence[tuple[T, np.ndarray, float]], i: int) -> bool:
     return change >= CUT_CHANGE and change >= CUT_RATIO * float(np.mean(around))
 
 
-def _instants(time: float, fps: float) -> int:
-    """Count the instants 0, 1/fps, 2/fps, ... before `time` in seconds, forgiving rounding errors."""
-    return math.ceil(time * fps - 1e-4)
-
-
-def _resized(converter: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    return converter.reformat(frame, *size, format="rgb24", interpolation="AREA", threads=1).to_ndarray()
-
-
 def _change(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(np.int16) - b).mean()) / 255
-
-
-def _plain(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).rstrip(".")

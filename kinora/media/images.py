@@ -1,30 +1,50 @@
 """Reading and writing images: `uint8 [H, W, 3]`, RGB, by Pillow."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from kinora.errors import KinoraError
+from kinora.media.errors import MediaError, require_file
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+# What is inside of files with these suffixes. Pillow would also open documents, and run other programs for some.
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
+MAX_IMAGE_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
+ROWS_AT_ONCE = 2**20  # pixels that are laid over white together
 
 
-def read_image(source: str | Path | BinaryIO) -> np.ndarray:
-    """Read an image as one frame, `uint8 [1, H, W, 3]`; transparency is laid over white.
+def image_size(source: str | Path | BinaryIO, formats: tuple[str, ...] = IMAGE_FORMATS) -> tuple[int, int]:
+    """Return the (width, height) that an image's header announces, as stored; nothing is decoded.
 
     Raises:
-        KinoraError: if the file is no image that can be decoded.
+        MediaError: if there is no such file, it is no image, or one that is too large.
     """
-    try:
-        with Image.open(source) as image:
-            rgba = ImageOps.exif_transpose(image).convert("RGBA")  # cameras store how they were held
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        name = str(source) if isinstance(source, str | Path) else "the uploaded file"
-        raise KinoraError(f"{name} cannot be decoded as an image; replace or remove it.") from error
-    white = Image.new("RGBA", rgba.size, "white")
-    return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))[None]
+    with _opened(source, formats, MAX_IMAGE_PIXELS) as image:
+        return image.size
+
+
+def read_image(
+    source: str | Path | BinaryIO, *, formats: tuple[str, ...] = IMAGE_FORMATS, max_pixels: int = MAX_IMAGE_PIXELS
+) -> np.ndarray:
+    """Read an image as one frame, `uint8 [1, H, W, 3]`, upright; transparency is laid over white.
+
+    Args:
+        source: a path, or a file that can be read and searched.
+        formats: Pillow's names of the formats that are allowed.
+        max_pixels: an image that announces more is refused before it is decoded.
+
+    Raises:
+        MediaError: if there is no such file, it is no image that can be decoded, or one that is too large.
+    """
+    with _opened(source, formats, max_pixels) as image:
+        ImageOps.exif_transpose(image, in_place=True)  # cameras store how they were held
+        image.load()
+        return _over_white(image)[None]
 
 
 def write_image(target: str | Path | BinaryIO, frame: np.ndarray) -> None:
@@ -35,3 +55,36 @@ def write_image(target: str | Path | BinaryIO, frame: np.ndarray) -> None:
 def enlarge(frames: np.ndarray, factor: int) -> np.ndarray:
     """Repeat every pixel of `uint8 [T, H, W, 3]` `factor` times each way, so that small clips can be looked at."""
     return frames.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+@contextmanager
+def _opened(source: str | Path | BinaryIO, formats: tuple[str, ...], max_pixels: int) -> Iterator[Image.Image]:
+    require_file(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is refused here
+            image = Image.open(source, formats=formats)
+        with image:
+            width, height = image.size  # from the header
+            if width * height > max_pixels:
+                problem = f"has {width}x{height} pixels; at most {max_pixels:,} are decoded"
+                raise MediaError(source, "too_large", problem)
+            yield image
+    except Image.DecompressionBombError as error:
+        raise MediaError(source, "too_large", "has too many pixels to be decoded safely") from error
+    except (OSError, ValueError, SyntaxError, MemoryError) as error:
+        raise MediaError(source, "undecodable", "cannot be decoded as an image") from error
+
+
+def _over_white(image: Image.Image) -> np.ndarray:
+    """Return RGB `uint8 [H, W, 3]`; a few rows at a time, so that a large image is not held four times over."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return np.asarray(image)
+    width, height = image.size
+    frame = np.empty((height, width, 3), np.uint8)
+    step = max(1, ROWS_AT_ONCE // width)
+    for top in range(0, height, step):
+        rows = image.crop((0, top, width, min(height, top + step))).convert("RGBA")
+        white = Image.new("RGBA", rows.size, "white")
+        frame[top : top + step] = np.asarray(Image.alpha_composite(white, rows).convert("RGB"))
+    return frame

@@ -11,6 +11,8 @@ from kinora.data.simulated import write_worlds
 from kinora.media import write_image, write_video
 from kinora.worlds import WorldsConfig
 
+SMALL = WorldsConfig(videos=4, images=1, captioned=1.0)
+
 
 @pytest.fixture
 def folder(tmp_path, draw):
@@ -44,11 +46,26 @@ def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
 
 
 def test_a_clip_dataset_gives_its_captions(tmp_path):
-    write_worlds(WorldsConfig(videos=4, images=1, captioned=1.0), tmp_path / "clips")
+    write_worlds(SMALL, tmp_path / "clips")
     assert main(["evaluate", "clips", str(tmp_path / "clips"), "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["summary"]["prompted"] == 5
     assert report["summary"]["rates"]["overall"] > 0.95
+
+
+def test_a_captioned_dataset_is_judged_by_its_captions(tmp_path):
+    """`kinora caption` writes tables only; the media stay in the dataset that was captioned."""
+    dataset = write_worlds(SMALL, tmp_path / "clips")
+    captioned = dataset.clips.assign(caption="A red circle moves to the right on a grey background.")
+    dataset.derive(tmp_path / "captioned", captioned, dataset.quarantine, dataset.config)
+    lost = dataset.media(dataset.clips["uri"][0])
+    lost.unlink()
+    assert main(["evaluate", "clips", str(tmp_path / "captioned"), "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["summary"]["prompted"] == 4
+    (unreadable,) = report["unreadable"]
+    assert unreadable["clip"] == f"media/{lost.name}"
+    assert "there is no file" in unreadable["reason"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinora.data.grid import DEFAULT_GRID, Grid
-from kinora.data.shots import Footage, Rejected, fit, mark_cuts, resize_still, windows
+from kinora.data.shots import Footage, Rejected, fit, mark_cuts, resize_image, windows
 from kinora.media import read_video, write_video
 
 # Where a person sees cuts in bikes.mp4, looking at it frame by frame (25 frames a second).
@@ -85,7 +85,7 @@ def test_pixels_that_are_not_square_and_pictures_that_are_turned(real_videos, re
     frame, _ = next(iter(Footage(real_videos[2], 8, 96, 1, DEFAULT_GRID).frames()))
     assert frame.shape == (72, 96, 3)
     still = np.zeros((300, 100, 3), np.uint8)
-    assert resize_still(still, 96, DEFAULT_GRID).shape == (96, 32, 3)
+    assert resize_image(still, 96, DEFAULT_GRID).shape == (96, 32, 3)
 
 
 def test_what_is_not_read_is_told(real_videos):
