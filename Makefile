@@ -36,14 +36,14 @@ check: .venv/.installed ## lint, types, import direction, drift of generated fil
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pipelines.compile --check
 	@$(BIN)/python docs/generate.py --check
-	@$(BIN)/zensical build --strict
+	@$(BIN)/zensical build
 
 compile: .venv/.installed ## compile the pipelines to pipelines/compiled/
 	@$(BIN)/python -m pipelines.compile
 
 docs: .venv/.installed ## write the generated pages, and the documentation as a site to build/site
 	@$(BIN)/python docs/generate.py
-	@$(BIN)/zensical build --strict
+	@$(BIN)/zensical build
 
 images: ## build the images of a cluster and prove them (ENGINE=podman for podman)
 	$(ENGINE) build -f components/Dockerfile --target cpu -t $(IMAGE)-cpu .
@@ -54,4 +54,4 @@ bench: .venv/.installed ## measure what docs/benchmarks.md reports
 	@$(BIN)/python -m benchmarks.all
 
 clean: ## remove the environment, the work folder and caches
-	rm -rf .venv $(WORK) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf .venv $(WORK) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -1,12 +1,18 @@
 """What the documentation names exists: files, make targets, commands and their options."""
 
+import importlib.util
+import operator
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cli import main as cli
+from kinora.recipes import get
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -35,7 +41,11 @@ def test_make_targets_exist(page):
 
 def commands() -> list[tuple[str, str]]:
     """Every line of a code block that runs `kinora`."""
-    lines = [(name(page), line.split("#")[0]) for page in PAGES for line in page.read_text().splitlines()]
+    lines = [
+        (name(page), line.split("#")[0].removeprefix(".venv/bin/"))
+        for page in PAGES
+        for line in page.read_text().splitlines()
+    ]
     return [(page, line) for page, line in lines if re.match(r"kinora [a-z]", line)]
 
 
@@ -49,3 +59,78 @@ def test_commands_and_their_options_exist(page, line, capsys):
             cli.main(asked)
     told = capsys.readouterr().out
     assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", told))
+
+
+def walks() -> list[str]:
+    """The steps and tests of the five walks, a paragraph or list item each."""
+    text = re.sub(r"```.*?```", "", (ROOT / "docs/contributing/five-walks.md").read_text(), flags=re.DOTALL)
+    return [" ".join(part.split()) for part in re.split(r"\n\n|\n(?=\d\. )", text) if "`" in part]
+
+
+@pytest.mark.parametrize("step", walks(), ids=lambda step: step[:40])
+def test_what_the_walks_name_exists(step):
+    """Every path exists, and every name is in a file that the same step names."""
+    quoted = re.findall(r"`([^`]+)`", step)
+    paths = [word for word in quoted if "/" in word and " " not in word]
+    new = paths[:1] if step[3:].startswith("New file") else []
+    there = [ROOT / path for path in paths if path not in new]
+    assert [str(path) for path in there if not path.exists()] == []
+    assert not any((ROOT / path).exists() for path in new)
+    sources = [path.read_text() for path in there if path.is_file()]
+    recipe = get("tiny")
+    for name in (word for word in quoted if re.fullmatch(r"[\w.]+", word)):
+        if name.startswith(("ingest.", "transformer.")):
+            assert operator.attrgetter(name)(recipe) is not None
+        elif sources and name not in ("verbatim", "openai", "extra_body"):  # the example, and another's names
+            assert any(re.search(rf"\b{re.escape(name.split('.')[-1])}\b", source) for source in sources), name
+
+
+def test_the_commands_of_the_walks_exist():
+    text = (ROOT / "docs/contributing/five-walks.md").read_text()
+    run = [line.split() for block in re.findall(r"```\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    tests = [word for words in run for word in words if word.startswith("tests/")]
+    assert len(run) >= 5
+    assert [path for path in tests if not (ROOT / path).exists()] == []
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of what the site is built from."""
+    shutil.copy(ROOT / "zensical.toml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    return tmp_path
+
+
+def built(folder: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "zensical", "build"], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_site_asks_nothing_of_other_places(copy):
+    assert built(copy).returncode == 0
+    pages = list((copy / "build" / "site").rglob("*.html"))
+    assert len(pages) > 20
+    loaded = r"<(?:script|img|source|iframe|link)\b[^>]*(?:src|href)=\"?((?:https?:)?//[^\" >]+)"
+    assert [(page.name, url) for page in pages for url in re.findall(loaded, page.read_text())] == []
+    styles = "".join(style.read_text() for style in (copy / "build" / "site").rglob("*.css"))
+    assert re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\s]+", styles) == []
+
+
+def test_a_broken_link_fails_the_build(copy):
+    page = copy / "docs" / "tutorial.md"
+    page.write_text(page.read_text() + "\nSee [nothing](nothing.md).\n")
+    assert built(copy).returncode != 0
+
+
+def test_a_page_says_who_it_is_for_and_stands_in_the_navigation(copy, monkeypatch):
+    specification = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    generate = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(generate)
+    assert generate.problems() == []
+    (copy / "docs" / "lost.md").write_text("# Lost\n\nNobody finds this.\n")
+    monkeypatch.setattr(generate, "ROOT", copy)
+    monkeypatch.setattr(generate, "tracked", lambda: ["docs/lost.md"])
+    found = "\n".join(generate.problems())
+    assert "docs/lost.md is not in the navigation: add it to `nav` in zensical.toml." in found
+    assert "docs/lost.md does not say who it is for" in found
