@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,15 @@ from fastapi.responses import FileResponse, JSONResponse
 from kinora.models.text_encoder import split_words
 from serving.errors import ApiError
 from serving.extensions import extension_from
-from serving.jobs import DONE, FAILED, RUNNING, WAITING, Job, JobRequest, JobStore, KeyReused, QueueFull
-from serving.media_store import STILL, VIDEO, MediaStore
+from serving.jobs import COMPLETED, FAILED, IN_PROGRESS, QUEUED, Job, JobRequest, JobStore, KeyReused, QueueFull
+from serving.media_store import IMAGE, VIDEO, MediaStore
 from serving.model_store import MODEL
 from serving.requests import Limits, job_request_from, read_fields, reference_image, whole_number
 
 POLL_AFTER_MS = 500
-MOST_STILLS = 4
-SECONDS_FOR_STILLS = 300.0
-SECONDS_BETWEEN_LOOKS = 0.1
+MOST_IMAGES = 4
+SECONDS_FOR_IMAGES = 300.0
+SECONDS_BETWEEN_POLLS = 0.1
 FINISHED_KEPT = 1000
 
 
@@ -45,17 +46,19 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
     @router.post("/videos")
     async def create_video(request: Request) -> Response:
         fields = await read_fields(request)
-        asked, image = await _checked(endpoint, fields, "video")
-        job = _create(endpoint, request, fields, asked, image)
+        job_request, image = await _checked(endpoint, fields, "video")
+        job = _create(endpoint, request, fields, job_request, image)
         return _video_response(endpoint, job)
 
     @router.post("/videos/extensions")
     async def extend_video(request: Request) -> Response:
         fields = await read_fields(request)
         _, facts = jobs.workers()
-        asked, video = await extension_from(fields, facts or {}, endpoint.limits, lambda name: _made(endpoint, name))
-        _refuse_version(endpoint, asked)
-        return _video_response(endpoint, _create(endpoint, request, fields, asked, video))
+        job_request, video = await extension_from(
+            fields, facts or {}, endpoint.limits, lambda name: _made(endpoint, name)
+        )
+        _refuse_version(endpoint, job_request)
+        return _video_response(endpoint, _create(endpoint, request, fields, job_request, video))
 
     @router.post("/videos/edits")
     @router.post("/videos/characters")
@@ -102,11 +105,11 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
             raise ApiError(400, message, "invalid_value", "variant")
         if job.status == FAILED:
             raise ApiError(404, f"the video {name} was not made: {job.error}", "not_made")
-        if job.status != DONE:
+        if job.status != COMPLETED:
             # Not 409, which the client would retry at once.
             raise ApiError(400, f"the video {name} is not ready; ask again when its status is completed.", "not_ready")
         if variant == "thumbnail":
-            return FileResponse(media.path(name, STILL), media_type="image/png")
+            return FileResponse(media.path(name, IMAGE), media_type="image/png")
         if variant == "spritesheet":
             return FileResponse(media.spritesheet(name), media_type="image/png")
         return FileResponse(media.path(name, VIDEO), media_type="video/mp4", filename=f"{name}.mp4")
@@ -114,10 +117,10 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
     @router.post("/images/generations")
     async def generate_images(request: Request) -> dict[str, Any]:
         fields = await read_fields(request)
-        made = await _stills(endpoint, request, fields)
+        made = await _images(endpoint, request, fields)
         return {
             "created": int(made[0].completed or time.time()),
-            "data": [{"b64_json": base64.b64encode(media.path(job.id, STILL).read_bytes()).decode()} for job in made],
+            "data": [{"b64_json": base64.b64encode(media.path(job.id, IMAGE).read_bytes()).decode()} for job in made],
             "output_format": "png",
             "size": f"{made[0].width}x{made[0].height}",
         }
@@ -163,8 +166,8 @@ def video_object(endpoint: Endpoint, job: Job) -> dict[str, Any]:
         "frames": job.frames,
         "fps": job.fps,
         "seed": job.seed,
-        "model_version": job.version,
-        "jobs_ahead": endpoint.jobs.ahead(job.id) if job.status == WAITING else 0,
+        "model_version": job.model_version,
+        "jobs_ahead": endpoint.jobs.ahead(job.id) if job.status == QUEUED else 0,
         "unknown_words": unknown_words(job.prompt, facts),
     }
 
@@ -172,8 +175,8 @@ def video_object(endpoint: Endpoint, job: Job) -> dict[str, Any]:
 def model_object(endpoint: Endpoint) -> dict[str, Any]:
     """Return the model in service, with what its version says of itself."""
     alive, facts = endpoint.jobs.workers()
-    told = {name: value for name, value in (facts or {}).items() if name != "vocabulary"}
-    return {"id": MODEL, "object": "model", "created": 0, "owned_by": "kinora", "workers": alive} | told
+    known = {name: value for name, value in (facts or {}).items() if name != "vocabulary"}
+    return {"id": MODEL, "object": "model", "created": 0, "owned_by": "kinora", "workers": alive} | known
 
 
 def unknown_words(prompt: str, facts: dict[str, Any] | None) -> list[str]:
@@ -184,15 +187,15 @@ def unknown_words(prompt: str, facts: dict[str, Any] | None) -> list[str]:
 
 async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str) -> tuple[JobRequest, np.ndarray | None]:
     _, facts = endpoint.jobs.workers()
-    asked = job_request_from(fields, kind, facts or {}, endpoint.limits)
-    _refuse_version(endpoint, asked)
-    image = await reference_image(fields, asked) if kind == "video" else None
-    return replace(asked, given="" if image is None else "image"), image
+    job_request = job_request_from(fields, kind, facts or {}, endpoint.limits)
+    _refuse_version(endpoint, job_request)
+    image = await reference_image(fields, job_request) if kind == "video" else None
+    return replace(job_request, conditioning="" if image is None else "image"), image
 
 
-def _refuse_version(endpoint: Endpoint, asked: JobRequest) -> None:
-    if asked.wanted and not endpoint.jobs.serves(asked.wanted):
-        message = f"the model version {asked.wanted} is not in service; ask for '{MODEL}'."
+def _refuse_version(endpoint: Endpoint, job_request: JobRequest) -> None:
+    if job_request.requested_version and not endpoint.jobs.serves(job_request.requested_version):
+        message = f"the model version {job_request.requested_version} is not in service; ask for '{MODEL}'."
         raise ApiError(404, message, "model_not_found", "model")
 
 
@@ -201,7 +204,7 @@ def _made(endpoint: Endpoint, name: str) -> Path:
     job = endpoint.jobs.get(name)
     if job is None or job.kind != "video":
         raise ApiError(404, f"there is no video '{name[:80]}' to extend.", "not_found", "video")
-    if job.status != DONE:
+    if job.status != COMPLETED:
         message = f"the video {name} is {job.status}; extend one that is completed."
         raise ApiError(400, message, "not_ready", "video")
     return endpoint.media.path(name, VIDEO)
@@ -211,8 +214,8 @@ def _create(
     endpoint: Endpoint,
     request: Request,
     fields: dict[str, Any],
-    asked: JobRequest,
-    given: np.ndarray | None,
+    job_request: JobRequest,
+    conditioning: np.ndarray | None,
     nth: int = 0,
 ) -> Job:
     """Put a job into the queue, or return the one that an earlier try of the same request made."""
@@ -220,15 +223,15 @@ def _create(
     retried = request.headers.get("x-stainless-retry-count", "0")
     try:
         job, new = endpoint.jobs.create(
-            asked,
-            _fingerprint(request, fields, asked, given, nth),
-            endpoint.limits.waiting,
+            job_request,
+            _fingerprint(request, fields, job_request, conditioning, nth),
+            endpoint.limits.queued,
             f"{key[:200]}/{nth}" if key else None,
             retried.isdecimal() and int(retried[:9]) > 0,
-            lambda name: _keep_given(endpoint, name, asked, given),
+            partial(_store_conditioning, endpoint.media, job_request, conditioning),
         )
     except QueueFull as error:
-        message = f"{endpoint.limits.waiting} requests are waiting already; ask again in a while."
+        message = f"{endpoint.limits.queued} requests are waiting already; ask again in a while."
         raise ApiError(429, message, "queue_full", headers={"Retry-After": "10"}) from error
     except KeyReused as error:
         message = "this idempotency key came with another request before; use a new one."
@@ -240,55 +243,55 @@ def _create(
     return job
 
 
-def _keep_given(endpoint: Endpoint, name: str, asked: JobRequest, given: np.ndarray | None) -> None:
-    if given is None:
+def _store_conditioning(media: MediaStore, request: JobRequest, frames: np.ndarray | None, name: str) -> None:
+    """Keep what the clip is generated from: an image `uint8 [H, W, 3]` or a video `uint8 [T, H, W, 3]`."""
+    if frames is None:
         return
-    if asked.given == "image":
-        endpoint.media.put_image(name, given)
+    if request.conditioning == "image":
+        media.put_conditioning_image(name, frames)
     else:
-        endpoint.media.put_video(name, given, asked.fps)
+        media.put_conditioning_video(name, frames, request.fps)
 
 
 def _fingerprint(
-    request: Request, fields: dict[str, Any], asked: JobRequest, given: np.ndarray | None, nth: int
+    request: Request, fields: dict[str, Any], job_request: JobRequest, conditioning: np.ndarray | None, nth: int
 ) -> str:
-    """Return what two tries of one request have in common: what is asked for, and who asks."""
+    """Return what two tries of one request have in common: what is to be made, and who asks."""
     drawn = {"seed"} if fields.get("seed") in (None, "") else set()
-    same = {name: value for name, value in vars(asked).items() if name not in drawn}
+    same = {name: value for name, value in vars(job_request).items() if name not in drawn}
     who = [request.client.host if request.client else "", request.headers.get("authorization", ""), nth]
     total = hashlib.sha256(json.dumps([same, who], sort_keys=True).encode())
-    total.update(given.tobytes() if given is not None else b"")
+    total.update(conditioning.tobytes() if conditioning is not None else b"")
     return total.hexdigest()
 
 
-async def _stills(endpoint: Endpoint, request: Request, fields: dict[str, Any]) -> list[Job]:
-    """Make the stills that were asked for, and wait until they are there."""
-    wanted = fields.get("n")
-    count = 1 if wanted in (None, "") else whole_number(wanted, 1, MOST_STILLS)
+async def _images(endpoint: Endpoint, request: Request, fields: dict[str, Any]) -> list[Job]:
+    """Make the images of a request, and wait until they are there."""
+    number = fields.get("n")
+    count = 1 if number in (None, "") else whole_number(number, 1, MOST_IMAGES)
     if count is None:
-        raise ApiError(400, f"n is '{str(wanted)[:20]}'; give 1 to {MOST_STILLS}.", "invalid_value", "n")
+        raise ApiError(400, f"n is '{str(number)[:20]}'; give 1 to {MOST_IMAGES}.", "invalid_value", "n")
     if fields.get("stream"):
-        raise ApiError(400, "stills are not streamed; leave stream out.", "invalid_value", "stream")
+        raise ApiError(400, "images are not streamed; leave stream out.", "invalid_value", "stream")
     if fields.get("output_format") not in (None, "png"):
-        raise ApiError(400, "stills are PNG files; leave output_format out.", "invalid_value", "output_format")
-    asked, _ = await _checked(endpoint, fields, "image")
-    jobs = [
-        _create(endpoint, request, fields, replace(asked, seed=(asked.seed + n) % 2**31), None, n) for n in range(count)
-    ]
+        raise ApiError(400, "images come as PNG files; leave output_format out.", "invalid_value", "output_format")
+    job_request, _ = await _checked(endpoint, fields, "image")
+    requests = [replace(job_request, seed=(job_request.seed + nth) % 2**31) for nth in range(count)]
+    jobs = [_create(endpoint, request, fields, each, None, nth) for nth, each in enumerate(requests)]
     names = [job.id for job in jobs]
-    end = time.monotonic() + SECONDS_FOR_STILLS
+    end = time.monotonic() + SECONDS_FOR_IMAGES
     while time.monotonic() < end:
         # Not as seen by the client: when its connection is lost, its next try must find the same jobs.
         found = [_known(endpoint, name, seen=False) for name in names]
         failed = next((job for job in found if job.status == FAILED), None)
         if failed is not None:
             raise ApiError(500, f"{failed.error}", failed.error_code or "failed", headers={"x-should-retry": "false"})
-        if all(job.status == DONE for job in found):
+        if all(job.status == COMPLETED for job in found):
             return found
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        await asyncio.sleep(SECONDS_BETWEEN_POLLS)
     for name in names:
         endpoint.jobs.delete(name)
-    message = f"the stills were not ready within {SECONDS_FOR_STILLS:.0f} seconds; ask again in a while."
+    message = f"the images were not ready within {SECONDS_FOR_IMAGES:.0f} seconds; ask again in a while."
     raise ApiError(503, message, "timeout", headers={"Retry-After": "30"})
 
 
@@ -304,6 +307,6 @@ def _known(endpoint: Endpoint, name: str, seen: bool) -> Job:
 
 
 def _video_response(endpoint: Endpoint, job: Job) -> Response:
-    running = job.status in (WAITING, RUNNING)
+    running = job.status in (QUEUED, IN_PROGRESS)
     headers = {"openai-poll-after-ms": str(POLL_AFTER_MS)} if running else None
     return JSONResponse(video_object(endpoint, job), headers=headers)

@@ -20,10 +20,10 @@ from serving.requests import (
     Limits,
     grid_of,
     known_facts,
-    model_of,
     number_of,
     prompt_of,
     refuse_too_many_pixels,
+    requested_version,
     seed_of,
 )
 
@@ -33,7 +33,7 @@ DIRECTIONS = ("forward", "backward")
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class SourceVideo:
     """A video to extend: `uint8 [T, H, W, 3]`, on the grid, and its frames per second."""
 
     frames: np.ndarray
@@ -43,7 +43,7 @@ class Given:
 async def extension_from(
     fields: Mapping[str, Any], facts: Mapping[str, Any], limits: Limits, find: Callable[[str], Path]
 ) -> tuple[JobRequest, np.ndarray]:
-    """Check what was asked for, and decode the video that is to be extended.
+    """Check a request, and decode the video that is to be extended.
 
     Args:
         fields: as sent: `prompt`, `seconds` (of the new part), `video` (a file, or the id of one made here), and
@@ -64,19 +64,21 @@ async def extension_from(
     seconds = number_of(fields, "seconds", 0.0)
     if seconds <= 0:
         raise ApiError(400, "say in seconds, above 0, how much longer the video is to be.", "invalid_value", "seconds")
-    seed, wanted = seed_of(fields), model_of(fields.get("model"))
-    video = await _given(fields, find, tuple(facts["sizes"][0]), grid)
+    seed, version = seed_of(fields), requested_version(fields.get("model"))
+    video = await _source_video(fields, find, tuple(facts["sizes"][0]), grid)
     height, width = video.frames.shape[1:3]
     frames = len(video.frames) + grid.nearest_video(1 + min(seconds, 1e6) * video.fps) - 1
     if frames > MOST_FRAMES:
         message = f"the extended video would have {frames} frames; ask for fewer seconds, up to {MOST_FRAMES} frames."
         raise ApiError(400, message, "too_long", "seconds")
-    asked = JobRequest("video", prompt, int(width), int(height), frames, video.fps, seed, direction, wanted)
-    refuse_too_many_pixels(asked, limits)
-    return asked, video.frames
+    job_request = JobRequest("video", prompt, int(width), int(height), frames, video.fps, seed, direction, version)
+    refuse_too_many_pixels(job_request, limits)
+    return job_request, video.frames
 
 
-async def _given(fields: Mapping[str, Any], find: Callable[[str], Path], usual: tuple[int, int], grid: Grid) -> Given:
+async def _source_video(
+    fields: Mapping[str, Any], find: Callable[[str], Path], usual: tuple[int, int], grid: Grid
+) -> SourceVideo:
     value = fields.get("video")
     if isinstance(value, UploadFile):
         return await run_in_threadpool(decoded, io.BytesIO(await value.read()), usual, grid)
@@ -88,7 +90,7 @@ async def _given(fields: Mapping[str, Any], find: Callable[[str], Path], usual: 
     return await run_in_threadpool(decoded, find(name), usual, grid)
 
 
-def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid) -> Given:
+def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid) -> SourceVideo:
     """Decode an MP4 within bounds.
 
     Frames are scaled as they come to the clip's own size, if the model can make that, or to `usual` (width, height),
@@ -122,7 +124,7 @@ def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid) -> Gi
     if not 0 < fps <= MOST_FPS or len(frames) < grid.shortest_video:
         message = f"the video has {len(frames)} frames at {fps:g} a second; send {grid.shortest_video} frames or more."
         raise ApiError(400, message, "invalid_video", "video")
-    return Given(np.stack(frames), fps)
+    return SourceVideo(np.stack(frames), fps)
 
 
 def _makeable(width: int, height: int, grid: Grid) -> bool:

@@ -22,7 +22,7 @@ from kinora.processes import end_with_parent
 from serving.address import LOOPBACK, TOKEN, check_address
 from serving.api import Endpoint, public_routes
 from serving.errors import ApiError, handle_errors
-from serving.jobs import DONE, FAILED, RUNNING, WAITING, JobStore
+from serving.jobs import COMPLETED, FAILED, IN_PROGRESS, QUEUED, JobStore
 from serving.media_store import MediaStore
 from serving.requests import Limits
 from serving.worker_api import worker_routes
@@ -41,7 +41,7 @@ def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
     """Return all our routes; `local` refuses requests that a foreign page makes a browser send to this machine."""
     app = FastAPI(title="Kinora", openapi_url=None, docs_url=None, redoc_url=None)
     handle_errors(app)
-    requests = Requests()
+    requests = RequestCounter()
     app.include_router(public_routes(endpoint))
     app.include_router(worker_routes(endpoint, token))
 
@@ -67,13 +67,13 @@ def build_app(endpoint: Endpoint, token: str, local: bool) -> FastAPI:
     return app
 
 
-class Requests:
+class RequestCounter:
     """Counts requests by method, route and status; a route is its pattern, so that a video's id makes no new series."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._counter = Counter(
-            "kinora_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
+            "kinora_http_requests", "HTTP requests answered.", ["method", "route", "status"], registry=self._registry
         )
 
     def count(self, request: Request, status: int) -> None:
@@ -94,10 +94,10 @@ def metrics_text(jobs: JobStore) -> bytes:
     registry, counts = CollectorRegistry(), jobs.counts()
     alive, _ = jobs.workers()
     for name, text, value in (
-        ("kinora_jobs_waiting", "Jobs that wait for a worker.", counts[WAITING]),
-        ("kinora_jobs_running", "Jobs that a worker makes.", counts[RUNNING]),
-        ("kinora_jobs_completed", "Jobs that are done and kept.", counts[DONE]),
-        ("kinora_jobs_failed", "Jobs that failed and are kept.", counts[FAILED]),
+        ("kinora_jobs_queued", "Jobs that wait for a worker.", counts[QUEUED]),
+        ("kinora_jobs_in_progress", "Jobs that a worker has claimed.", counts[IN_PROGRESS]),
+        ("kinora_jobs_completed", "Completed jobs that are kept.", counts[COMPLETED]),
+        ("kinora_jobs_failed", "Failed jobs that are kept.", counts[FAILED]),
         ("kinora_workers", "Workers that asked for work lately.", alive),
     ):
         Gauge(name, text, registry=registry).set(value)

@@ -1,7 +1,8 @@
 """The job queue: one SQLite file, owned by one gateway, that survives restarts.
 
-A worker claims a job for the length of a lease and renews it while it works. A job whose lease runs out is given back,
-at most `GIVEN_BACK` times; a job that nobody takes, or that takes too long, fails. So every job ends.
+A worker claims a job for the length of a lease and renews it while it works. A job whose lease runs out is queued
+again, until `MOST_LOST_LEASES` were lost on it; one that a worker releases, because it was told to stop, is queued
+again and has lost nothing. A job that nobody claims, that takes too long or is too old fails. So every job ends.
 """
 
 import json
@@ -19,27 +20,30 @@ from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
 
 LEASE_SECONDS = 30.0
-GIVEN_BACK = 2  # times; then the job fails
-MOST_SECONDS = 900.0  # one attempt may take
-MOST_SECONDS_WAITING = 3600.0
+MOST_LOST_LEASES = 3  # then the job fails
+MOST_SECONDS_IN_PROGRESS = 900.0  # of one attempt
+MOST_SECONDS_QUEUED = 3600.0
+MOST_SECONDS = 6 * 3600.0  # from its creation, however often it was released
 SECONDS_TO_RETRY = 600.0  # a client's retried create comes within this time
 ALIVE_SECONDS = 30.0  # a worker that asked for work within this time is there
-WAITING, RUNNING, DONE, FAILED = "queued", "in_progress", "completed", "failed"
+QUEUED, IN_PROGRESS, COMPLETED, FAILED = "queued", "in_progress", "completed", "failed"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
     prompt TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, frames INTEGER NOT NULL,
-    fps REAL NOT NULL, seed INTEGER NOT NULL, given TEXT NOT NULL, wanted TEXT NOT NULL,
+    fps REAL NOT NULL, seed INTEGER NOT NULL, conditioning TEXT NOT NULL, requested_version TEXT NOT NULL,
     fingerprint TEXT NOT NULL, key TEXT, seen INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL, queued REAL NOT NULL, started REAL, completed REAL,
-    progress INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
-    lease TEXT, lease_until REAL, version TEXT, error_code TEXT, error TEXT
+    progress INTEGER NOT NULL DEFAULT 0, lost_leases INTEGER NOT NULL DEFAULT 0,
+    lease TEXT, lease_until REAL, model_version TEXT, error_code TEXT, error TEXT
 );
 CREATE INDEX IF NOT EXISTS by_status ON jobs (status, number);
 CREATE INDEX IF NOT EXISTS by_fingerprint ON jobs (fingerprint, number);
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON jobs (key) WHERE key IS NOT NULL;
+-- The requests whose last try was refused.
+CREATE TABLE IF NOT EXISTS refusals (fingerprint TEXT PRIMARY KEY, refused REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS workers (
     name TEXT PRIMARY KEY, version TEXT NOT NULL, facts TEXT NOT NULL, seen REAL NOT NULL
 );
@@ -47,7 +51,7 @@ CREATE TABLE IF NOT EXISTS workers (
 
 
 class QueueFull(Exception):
-    """As many jobs wait as may."""
+    """As many jobs are queued as may be."""
 
 
 class KeyReused(Exception):
@@ -55,17 +59,17 @@ class KeyReused(Exception):
 
 
 class LeaseLost(Exception):
-    """The job is no longer this worker's: deleted, finished, or given to another."""
+    """The job is no longer this worker's: deleted, finished, or another has it."""
 
 
 @dataclass(frozen=True)
 class JobRequest:
     """What a job is to make.
 
-    frames: of the finished clip; of an extension, with the frames given.
-    given: what the client gave besides the prompt: "", "image" (the first frame), or a video to extend "forward" or
-        "backward".
-    wanted: the model version that must make it, or "" for the one in service.
+    frames: of the finished clip; of an extension, with those of the video that it extends.
+    conditioning: what the clip is generated from besides the prompt: "", an "image" (the first frame), or a video to
+        extend "forward" or "backward".
+    requested_version: the model version that must make it, or "" for the deployed one.
     """
 
     kind: str  # "video" or "image"
@@ -75,8 +79,8 @@ class JobRequest:
     frames: int
     fps: float
     seed: int
-    given: str = ""
-    wanted: str = ""
+    conditioning: str = ""
+    requested_version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +94,9 @@ class Job(JobRequest):
     started: float | None
     completed: float | None
     progress: int
-    attempts: int
+    lost_leases: int
     lease: str | None
-    version: str | None
+    model_version: str | None
     error_code: str | None
     error: str | None
 
@@ -137,9 +141,9 @@ class JobStore:
 
     def create(
         self,
-        asked: JobRequest,
+        job_request: JobRequest,
         fingerprint: str,
-        most_waiting: int,
+        most_queued: int,
         key: str | None = None,
         retried: bool = False,
         prepare: Callable[[str], None] = lambda name: None,
@@ -147,29 +151,34 @@ class JobStore:
         """Put a job at the end of the queue; return it and whether it is new.
 
         A request that came before makes no second job: by its idempotency `key`, or, when the client says that it
-        `retried`, by `fingerprint`, if nobody has asked for that job yet (the answer to the first try was lost).
+        `retried`, by `fingerprint`, if the last try of this request made a job that nobody has asked for yet (the
+        answer was lost). A try that was refused made none: what follows it is new, whatever an earlier request made.
         `prepare` is called with the new job's name before any worker can claim it.
 
         Raises:
-            QueueFull: if `most_waiting` jobs wait.
+            QueueFull: if `most_queued` jobs are queued.
             KeyReused: if `key` came with another fingerprint.
         """
         with self._transaction() as now:
             before = self._earlier(fingerprint, key, retried, now)
             if before is not None:
                 return before, False
-            (waiting,) = self._db.execute("SELECT COUNT(*) FROM jobs WHERE status = ?", (WAITING,)).fetchone()
-            if waiting >= most_waiting:
-                raise QueueFull
-            name = f"{asked.kind}_{secrets.token_hex(16)}"
-            row = vars(asked) | {"id": name, "status": WAITING, "fingerprint": fingerprint, "key": key}
-            row |= {"created": now, "queued": now}
-            prepare(name)
-            places = ", ".join(f":{column}" for column in row)
-            self._db.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({places})", row)
-            job = self._one("id = ?", name)
-            assert job is not None
-            return job, True
+            (queued,) = self._db.execute("SELECT COUNT(*) FROM jobs WHERE status = ?", (QUEUED,)).fetchone()
+            if queued < most_queued:
+                name = f"{job_request.kind}_{secrets.token_hex(16)}"
+                row = vars(job_request) | {"id": name, "status": QUEUED, "fingerprint": fingerprint, "key": key}
+                row |= {"created": now, "queued": now}
+                prepare(name)
+                places = ", ".join(f":{column}" for column in row)
+                self._db.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({places})", row)
+                self._db.execute("DELETE FROM refusals WHERE fingerprint = ?", (fingerprint,))
+                job = self._one("id = ?", name)
+            else:
+                self._db.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", (fingerprint, now))
+                job = None
+        if job is None:
+            raise QueueFull
+        return job, True
 
     def get(self, name: str, seen: bool = False) -> Job | None:
         """Return a job; `seen` notes that its client knows it."""
@@ -208,27 +217,27 @@ class JobStore:
         with self._transaction():
             rows = self._db.execute(
                 "SELECT id FROM jobs WHERE status IN (?, ?) ORDER BY number DESC LIMIT -1 OFFSET ?",
-                (DONE, FAILED, keep),
+                (COMPLETED, FAILED, keep),
             )
             return [name for (name,) in rows]
 
     # ---- workers
 
     def claim(self, worker: str, version: str, facts: dict[str, Any]) -> Job | None:
-        """Give the oldest waiting job that `version` may make to a worker, with a lease; None where there is none."""
+        """Give the oldest queued job that `version` may make to a worker, with a lease; None where there is none."""
         with self._transaction() as now:
             self._db.execute(
                 "INSERT INTO workers VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE "
                 "SET version = excluded.version, facts = excluded.facts, seen = excluded.seen",
                 (worker, version, json.dumps(facts), now),
             )
-            job = self._one("status = ? AND wanted IN ('', ?) ORDER BY number LIMIT 1", WAITING, version)
+            job = self._one("status = ? AND requested_version IN ('', ?) ORDER BY number LIMIT 1", QUEUED, version)
             if job is None:
                 return None
             self._db.execute(
-                "UPDATE jobs SET status = ?, lease = ?, lease_until = ?, started = ?, version = ?, progress = 0, "
-                "attempts = attempts + 1 WHERE id = ?",
-                (RUNNING, secrets.token_hex(16), now + LEASE_SECONDS, now, version, job.id),
+                "UPDATE jobs SET status = ?, lease = ?, lease_until = ?, started = ?, model_version = ?, progress = 0 "
+                "WHERE id = ?",
+                (IN_PROGRESS, secrets.token_hex(16), now + LEASE_SECONDS, now, version, job.id),
             )
             return self._one("id = ?", job.id)
 
@@ -266,7 +275,7 @@ class JobStore:
             self._db.execute(
                 "UPDATE jobs SET status = ?, progress = 100, completed = ?, lease = NULL, lease_until = NULL "
                 "WHERE id = ?",
-                (DONE, now, name),
+                (COMPLETED, now, name),
             )
 
     def fail(self, name: str, lease: str, code: str, message: str) -> None:
@@ -279,15 +288,15 @@ class JobStore:
             self._held(name, lease)
             self._end(name, now, code, message)
 
-    def give_back(self, name: str, lease: str) -> None:
-        """Put the job back into the queue, as if its lease had run out.
+    def release(self, name: str, lease: str) -> None:
+        """Queue the job again, for a worker that was told to stop; this is no lost lease.
 
         Raises:
             LeaseLost: if the job is no longer the worker's.
         """
         with self._transaction() as now:
-            job = self._held(name, lease)
-            self._back(job.id, job.attempts, now)
+            self._held(name, lease)
+            self._queue_again(name, now)
 
     # ---- watchers
 
@@ -295,16 +304,16 @@ class JobStore:
         """Return how many jobs are in each state, 0 included."""
         with self._transaction():
             rows = dict(self._db.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status").fetchall())
-        return {status: rows.get(status, 0) for status in (WAITING, RUNNING, DONE, FAILED)}
+        return {status: rows.get(status, 0) for status in (QUEUED, IN_PROGRESS, COMPLETED, FAILED)}
 
     def ahead(self, name: str) -> int:
-        """Return how many waiting jobs come before this one."""
+        """Return how many queued jobs come before this one."""
         with self._transaction():
             (count,) = self._db.execute(
                 "SELECT COUNT(*) FROM jobs WHERE status = ? AND number < (SELECT number FROM jobs WHERE id = ?)",
-                (WAITING, name),
+                (QUEUED, name),
             ).fetchone()
-            return count
+            return int(count)
 
     def workers(self) -> tuple[int, dict[str, Any] | None]:
         """Return how many workers are there, and the facts of the model version that was last seen in service."""
@@ -340,26 +349,37 @@ class JobStore:
             self._db.execute("COMMIT")
 
     def _expire(self, now: float) -> None:
-        lost = self._db.execute(
-            "SELECT id, attempts FROM jobs WHERE status = ? AND (lease_until < ? OR started < ?)",
-            (RUNNING, now, now - MOST_SECONDS),
+        old = self._db.execute(
+            "SELECT id FROM jobs WHERE status IN (?, ?) AND created < ?", (QUEUED, IN_PROGRESS, now - MOST_SECONDS)
         ).fetchall()
-        for name, attempts in lost:
-            self._back(name, attempts, now)
+        for (name,) in old:
+            hours = MOST_SECONDS / 3600
+            self._end(name, now, "too_old", f"The job was not finished within {hours:.0f} hours; ask again later.")
+        lost = self._db.execute(
+            "SELECT id, lost_leases FROM jobs WHERE status = ? AND (lease_until < ? OR started < ?)",
+            (IN_PROGRESS, now, now - MOST_SECONDS_IN_PROGRESS),
+        ).fetchall()
+        for name, before in lost:
+            self._lose(name, before + 1, now)
         late = self._db.execute(
-            "SELECT id FROM jobs WHERE status = ? AND queued < ?", (WAITING, now - MOST_SECONDS_WAITING)
+            "SELECT id FROM jobs WHERE status = ? AND queued < ?", (QUEUED, now - MOST_SECONDS_QUEUED)
         ).fetchall()
         for (name,) in late:
-            minutes = MOST_SECONDS_WAITING / 60
+            minutes = MOST_SECONDS_QUEUED / 60
             self._end(name, now, "no_worker", f"No worker took the job within {minutes:.0f} minutes; ask again later.")
+        self._db.execute("DELETE FROM refusals WHERE refused < ?", (now - SECONDS_TO_RETRY,))
 
-    def _back(self, name: str, attempts: int, now: float) -> None:
-        if attempts > GIVEN_BACK:
-            self._end(name, now, "worker_lost", f"The worker was lost {attempts} times on this job; ask for less.")
-            return
+    def _lose(self, name: str, lost: int, now: float) -> None:
+        self._db.execute("UPDATE jobs SET lost_leases = ? WHERE id = ?", (lost, name))
+        if lost >= MOST_LOST_LEASES:
+            self._end(name, now, "worker_lost", f"The worker was lost {lost} times on this job; ask for less.")
+        else:
+            self._queue_again(name, now)
+
+    def _queue_again(self, name: str, now: float) -> None:
         self._db.execute(
             "UPDATE jobs SET status = ?, progress = 0, queued = ?, lease = NULL, lease_until = NULL WHERE id = ?",
-            (WAITING, now, name),
+            (QUEUED, now, name),
         )
 
     def _end(self, name: str, now: float, code: str, message: str) -> None:
@@ -371,7 +391,12 @@ class JobStore:
 
     def _held(self, name: str, lease: str) -> Job:
         job = self._one("id = ?", name)
-        if job is None or job.status != RUNNING or job.lease is None or not secrets.compare_digest(job.lease, lease):
+        if (
+            job is None
+            or job.status != IN_PROGRESS
+            or job.lease is None
+            or not secrets.compare_digest(job.lease, lease)
+        ):
             raise LeaseLost
         return job
 
@@ -381,7 +406,8 @@ class JobStore:
             if job is not None and job.fingerprint != fingerprint:
                 raise KeyReused
             return job
-        if not retried:
+        refused = self._db.execute("SELECT 1 FROM refusals WHERE fingerprint = ?", (fingerprint,)).fetchone()
+        if not retried or refused is not None:
             return None
         return self._one(
             "fingerprint = ? AND seen = 0 AND created > ? ORDER BY number DESC LIMIT 1",
@@ -394,5 +420,5 @@ class JobStore:
         return _job(row) if row else None
 
 
-def _job(row: tuple) -> Job:
+def _job(row: tuple[Any, ...]) -> Job:
     return Job(**dict(zip(NAMES, row, strict=True)))

@@ -20,7 +20,7 @@ from serving.model_store import HOME, HOME_IN_WORK
 
 SECONDS_TO_START = 600.0
 SECONDS_TO_END = 8.0
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_POLLS = 0.1
 MOST_RESTARTS = 3  # of a worker that ends by itself, within
 RESTARTS_WITHIN_SECONDS = 300.0
 
@@ -33,7 +33,7 @@ class Program:
     arguments: list[str]
     log: Path
     environment: dict[str, str]
-    process: subprocess.Popen | None = None
+    process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it in a session of its own: the terminal's Ctrl-C is for us, and we end it in order."""
@@ -130,7 +130,7 @@ def watch(gateway: Program, worker: Program) -> None:
                 raise KinoraError(f"the worker ends again and again: {worker.last_words()} Its log is {worker.log}.")
             print("kinora serve: the worker ended and is started again", file=sys.stderr, flush=True)
             worker.start()
-        time.sleep(SECONDS_BETWEEN_LOOKS * 5)
+        time.sleep(SECONDS_BETWEEN_POLLS * 5)
 
 
 def _wait_until_ready(address: str, gateway: Program, worker: Program) -> None:
@@ -145,7 +145,7 @@ def _wait_until_ready(address: str, gateway: Program, worker: Program) -> None:
                 return
         except httpx.HTTPError:
             pass
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_POLLS)
     raise KinoraError(
         f"the endpoint was not ready within {SECONDS_TO_START:.0f} s; its logs are in {gateway.log.parent}."
     )

@@ -1,4 +1,4 @@
-"""The files of jobs: the finished clip, its first frame, and what a client gave. Named by the job."""
+"""The files of jobs, named by the job: the finished clip, its first frame, and the image or video it is made from."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import numpy as np
 from kinora.files import atomic_write
 from kinora.media import read_video, write_image, write_video
 
-VIDEO, STILL, GIVEN, GIVEN_VIDEO, SHEET = ".mp4", ".png", ".given.png", ".given.mp4", ".sheet.png"
+VIDEO, IMAGE, SPRITESHEET = ".mp4", ".png", ".spritesheet.png"
+CONDITIONING_IMAGE, CONDITIONING_VIDEO = ".conditioning.png", ".conditioning.mp4"
 
 
 class MediaStore:
@@ -26,19 +27,19 @@ class MediaStore:
         with atomic_write(self.path(name, suffix)) as temporary:
             temporary.write_bytes(content)
 
-    def put_image(self, name: str, frame: np.ndarray) -> None:
-        """Keep the image that a client gave, `uint8 [H, W, 3]`."""
-        with atomic_write(self.path(name, GIVEN)) as temporary:
+    def put_conditioning_image(self, name: str, frame: np.ndarray) -> None:
+        """Keep the image to animate, `uint8 [H, W, 3]`."""
+        with atomic_write(self.path(name, CONDITIONING_IMAGE)) as temporary:
             write_image(temporary, frame)
 
-    def put_video(self, name: str, frames: np.ndarray, fps: float) -> None:
-        """Keep the video that a client gave, `uint8 [T, H, W, 3]`, nearly lossless."""
-        with atomic_write(self.path(name, GIVEN_VIDEO)) as temporary:
+    def put_conditioning_video(self, name: str, frames: np.ndarray, fps: float) -> None:
+        """Keep the video to extend, `uint8 [T, H, W, 3]`, nearly lossless."""
+        with atomic_write(self.path(name, CONDITIONING_VIDEO)) as temporary:
             write_video(temporary, frames, fps, playable=False)
 
     def spritesheet(self, name: str) -> Path:
         """Return a picture of all frames of a clip beside each other, made when it is first asked for."""
-        path = self.path(name, SHEET)
+        path = self.path(name, SPRITESHEET)
         if not path.exists():
             frames, _ = read_video(self.path(name, VIDEO))
             with atomic_write(path) as temporary:
@@ -47,5 +48,5 @@ class MediaStore:
 
     def delete(self, name: str) -> None:
         """Remove all files of a job."""
-        for suffix in (VIDEO, STILL, GIVEN, GIVEN_VIDEO, SHEET):
+        for suffix in (VIDEO, IMAGE, SPRITESHEET, CONDITIONING_IMAGE, CONDITIONING_VIDEO):
             self.path(name, suffix).unlink(missing_ok=True)

@@ -35,7 +35,7 @@ MOST_IMAGE_RATIO = 16  # of its sides: a line of pixels, scaled to cover a clip,
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PROMPT_CHARACTERS = 1000
 MOST_SEED = 2**31 - 1
-# A version that says nothing of itself is asked for this.
+# For a version that says nothing of itself.
 DEFAULTS: dict[str, Any] = {"sizes": [[32, 32]], "frames": 17, "fps": 8.0, "grid": to_dict(DEFAULT_GRID)}
 
 
@@ -43,10 +43,10 @@ DEFAULTS: dict[str, Any] = {"sizes": [[32, 32]], "frames": 17, "fps": 8.0, "grid
 class Limits:
     """What the gateway takes.
 
-    waiting: jobs in the queue. pixels: of one clip, width times height times frames; bounds time and memory of a job.
+    queued: jobs that may wait. pixels: of one clip, width times height times frames; bounds time and memory of a job.
     """
 
-    waiting: int = 100
+    queued: int = 100
     pixels: int = 2**21
 
 
@@ -114,7 +114,7 @@ def whole_number(value: Any, least: int, most: int) -> int | None:
 
 
 def job_request_from(fields: Mapping[str, Any], kind: str, facts: Mapping[str, Any], limits: Limits) -> JobRequest:
-    """Check what was asked for.
+    """Check a request.
 
     Args:
         fields: as sent; texts, or JSON values.
@@ -134,9 +134,10 @@ def job_request_from(fields: Mapping[str, Any], kind: str, facts: Mapping[str, A
     seed = seed_of(fields)
     for param in ("size", "frames", "fps"):
         _possible(param, prompt, width, height, frames, fps, grid)
-    asked = JobRequest(kind, prompt, width, height, frames, fps, seed, wanted=model_of(fields.get("model")))
-    refuse_too_many_pixels(asked, limits)
-    return asked
+    version = requested_version(fields.get("model"))
+    job_request = JobRequest(kind, prompt, width, height, frames, fps, seed, requested_version=version)
+    refuse_too_many_pixels(job_request, limits)
+    return job_request
 
 
 def known_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def grid_of(facts: Mapping[str, Any]) -> Grid:
 
 
 def seed_of(fields: Mapping[str, Any]) -> int:
-    """Return the seed asked for, or a drawn one.
+    """Return the seed of the request, or a drawn one.
 
     Raises:
         ApiError: if it is none.
@@ -163,41 +164,41 @@ def seed_of(fields: Mapping[str, Any]) -> int:
     return seed
 
 
-def refuse_too_many_pixels(asked: JobRequest, limits: Limits) -> None:
+def refuse_too_many_pixels(request: JobRequest, limits: Limits) -> None:
     """Refuse a clip that would take too long.
 
     Raises:
         ApiError: if it has more pixels than this endpoint makes.
     """
-    pixels = asked.width * asked.height * asked.frames
+    pixels = request.width * request.height * request.frames
     if pixels > limits.pixels:
         raise ApiError(
             400,
-            f"{asked.frames} frames of {asked.width}x{asked.height} are {pixels:,} pixels, and this endpoint makes at "
-            f"most {limits.pixels:,}; ask for a smaller or shorter clip.",
+            f"{request.frames} frames of {request.width}x{request.height} are {pixels:,} pixels, and this endpoint "
+            f"makes at most {limits.pixels:,}; ask for a smaller or shorter clip.",
             "too_many_pixels",
             "size",
         )
 
 
-async def reference_image(fields: Mapping[str, Any], asked: JobRequest) -> np.ndarray | None:
-    """Return the uploaded image `uint8 [H, W, 3]`, scaled and cut to the size asked for; None where none was sent.
+async def reference_image(fields: Mapping[str, Any], job_request: JobRequest) -> np.ndarray | None:
+    """Return the uploaded image `uint8 [H, W, 3]`, scaled and cut to the size of the clip; None where none was sent.
 
     Raises:
-        ApiError: if it is too large or cannot be decoded, or the clip is a still.
+        ApiError: if it is too large or cannot be decoded, or the clip is an image.
     """
     data = await _reference_bytes(fields)
     if data is None:
         return None
-    if asked.frames == 1:
-        message = "a still leaves nothing to generate beside the reference image; ask for more frames."
+    if job_request.frames == 1:
+        message = "one frame leaves nothing to generate beside the reference image; ask for more frames."
         raise ApiError(400, message, "invalid_value", "frames")
     if len(data) > MOST_IMAGE_BYTES:
         most = MOST_IMAGE_BYTES // 2**20
         raise ApiError(
             413, f"the reference image is larger than {most} MiB; send less.", "too_large", "input_reference"
         )
-    return await run_in_threadpool(_decoded, data, asked.width, asked.height)
+    return await run_in_threadpool(_decoded, data, job_request.width, job_request.height)
 
 
 def _decoded(data: bytes, width: int, height: int) -> np.ndarray:
@@ -216,7 +217,8 @@ def _decoded(data: bytes, width: int, height: int) -> np.ndarray:
         message = f"the reference image has {columns}x{rows} pixels; send at most {MOST_IMAGE_PIXELS:,}."
         raise ApiError(400, message, "image_too_large", "input_reference")
     try:
-        return fitted(read_image(io.BytesIO(data)), width, height)[0]
+        frame: np.ndarray = fitted(read_image(io.BytesIO(data)), width, height)[0]
+        return frame
     except (KinoraError, MemoryError) as error:
         raise wrong from error
 
@@ -284,8 +286,8 @@ def _frames(fields: Mapping[str, Any], fps: float, usual: int, grid: Grid) -> in
     return grid.nearest_video(seconds * fps)
 
 
-def model_of(value: Any) -> str:
-    """Return the version that must make the clip, or "" for the one in service."""
+def requested_version(value: Any) -> str:
+    """Return the model version that must make the clip, or "" for the deployed one."""
     if value in (None, "", MODEL):
         return ""
     match = re.fullmatch(rf"{MODEL}:([0-9a-f]{{8,64}})", value) if isinstance(value, str) else None

@@ -1,8 +1,8 @@
-"""A worker: claims jobs from the gateway over HTTP, makes the clips with the deployed model, and brings them back.
+"""A worker: claims jobs from the gateway over HTTP, makes the clips with the deployed model, and uploads them.
 
 Run as `python -m serving.worker --gateway URL`, with KINORA_WORKER_TOKEN set. The model is the version that is deployed
 in the registry, imported into BentoML's store; when another one is promoted, the worker changes to it between two jobs.
-SIGTERM: claim nothing more and finish the job; SIGINT, or a second SIGTERM: give the job back.
+SIGTERM: claim nothing more and finish the job; SIGINT, or a second SIGTERM: release the job.
 """
 
 import io
@@ -51,18 +51,18 @@ class Abandoned(Exception):
 
 
 class Stop:
-    """What signals ask for."""
+    """What signals have asked for."""
 
     def __init__(self) -> None:
         self.soon = threading.Event()  # claim nothing more
-        self.now = threading.Event()  # give the job back
+        self.now = threading.Event()  # release the job
 
     def listen(self) -> None:
         """Take SIGTERM and SIGINT."""
-        signal.signal(signal.SIGTERM, self._asked)
-        signal.signal(signal.SIGINT, self._asked)
+        signal.signal(signal.SIGTERM, self._receive)
+        signal.signal(signal.SIGINT, self._receive)
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT or self.soon.is_set():
             self.now.set()
         self.soon.set()
@@ -84,7 +84,7 @@ class Gateway:
         answer = self._checked(self._http.post("/claim", json=body))
         return answer.json() if answer.status_code == 200 else None
 
-    def ask(self, job: dict[str, Any], method: str, what: str, **content: Any) -> httpx.Response:
+    def send(self, job: dict[str, Any], method: str, what: str, **content: Any) -> httpx.Response:
         """Send something about a job that we hold.
 
         Raises:
@@ -103,7 +103,7 @@ class Gateway:
         return answer.raise_for_status()
 
 
-class Renewal:
+class LeaseRenewal:
     """Renews a job's lease in the background and carries its progress; knows when the job is no longer ours."""
 
     def __init__(self, gateway: Gateway, job: dict[str, Any], stop: Stop, heartbeat: "Heartbeat"):
@@ -111,7 +111,7 @@ class Renewal:
         self._progress, self._over, self._lost = 0, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._renew, name="renewal", daemon=True)
 
-    def __enter__(self) -> "Renewal":
+    def __enter__(self) -> "LeaseRenewal":
         self._thread.start()
         return self
 
@@ -139,12 +139,12 @@ class Renewal:
             try:
                 body = {"progress": self._progress, "worker": self._gateway.worker}
                 self._heartbeat.beat()
-                self._gateway.ask(self._job, "POST", "renew", json=body)
+                self._gateway.send(self._job, "POST", "renew", json=body)
             except Abandoned:
                 self._lost.set()
                 lost_since = time.monotonic()
             except (httpx.HTTPError, KinoraError) as error:
-                say(f"the gateway does not answer ({type(error).__name__}); trying on")
+                log(f"the gateway does not answer ({type(error).__name__}); trying on")
 
 
 class Heartbeat:
@@ -196,7 +196,7 @@ class ServedModel:
 
         self.path, self.generator = path, VideoGenerator.from_version(path)
         self.facts = facts_of(path) | {"grid": to_dict(self.generator.grid)}
-        say(f"model version {path.name} is loaded")
+        log(f"model version {path.name} is loaded")
 
     @property
     def name(self) -> str:
@@ -219,7 +219,7 @@ class ServedModel:
                 self._load(path)
                 shutil.rmtree(previous, ignore_errors=True)  # the registry keeps it
         except KinoraError as error:
-            say(f"the deployed version is not served, {self.name} is: {error}")
+            log(f"the deployed version is not served, {self.name} is: {error}")
 
 
 def facts_of(version: Path) -> dict[str, Any]:
@@ -250,28 +250,30 @@ def window_of(facts: dict[str, Any], grid: Grid) -> int:
 def work_on(
     generator: "VideoGenerator", job: dict[str, Any], window: int, gateway: Gateway, stop: Stop, heartbeat: Heartbeat
 ) -> None:
-    """Make one clip and bring it to the gateway; whatever happens, the job is told or left to its lease."""
+    """Make one clip and upload it; a failure is reported, and whatever else happens is left to the lease."""
     started = time.monotonic()
-    with Renewal(gateway, job, stop, heartbeat) as renewal:
+    with LeaseRenewal(gateway, job, stop, heartbeat) as renewal:
         try:
-            bring(gateway, job, make(generator, job, window, gateway, renewal))
-            say(f"{job['id']} made in {time.monotonic() - started:.1f} s")
+            upload(gateway, job, make(generator, job, window, gateway, renewal))
+            log(f"{job['id']} made in {time.monotonic() - started:.1f} s")
         except Abandoned:
             if stop.now.is_set():
-                give_back(gateway, job)
-            say(f"{job['id']} abandoned")
+                release(gateway, job)
+            log(f"{job['id']} abandoned")
         except KinoraError as error:
-            tell(gateway, job, "cannot_be_made", str(error))
+            report_failure(gateway, job, "cannot_be_made", str(error))
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
-            tell(gateway, job, "not_exchanged", f"The gateway answered its worker with {status}; its log says why.")
+            report_failure(
+                gateway, job, "not_exchanged", f"The gateway answered its worker with {status}; its log says why."
+            )
         except httpx.HTTPError as error:
-            say(f"{job['id']}: the gateway does not answer ({type(error).__name__}); its lease will run out")
+            log(f"{job['id']}: the gateway does not answer ({type(error).__name__}); its lease will run out")
         except Exception as error:
             import traceback
 
             traceback.print_exc()
-            tell(
+            report_failure(
                 gateway,
                 job,
                 "generation_failed",
@@ -280,18 +282,18 @@ def work_on(
 
 
 def make(
-    generator: "VideoGenerator", job: dict[str, Any], window: int, gateway: Gateway, renewal: Renewal
+    generator: "VideoGenerator", job: dict[str, Any], window: int, gateway: Gateway, renewal: LeaseRenewal
 ) -> "np.ndarray":
     """Return the frames of a clip, `uint8 [T, H, W, 3]`; `window` is how many the model sees at once."""
     from kinora.generation import GenerationRequest
     from kinora.media import read_image, read_video
 
-    given = io.BytesIO(gateway.ask(job, "GET", "given").content) if job["given"] else None
-    if given is not None and job["given"] != "image":
-        return extend(generator, job, read_video(given)[0], window, renewal.step)
-    image = read_image(given)[0] if given is not None else None
-    asked = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
-    return generator.generate([GenerationRequest(**asked, image=image)], renewal.step)[0]
+    file = io.BytesIO(gateway.send(job, "GET", "conditioning").content) if job["conditioning"] else None
+    if file is not None and job["conditioning"] != "image":
+        return extend(generator, job, read_video(file)[0], window, renewal.step)
+    image = read_image(file)[0] if file is not None else None
+    fields = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
+    return generator.generate([GenerationRequest(**fields, image=image)], renewal.step)[0]
 
 
 def extend(
@@ -305,48 +307,48 @@ def extend(
 
     from kinora.generation import GenerationRequest
 
-    first, backward = len(video), job["given"] == "backward"
-    asked = {name: job[name] for name in ("prompt", "width", "height", "fps")}
+    first, backward = len(video), job["conditioning"] == "backward"
+    fields = {name: job[name] for name in ("prompt", "width", "height", "fps")}
     while len(video) < job["frames"]:
         request = GenerationRequest(
-            **asked, frames=window, seed=job["seed"] + len(video) - first, video=video, direction=job["given"]
+            **fields, frames=window, seed=job["seed"] + len(video) - first, video=video, direction=job["conditioning"]
         )
         share = len(video) - first, window - request.context_frames(generator.grid), job["frames"] - first
-        longer = generator.generate([request], lambda done, steps, share=share: step(*_part(done, steps, *share)))[0]
+        longer = generator.generate([request], _of_the_whole(step, *share))[0]
         video = np.ascontiguousarray(longer)
     return video[-job["frames"] :] if backward else video[: job["frames"]]
 
 
-def _part(done: int, steps: int, before: int, now: int, wanted: int) -> tuple[int, int]:
-    """Return the progress of the whole from that of a window that makes `now` of `wanted` frames, after `before`."""
-    return min(before * steps + now * done, wanted * steps), wanted * steps
+def _of_the_whole(step: Callable[[int, int], None], before: int, now: int, total: int) -> Callable[[int, int], None]:
+    """Return what takes the steps of a window that makes `now` of `total` frames, after `before`, as those of all."""
+    return lambda done, steps: step(min(before * steps + now * done, total * steps), total * steps)
 
 
-def bring(gateway: Gateway, job: dict[str, Any], frames: "np.ndarray") -> None:
-    """Bring the first frame and, of a video, the clip; the last of them ends the job."""
+def upload(gateway: Gateway, job: dict[str, Any], frames: "np.ndarray") -> None:
+    """Upload the first frame and, of a video, the clip; the last of them ends the job."""
     from kinora.media import video_bytes, write_image
 
-    still = io.BytesIO()
-    write_image(still, frames[0])
-    gateway.ask(job, "PUT", "still", content=still.getvalue())
+    first = io.BytesIO()
+    write_image(first, frames[0])
+    gateway.send(job, "PUT", "image", content=first.getvalue())
     if job["kind"] == "video":
-        gateway.ask(job, "PUT", "video", content=video_bytes(frames, job["fps"]))
+        gateway.send(job, "PUT", "video", content=video_bytes(frames, job["fps"]))
 
 
-def tell(gateway: Gateway, job: dict[str, Any], code: str, message: str) -> None:
-    """Say that the job failed; if nobody hears it, the lease runs out."""
+def report_failure(gateway: Gateway, job: dict[str, Any], code: str, message: str) -> None:
+    """Report that the job failed; if the gateway does not hear it, the lease runs out."""
     try:
-        gateway.ask(job, "POST", "fail", json={"code": code, "message": message})
+        gateway.send(job, "POST", "fail", json={"code": code, "message": message})
     except (Abandoned, httpx.HTTPError):
-        say(f"{job['id']} failed, and the gateway does not know: {message}")
+        log(f"{job['id']} failed, and the gateway does not know: {message}")
 
 
-def give_back(gateway: Gateway, job: dict[str, Any]) -> None:
-    """Put the job back into the queue; if nobody hears it, the lease runs out."""
+def release(gateway: Gateway, job: dict[str, Any]) -> None:
+    """Let the job be queued again; if the gateway does not hear it, the lease runs out."""
     try:
-        gateway.ask(job, "POST", "give-back")
+        gateway.send(job, "POST", "release")
     except (Abandoned, httpx.HTTPError):
-        say(f"{job['id']} could not be given back; its lease will run out")
+        log(f"{job['id']} could not be released; its lease will run out")
 
 
 def serve_jobs(model: ServedModel, gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
@@ -359,17 +361,17 @@ def serve_jobs(model: ServedModel, gateway: Gateway, stop: Stop, heartbeat: Hear
             answered = True
         except httpx.HTTPError as error:
             if answered:
-                say(f"the gateway does not answer ({type(error).__name__}); trying on")
+                log(f"the gateway does not answer ({type(error).__name__}); trying on")
             answered, job = False, None
             stop.soon.wait(1.0)
         heartbeat.beat()
         if job is not None and stop.now.is_set():
-            give_back(gateway, job)
+            release(gateway, job)
         elif job is not None:
             work_on(model.generator, job, window_of(model.facts, model.generator.grid), gateway, stop, heartbeat)
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Write one line to the log."""
     print(f"worker: {text}", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""The routes that workers use, guarded by a token: claim a job, renew its lease, bring what was made."""
+"""The routes that workers use, guarded by a token: claim a job, renew its lease, upload what was made."""
 
 import asyncio
 import hmac
@@ -12,29 +12,30 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from serving.api import Endpoint
 from serving.errors import ApiError
-from serving.jobs import WAITING, Job, JobRequest, LeaseLost
-from serving.media_store import GIVEN, GIVEN_VIDEO, STILL, VIDEO
+from serving.jobs import QUEUED, Job, JobRequest, LeaseLost
+from serving.media_store import CONDITIONING_IMAGE, CONDITIONING_VIDEO, IMAGE, VIDEO
 from serving.requests import read_body, read_fields
 
 T = TypeVar("T")
 SECONDS_TO_HOLD_A_CLAIM = 2.0  # a worker that finds nothing waits here, so that a new job is taken at once
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_POLLS = 0.1
 MOST_CLIP_BYTES = 256 * 2**20
-TOLD = ("id", "lease", *(field.name for field in fields(JobRequest)))  # to the worker that holds a job
+# What the worker that claimed a job is told of it.
+CLAIMED_FIELDS = ("id", "lease", *(field.name for field in fields(JobRequest)))
 
 
 def worker_routes(endpoint: Endpoint, token: str) -> APIRouter:
     """Return the routes below /internal."""
 
     def guarded(request: Request) -> None:
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+        sent = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(sent, f"Bearer {token}".encode()):
             raise ApiError(401, "the worker's token is wrong; give both the same KINORA_WORKER_TOKEN.", "bad_token")
 
     router = APIRouter(prefix="/internal", dependencies=[Depends(guarded)])
     jobs, media = endpoint.jobs, endpoint.media
 
-    async def bring(name: str, suffix: str, request: Request, last: bool) -> Response:
+    async def upload(name: str, suffix: str, request: Request, last: bool) -> Response:
         media.put(name, suffix, await read_body(request, MOST_CLIP_BYTES))
         try:
             jobs.finish(name, _lease(request)) if last else jobs.held(name, _lease(request))
@@ -46,64 +47,64 @@ def worker_routes(endpoint: Endpoint, token: str) -> APIRouter:
 
     @router.post("/claim")
     async def claim(request: Request) -> Response:
-        asked = await read_fields(request)
+        body = await read_fields(request)
         worker, version, facts = (
-            _field(asked, "worker", str),
-            _field(asked, "version", str),
-            _field(asked, "facts", dict),
+            _field(body, "worker", str),
+            _field(body, "version", str),
+            _field(body, "facts", dict),
         )
         job, end = jobs.claim(worker, version, facts), time.monotonic() + SECONDS_TO_HOLD_A_CLAIM
         while job is None and time.monotonic() < end:
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-            # A claim writes; looking does not. And who went away must not be given a job.
-            if jobs.counts()[WAITING] and not await request.is_disconnected():
+            await asyncio.sleep(SECONDS_BETWEEN_POLLS)
+            # A claim writes, counting does not. And a worker that went away must not get a job.
+            if jobs.counts()[QUEUED] and not await request.is_disconnected():
                 job = jobs.claim(worker, version, facts)
-        return Response(status_code=204) if job is None else _told(job)
+        return Response(status_code=204) if job is None else _claimed(job)
 
-    @router.get("/jobs/{name}/given")
-    def given(name: str, request: Request) -> Response:
+    @router.get("/jobs/{name}/conditioning")
+    def conditioning(name: str, request: Request) -> Response:
         job = _held(endpoint, name, request)
-        return FileResponse(media.path(name, GIVEN if job.given == "image" else GIVEN_VIDEO))
+        return FileResponse(media.path(name, CONDITIONING_IMAGE if job.conditioning == "image" else CONDITIONING_VIDEO))
 
     @router.post("/jobs/{name}/renew")
     async def renew(name: str, request: Request) -> Response:
-        asked = await read_fields(request)
-        progress, worker = _field(asked, "progress", int), _field(asked, "worker", str)
+        body = await read_fields(request)
+        progress, worker = _field(body, "progress", int), _field(body, "worker", str)
         return _if_held(lambda: jobs.renew(name, _lease(request), progress, worker))
 
-    @router.put("/jobs/{name}/still")
-    async def still(name: str, request: Request) -> Response:
+    @router.put("/jobs/{name}/image")
+    async def image(name: str, request: Request) -> Response:
         job = _held(endpoint, name, request)
-        return await bring(name, STILL, request, last=job.kind == "image")
+        return await upload(name, IMAGE, request, last=job.kind == "image")
 
     @router.put("/jobs/{name}/video")
     async def video(name: str, request: Request) -> Response:
         _held(endpoint, name, request)
-        return await bring(name, VIDEO, request, last=True)
+        return await upload(name, VIDEO, request, last=True)
 
     @router.post("/jobs/{name}/fail")
     async def fail(name: str, request: Request) -> Response:
-        asked = await read_fields(request)
-        code, message = _field(asked, "code", str), _field(asked, "message", str)
+        body = await read_fields(request)
+        code, message = _field(body, "code", str), _field(body, "message", str)
         return _if_held(lambda: jobs.fail(name, _lease(request), code, message))
 
-    @router.post("/jobs/{name}/give-back")
-    def give_back(name: str, request: Request) -> Response:
-        return _if_held(lambda: jobs.give_back(name, _lease(request)))
+    @router.post("/jobs/{name}/release")
+    def release(name: str, request: Request) -> Response:
+        return _if_held(lambda: jobs.release(name, _lease(request)))
 
     return router
 
 
-def _field(asked: dict[str, Any], name: str, kind: type[T]) -> T:
-    value = asked.get(name)
+def _field(body: dict[str, Any], name: str, kind: type[T]) -> T:
+    value = body.get(name)
     if not isinstance(value, kind):
         message = f"'{name}' is missing or wrong; run the worker and the gateway of one version of Kinora."
         raise ApiError(400, message, "invalid_value", name)
     return value
 
 
-def _told(job: Job) -> Response:
-    return JSONResponse({name: getattr(job, name) for name in TOLD})
+def _claimed(job: Job) -> Response:
+    return JSONResponse({name: getattr(job, name) for name in CLAIMED_FIELDS})
 
 
 def _lease(request: Request) -> str:

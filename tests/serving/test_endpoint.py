@@ -191,7 +191,7 @@ def test_metrics_and_health(served):
     for path in ("livez", "readyz"):
         assert httpx.get(f"{served.address}/{path}", timeout=None).status_code == 200
     text = httpx.get(f"{served.address}/metrics", timeout=None).text
-    for name in ("kinora_jobs_waiting", "kinora_jobs_running"):
+    for name in ("kinora_jobs_queued", "kinora_jobs_in_progress"):
         assert re.search(rf"^{name} \d", text, re.MULTILINE)
     assert "video_" not in text
 
@@ -218,3 +218,31 @@ def refused(answer: httpx.Response, status: int, param: str | None) -> None:
     assert (answer.status_code, error["param"]) == (status, param), error
     assert set(error) == {"message", "type", "param", "code"}
     assert error["message"].rstrip().endswith(".")
+
+
+def test_a_create_that_was_refused_and_retried_makes_a_new_video(start, free_port, tmp_path, wait_until):
+    """The older, equal request was answered, and its client never asked for it: nothing tells it from a lost answer."""
+    port, token = free_port(), {"Authorization": "Bearer secret"}
+    gateway = start(
+        "serving.gateway", "--work", str(tmp_path), "--port", str(port), "--queue", "1", KINORA_WORKER_TOKEN="secret"
+    )
+    api = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None)
+
+    def answers() -> bool:
+        assert gateway.poll() is None
+        try:
+            return api.get("/livez").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def create(retries: int = 0) -> httpx.Response:
+        return api.post("/v1/videos", data={"prompt": PROMPT}, headers={"x-stainless-retry-count": str(retries)})
+
+    wait_until(answers)
+    older = create()
+    assert create().status_code == create(retries=1).status_code == 429
+    claim = {"worker": "w", "version": "v", "facts": {}}
+    assert api.post("/internal/claim", json=claim, headers=token).json()["id"] == older.json()["id"]
+    newer = create(retries=2)
+    assert newer.status_code == 200
+    assert newer.json()["id"] != older.json()["id"]
