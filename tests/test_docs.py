@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,13 @@ def test_paths_exist(page):
     made = ("work/", "build/")  # by a run, and by `make docs`
     assert [p for p in named if p not in new and not p.startswith(made) and not (ROOT / p).exists()] == []
     assert [p for p in new if (ROOT / p).exists()] == []
+
+
+def test_the_layers_are_those_that_are_checked():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    checked = [layer for contract in contracts for layer in contract.get("layers", ())]
+    shown = re.search(r"## Layers.*?```\n(.*?)```", (ROOT / "docs/contributing/index.md").read_text(), re.DOTALL)[1]
+    assert [part for line in shown.splitlines() for part in re.split(r"\s{2,}", line.strip())] == checked
 
 
 def walks() -> list[str]:
