@@ -49,7 +49,7 @@ def evaluate_path(path: Path, out: Path) -> int:
     from evaluation.evaluator import clip_record, evaluator, judge, summary
     from evaluation.findings import ClipInput
     from evaluation.loading import clip_files, read_clips
-    from evaluation.report import clips_page
+    from evaluation.report import clips_page, failed_types
 
     clips: list[ClipInput] = []
     records, unreadable = [], []
@@ -70,8 +70,8 @@ def evaluate_path(path: Path, out: Path) -> int:
         page.heading("Not readable").table(unreadable)
     write_json(out / "report.json", report)
     page.write(out / "report.html")
-    failed = sum(bool(record["failures"]) for record in records)
-    print(f"{len(records)} clips judged, {failed} with a failure, {len(unreadable)} not readable.")
+    failed = sum(bool(failed_types(record)) for record in records)
+    print(f"{len(records)} clips judged: {failed} have a failure. {len(unreadable)} could not be read.")
     print(out / "report.html")
     return 0
 

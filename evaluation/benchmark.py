@@ -16,9 +16,9 @@ from evaluation.checkpoint import generate_clips
 from evaluation.corruptions import CORRUPTIONS, CorruptedClip
 from evaluation.evaluator import DETECTORS, clip_record, evaluate_clips, evaluator, failing, judge
 from evaluation.findings import ClipInput
-from evaluation.overlay import failing_frames, playable
+from evaluation.overlay import annotated, failing_frames
 from evaluation.rates import METRICS
-from evaluation.report import SAID
+from evaluation.report import METRIC_LABELS
 from kinora.report import Clip, Page
 from kinora.worlds import WorldsConfig, draw_sample, evaluation_prompts
 
@@ -108,7 +108,7 @@ def benchmark_page(result: Benchmark) -> Page:
         }
     )
     page.heading("Clips that are right, and noise")
-    page.table([{"": SAID[m]} | {n: f"{r['rates'][m]:.1%}" for n, r in result.right.items()} for m in METRICS])
+    page.table([{"": METRIC_LABELS[m]} | {n: f"{r['rates'][m]:.1%}" for n, r in result.right.items()} for m in METRICS])
     page.heading("Clips failing, by type")
     page.table(
         [{"type": kind} | {n: f"{r['failing'][kind]:.1%}" for n, r in result.right.items()} for kind in DETECTORS],
@@ -197,7 +197,7 @@ def _rates(clips: Sequence[ClipInput]) -> dict[str, Any]:
 def _example(name: str, corrupted: CorruptedClip) -> Clip:
     record = clip_record(corrupted.clip, judge(corrupted.clip))
     mine = [f for f in record["failures"] if f["type"] == corrupted.type]
-    shown = playable(corrupted.clip.frames, failing_frames({"failures": mine}, len(corrupted.clip.frames)))
+    shown = annotated(corrupted.clip.frames, failing_frames({"failures": mine}, len(corrupted.clip.frames)))
     text = f"True: {corrupted.type}, frames {corrupted.start_frame}–{corrupted.end_frame}. "
     text += " ".join(f"Found: frames {f['start_frame']}–{f['end_frame']}. {f['explanation']}" for f in mine[:1])
     return Clip(shown, corrupted.clip.fps, f"{name.capitalize()}: {corrupted.clip.prompt}", text)

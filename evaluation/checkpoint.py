@@ -10,7 +10,7 @@ import numpy as np
 from evaluation.evaluator import clip_record, evaluator, judge, summary
 from evaluation.findings import ClipInput
 from evaluation.rates import rates
-from evaluation.report import checkpoint_page
+from evaluation.report import checkpoint_page, failed_types
 from kinora.config import to_dict, write_json
 from kinora.errors import KinoraError
 from kinora.media import write_video
@@ -97,6 +97,7 @@ def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt
         "rates": summed["rates"],
         "measurable": {kind: row["measurable"] / row["clips"] for kind, row in summed["types"].items()},
         "summary": summed,
+        "clips_with_failure": sum(bool(failed_types(record)) for record in records),
         "clips": records,
     }
 

@@ -1,11 +1,12 @@
 """The gate: a candidate replaces the rival only where it is measured to be better.
 
 Both are judged by the same evaluator on the same prompts with the same seeds, so that every prompt gives one paired
-difference of the overall score. The 95 % interval of their mean comes from the percentile bootstrap over prompts
+difference of the overall score. The 95% interval of their mean comes from the percentile bootstrap over prompts
 (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 """
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from evaluation.rates import METRICS
 from kinora.config import digest
 from kinora.errors import KinoraError
+from kinora.generation.registry import Promotion
 from kinora.report import Page
 
 CONFIDENCE = 0.95
@@ -34,7 +36,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the candidate is promoted, one sentence that says why, and the figures behind it."""
+    """Whether the candidate is promoted, one sentence that says why, and the figures behind it.
+
+    `promotion` is set where the candidate needs none, because it is deployed already: the one that deployed it.
+    """
 
     promote: bool
     reason: str
@@ -42,6 +47,7 @@ class Decision:
     pairs: int
     interval: tuple[float, float] | None  # of the mean difference of the overall score; None if nothing was compared
     table: tuple[Comparison, ...] = ()
+    promotion: Promotion | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain values for JSON."""
@@ -59,8 +65,8 @@ def decide(
 
     Args:
         candidate: evaluation of the model that asks to be promoted.
-        incumbent: evaluation of the model in service, None if there is none.
-        untrained: evaluation of the untrained checkpoint, the rival where nothing is in service yet.
+        incumbent: evaluation of the deployed model, None if there is none.
+        untrained: evaluation of the untrained checkpoint, the rival where nothing is deployed yet.
         seed: of the bootstrap's draws.
 
     Raises:
@@ -81,7 +87,7 @@ def decide(
         return Decision(False, reason, role, pairs, None)
     table = tuple(_compare(metric, candidate, rival, seed) for metric in METRICS)
     overall = table[0]
-    span = f"by {overall.difference:+.3f} on average (95 % interval {overall.low:+.3f} to {overall.high:+.3f})"
+    span = f"by {overall.difference:+.3f} on average (95% interval {overall.low:+.3f} to {overall.high:+.3f})"
     name = "the incumbent" if role == "incumbent" else "the untrained checkpoint"
     if overall.low > 0:
         return Decision(True, f"The candidate beats {name} {span}.", role, pairs, (overall.low, overall.high), table)
@@ -90,6 +96,13 @@ def decide(
     else:
         reason = f"Inconclusive: the candidate differs from {name} {span}, which includes no difference; {kept}."
     return Decision(False, reason, role, pairs, (overall.low, overall.high), table)
+
+
+def already_deployed(promotion: Promotion) -> Decision:
+    """Return the decision about a candidate that is the deployed model itself."""
+    run = f"promoted by run {promotion.run}" if promotion.run else "promoted by hand"
+    reason = f"Already deployed since {_moment(promotion)}, {run}, because: {promotion.verdict}"
+    return Decision(False, reason, "incumbent", 0, None, promotion=promotion)
 
 
 def incomparable(candidate: dict[str, Any], rival: dict[str, Any]) -> str:
@@ -111,15 +124,25 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
 
 def decision_page(decision: Decision) -> Page:
     """Return the page that shows a decision."""
+    if decision.promotion is not None:
+        return _deployed_page(decision.promotion)
     title = "Promoted" if decision.promote else "Not promoted"
     rival = "incumbent" if decision.rival == "incumbent" else "untrained checkpoint"
     page = Page(title, decision.reason)
-    page.figures({"paired prompts": str(decision.pairs), "rival": rival})
+    figures = {"rival": rival, "paired prompts": str(decision.pairs)}
+    if decision.table:
+        overall = decision.table[0]
+        figures["candidate's overall score"] = f"{overall.candidate:.1%}"
+        figures["rival's overall score"] = f"{overall.rival:.1%}"
+        figures["difference in percentage points, with its 95% interval"] = (
+            f"{100 * overall.difference:+.1f} ({100 * overall.low:+.1f} to {100 * overall.high:+.1f})"
+        )
+    page.figures(figures)
     if decision.table:
         page.heading("Differences, prompt by prompt")
         page.plot(
             _plot(decision),
-            "Mean paired difference of each rate, candidate minus rival, with its 95 % bootstrap interval. Only the "
+            "Mean paired difference of each rate, candidate minus rival, with its 95% bootstrap interval. Only the "
             "overall score decides; the others say where the difference comes from.",
         )
         page.table(
@@ -129,7 +152,7 @@ def decision_page(decision: Decision) -> Page:
                     "candidate": f"{row.candidate:.1%}",
                     "rival": f"{row.rival:.1%}",
                     "difference": f"{100 * row.difference:+.1f}",
-                    "95 % interval": f"{100 * row.low:+.1f} … {100 * row.high:+.1f}",
+                    "95% interval": f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
                 }
                 for row in decision.table
             ],
@@ -138,10 +161,30 @@ def decision_page(decision: Decision) -> Page:
     page.heading("The rule")
     page.text(
         "The candidate is promoted if the whole interval of the overall score lies above zero. An interval that "
-        "includes zero, a different evaluator, other prompts or other seeds keep what is in service. Where nothing "
-        "is in service, the rival is the untrained checkpoint of the same run."
+        "includes zero, a different evaluator, other prompts or other seeds keep what is deployed. Where nothing is "
+        "deployed, the rival is the untrained checkpoint of the same run."
     )
     return page
+
+
+def _deployed_page(promotion: Promotion) -> Page:
+    by = f"Run {promotion.run} promoted it" if promotion.run else "A person promoted it"
+    page = Page(
+        "Already deployed",
+        f"The candidate is the deployed model itself, version {promotion.version}: nothing changes. "
+        f"{by} on {_moment(promotion)}, because: {promotion.verdict}",
+    )
+    page.figures({"deployed since": _moment(promotion), "promoted by run": promotion.run or "none, by hand"})
+    return page.text(
+        "This run trained nothing new: its steps were unchanged and came from the cache, or gave the same weights. The "
+        "comparison that led to the promotion is on the gate's page of the run that promoted it."
+    )
+
+
+def _moment(promotion: Promotion) -> str:
+    """Return when it was, as people write it."""
+    when = datetime.fromisoformat(promotion.when)
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
 
 
 def _compare(metric: str, candidate: dict[str, Any], rival: dict[str, Any], seed: int) -> Comparison:

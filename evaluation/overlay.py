@@ -9,10 +9,11 @@ import numpy as np
 SIDE = 160  # pixels of the longer side of each clip shown
 GAP = 6
 STRIP = 8
-CALM, BAD, CURSOR = (190, 198, 207), (214, 60, 48), (24, 28, 33)
+PASSING, FAILING, CURSOR = (190, 198, 207), (214, 60, 48), (24, 28, 33)
+BETWEEN = 128  # the grey between and around clips, which suits a light page and a dark one
 
 
-def playable(
+def annotated(
     frames: np.ndarray, failing: np.ndarray, reference: np.ndarray | None = None, side: int = SIDE
 ) -> np.ndarray:
     """Return frames `uint8 [T, h, w, 3]` enlarged, the reference to their right, a strip of time below.
@@ -28,7 +29,7 @@ def playable(
     if reference is not None:
         other = _resized(reference, side)[np.minimum(np.arange(T), len(reference) - 1)]
         height = max(shown.shape[1], other.shape[1])
-        gap = np.full((T, height, GAP, 3), 255, np.uint8)
+        gap = np.full((T, height, GAP, 3), BETWEEN, np.uint8)
         shown = np.concatenate([_padded(shown, height), gap, _padded(other, height)], axis=2)
     if T == 1:
         return shown
@@ -48,9 +49,9 @@ def _strips(failing: np.ndarray, width: int) -> np.ndarray:
     edges = np.linspace(0, width, T + 1).round().astype(int)
     strip = np.empty((STRIP, width, 3), np.uint8)
     for t in range(T):
-        strip[:, edges[t] : edges[t + 1]] = BAD if failing[t] else CALM
+        strip[:, edges[t] : edges[t + 1]] = FAILING if failing[t] else PASSING
     strips = np.repeat(strip[None], T, axis=0)
-    strips[:, :2] = 255
+    strips[:, :2] = BETWEEN
     for t in range(T):
         middle = (edges[t] + edges[t + 1]) // 2
         strips[t, :, max(0, middle - 2) : middle + 2] = CURSOR
@@ -67,4 +68,4 @@ def _resized(frames: np.ndarray, side: int) -> np.ndarray:
 
 def _padded(frames: np.ndarray, height: int) -> np.ndarray:
     missing = height - frames.shape[1]
-    return np.pad(frames, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=255)
+    return np.pad(frames, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=BETWEEN)

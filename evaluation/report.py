@@ -7,13 +7,13 @@ import numpy as np
 
 from evaluation.evaluator import DETECTORS, failing
 from evaluation.findings import TYPES, ClipInput
-from evaluation.overlay import failing_frames, playable
+from evaluation.overlay import annotated, failing_frames
 from evaluation.rates import METRICS
-from kinora.report import Clip, Page
+from kinora.report import Clip, Page, amount, count, share
 
-MOST_CLIPS = 48  # a page shows at most this many clips, the worst first
-MOST_SECONDS = 10.0
-MOST_LINES = 3  # failures named under a clip
+SHOWN_CLIPS = 48  # a page shows at most this many clips, the worst first
+SHOWN_SECONDS = 10.0
+SHOWN_FAILURES = 3  # failures named under a clip
 
 
 def failures_of(group: str) -> str:
@@ -21,7 +21,7 @@ def failures_of(group: str) -> str:
     return ", ".join(kind for kind in DETECTORS if TYPES[kind].group == group)
 
 
-SAID = {
+METRIC_LABELS = {
     "overall": "overall score",
     "colour_right": "right colour",
     "shape_right": "right shape",
@@ -37,70 +37,84 @@ SAID = {
 def clips_page(report: dict[str, Any], clips: Sequence[ClipInput]) -> Page:
     """Return the page of `kinora evaluate clips`."""
     records = report["clips"]
-    failed = sum(bool(r["failures"]) for r in records)
+    failed = share(sum(bool(failed_types(record)) for record in records), len(records))
     page = Page(
         "Failures found in clips",
-        f"{len(records)} clips judged; {failed} with at least one failure found. Types of failure that could not be "
-        "measured are counted below, not passed over.",
+        f"{failed} clips have a failure. Types of failure that could not be measured are counted below.",
     )
-    possible = sum(len(r["measurable"]) for r in records)
+    checks = sum(len(record["measurable"]) for record in records)
     page.figures(
         {
-            "clips": str(len(records)),
-            "with a failure": str(failed),
-            "failures found": str(sum(len(r["failures"]) for r in records)),
-            "of all checks could be measured": f"{sum(sum(r['measurable'].values()) for r in records) / possible:.0%}",
+            "clips have a failure": failed,
+            "failures found": amount(sum(len(record["failures"]) for record in records)),
+            "checks could be measured": share(sum(sum(record["measurable"].values()) for record in records), checks),
         }
     )
     type_table(page, report)
     page.heading("Clips, the worst first")
-    page.text("The strip below a clip is its time, red where a failure lies; the dark mark is the frame shown.")
-    order = sorted(range(len(records)), key=lambda i: (not records[i]["failures"], _mark(records[i])))
+    page.text("The strip below a clip is its time: red where a failure lies, with a dark mark at the frame shown.")
+    order = sorted(range(len(records)), key=lambda i: (not records[i]["failures"], _quality(records[i])))
     page.clips(
-        [_judged(clips[i], records[i]) for i in order[:MOST_CLIPS]],
-        f"{len(records) - MOST_CLIPS} more are in report.json." if len(records) > MOST_CLIPS else "",
+        [_judged_clip(clips[i], records[i]) for i in order[:SHOWN_CLIPS]],
+        f"{len(records) - SHOWN_CLIPS} more clips are in report.json." if len(records) > SHOWN_CLIPS else "",
+        filter_by="failure",
     )
     unmeasured_table(page, records)
-    return how(page, report)
-
-
-def _judged(clip: ClipInput, record: Mapping[str, Any]) -> Clip:
-    shown = playable(clip.frames, failing_frames(record, len(clip.frames)), side=192)
-    label = f"{record['clip']}: {record['prompt']}" if record["prompt"] else record["clip"]
-    return Clip(_cut(shown, clip.fps), clip.fps, label, note(record), bool(record["failures"]))
+    return add_method(page, report)
 
 
 def checkpoint_page(evaluation: dict[str, Any], clips: Sequence[ClipInput], references: Sequence[np.ndarray]) -> Page:
     """Return the page of one checkpoint: rates, then every clip, beside the reference where there are `references`."""
-    means = evaluation["rates"]
+    records = evaluation["clips"]
+    failed = share(sum(bool(failed_types(record)) for record in records), len(records))
+    beside = ", judged beside the simulator's own clip" if references else ""
     page = Page(
         f"Evaluation of {evaluation['name']}",
-        f"{len(clips)} prompts that training never saw, one clip each, judged beside the simulator's own clip.",
+        f"{count(len(clips), 'prompt')} that training never saw, one clip each{beside}. {failed} clips have a failure.",
     )
-    page.figures({SAID[metric]: f"{means[metric]:.0%}" for metric in METRICS[:6]})
+    overall = {METRIC_LABELS["overall"]: f"{evaluation['rates']['overall']:.0%}", "clips have a failure": failed}
+    page.figures(overall | dict(rate_figure(evaluation, metric) for metric in METRICS[1:6]))
     rates_table(page, evaluation)
     type_table(page, evaluation)
     page.heading("Every prompt, the worst first")
     page.text(
-        "Left the generated clip, right the simulator's. The strip below is time, red where a failure lies; the dark "
-        "mark is the frame shown."
+        ("On the left the generated clip, on the right the simulator's. " if references else "")
+        + "The strip below is time: red where a failure lies, with a dark mark at the frame shown."
     )
-    records = evaluation["clips"]
-    order = sorted(range(len(records)), key=lambda i: records[i]["rates"]["overall"])
+    order = sorted(range(len(records)), key=lambda i: float(records[i]["rates"]["overall"]))
     page.clips(
-        Clip(
-            playable(
-                clips[i].frames, failing_frames(records[i], len(clips[i].frames)), references[i] if references else None
-            ),
-            clips[i].fps,
-            records[i]["prompt"],
-            f"{records[i]['rates']['overall']:.2f} overall. {note(records[i])}",
-            bool(records[i]["failures"]),
-        )
-        for i in order
+        (_prompted_clip(clips[i], records[i], references[i] if references else None) for i in order),
+        filter_by="failure",
     )
     unmeasured_table(page, records)
-    return how(page, evaluation)
+    return add_method(page, evaluation)
+
+
+def failed_types(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the types in which a clip failed: found failing, or due and not measurable."""
+    return tuple(kind for kind in record["measurable"] if failing(dict(record), kind))
+
+
+def rate_figure(evaluation: Mapping[str, Any], metric: str) -> tuple[str, str]:
+    """Return a rate's label and its percentage, with the count of clips where each clip is either right or wrong."""
+    values = [record["rates"][metric] for record in evaluation["clips"]]
+    label, rate = METRIC_LABELS[metric], f"{evaluation['rates'][metric]:.0%}"
+    return (f"{label} ({amount(sum(values))} of {amount(len(values))} clips)" if set(values) <= {0, 1} else label), rate
+
+
+def _judged_clip(clip: ClipInput, record: Mapping[str, Any]) -> Clip:
+    frames = clip.frames[: max(1, round(SHOWN_SECONDS * clip.fps))]
+    shown = annotated(frames, failing_frames(record, len(clip.frames))[: len(frames)], side=192)
+    label = f"{record['clip']}: {record['prompt']}" if record["prompt"] else record["clip"]
+    tags = failed_types(record)
+    return Clip(shown, clip.fps, label, describe_failures(record), bool(tags), tags)
+
+
+def _prompted_clip(clip: ClipInput, record: Mapping[str, Any], reference: np.ndarray | None) -> Clip:
+    shown = annotated(clip.frames, failing_frames(record, len(clip.frames)), reference)
+    score = f"Overall score {record['rates']['overall']:.0%}. {describe_failures(record)}"
+    tags = failed_types(record)
+    return Clip(shown, clip.fps, record["prompt"], score, bool(tags), tags)
 
 
 def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
@@ -109,14 +123,14 @@ def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
     page.heading("Rates")
     rows = []
     for metric in METRICS:
-        row = {"": SAID[metric], evaluation["name"]: f"{evaluation['rates'][metric]:.1%}"}
+        row = {"": METRIC_LABELS[metric], evaluation["name"]: f"{evaluation['rates'][metric]:.1%}"}
         if reference:
             row["the simulator's own clips"] = f"{reference[metric]:.1%}"
         rows.append(row)
     page.table(
         rows,
-        "Share of prompts, or mean over prompts for the scores. The simulator's column is what the detectors find on "
-        "clips that are right: what it lacks to 100 % is the detectors' error, not the model's.",
+        "Share of the prompts, or mean over the prompts for the scores. The simulator's column is what the detectors "
+        "find in clips that are right: where it is below 100%, the detectors are wrong, not the model.",
     )
 
 
@@ -129,8 +143,8 @@ def type_table(page: Page, report: dict[str, Any]) -> None:
                 "type": kind,
                 "what it is": TYPES[kind].meaning,
                 "measurable": f"{row['measurable']} of {row['clips']}",
-                "failed": str(row["failed"]),
-                "of these, due but not measurable": str(row["due_but_not_measurable"]),
+                "failed": f"{row['failed']} of {row['clips']}",
+                "of these due, but not measurable": str(row["due_but_not_measurable"]),
                 "mean score": "–" if row["mean_score"] is None else f"{row['mean_score']:.2f}",
             }
         )
@@ -158,12 +172,12 @@ def unmeasured_table(page: Page, records: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def how(page: Page, report: dict[str, Any]) -> Page:
+def add_method(page: Page, report: dict[str, Any]) -> Page:
     """Add which evaluator made the report."""
     page.heading("How this was measured")
     page.text(
-        "Objects are told from a plain background by colour and followed from frame to frame, in the pictures alone: "
-        "the evaluator never sees the simulator's record of a clip. The overall score is the mean of three groups, "
+        "Objects are separated from a plain background by colour and tracked from frame to frame. The evaluator sees "
+        "the frames alone, never the simulator's record of a clip. The overall score is the mean of three groups, "
         "fidelity, physics and consistency; whatever was due and could not be measured counts as failed in its group."
     )
     return page.text(
@@ -171,12 +185,12 @@ def how(page: Page, report: dict[str, Any]) -> Page:
     )
 
 
-def note(record: Mapping[str, Any]) -> str:
+def describe_failures(record: Mapping[str, Any]) -> str:
     """Return the failures of a clip in a few short sentences."""
     failures = sorted(record["failures"], key=lambda f: -f["score"])
     last = record["frames"] - 1
     lines = []
-    for f in failures[:MOST_LINES]:
+    for f in failures[:SHOWN_FAILURES]:
         where = (
             "" if (f["start_frame"], f["end_frame"]) == (0, last) else f", frames {f['start_frame']}–{f['end_frame']}"
         )
@@ -184,17 +198,13 @@ def note(record: Mapping[str, Any]) -> str:
     missing = [kind for kind in record["due"] if failing(dict(record), kind) and not record["measurable"][kind]]
     if missing:
         lines.append(f"Due but not measurable: {', '.join(missing)}.")
-    if len(failures) > MOST_LINES:
-        lines.append(f"And {len(failures) - MOST_LINES} more.")
+    if len(failures) > SHOWN_FAILURES:
+        lines.append(f"And {len(failures) - SHOWN_FAILURES} more.")
     if lines:
         return " ".join(lines)
     measurable = sum(record["measurable"].values())
     return f"No failure found in the {measurable} of {len(record['measurable'])} types that can be measured here."
 
 
-def _mark(record: Mapping[str, Any]) -> float:
+def _quality(record: Mapping[str, Any]) -> float:
     return 1.0 if record["quality"] is None else float(record["quality"])
-
-
-def _cut(frames: np.ndarray, fps: float) -> np.ndarray:
-    return frames[: max(1, round(MOST_SECONDS * fps))]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.checkpoint import evaluate_checkpoint
-from evaluation.gate import Decision, decide, incomparable
+from evaluation.gate import Decision, already_deployed, decide, incomparable
 from kinora.config import from_dict, read_json, to_dict
 from kinora.data.clips import ClipDataset
 from kinora.generation import ModelVersion, Registry, VideoGenerator, write_version
@@ -56,8 +56,7 @@ def select_version(
     version = write_version(out, models.autoencoder, checkpoint, models.captioner, to_dict(recipe), candidate, lineage)
     name = registry.current()
     if name == version.name:
-        reason = "The candidate is the model that is deployed already; nothing changes."
-        return Decision(False, reason, "incumbent", 0, None), version
+        return already_deployed(next(line for line in reversed(registry.history()) if line.version == name)), version
     with tempfile.TemporaryDirectory() as temporary:
         incumbent = registry.fetch(name, Path(temporary)) if name else None
         rival = incumbent_evaluation(incumbent, candidate, Path(temporary)) if incumbent else None

@@ -16,7 +16,7 @@ from kinora.media import enlarge
 from kinora.report import Clip, Link, Page, add_navigation, amount, count
 from pipelines.events import EventReader
 from pipelines.origins import Origin
-from pipelines.state import RunState, StepState, Task, gate_reason, report_name
+from pipelines.state import RunState, StepState, Task, gate_reason, promoted_by, report_name
 from pipelines.view import clock
 from pipelines.workspace import Run, Workspace
 
@@ -65,6 +65,7 @@ class Amount(float):
 class _Report:
     """The report of one task: its title, its address beside the run page, and the step's own file."""
 
+    step: str
     title: str
     address: str
     source: Path
@@ -166,7 +167,9 @@ def _row(run: Run, state: RunState, step: StepState, task: Task | None, reports:
 def _result(run: Run, state: RunState, step: StepState, task: Task | None) -> str:
     """Return what became of a task; of an unchanged one also when and in which run it was made."""
     if task is None:
-        return "not promoted" if step.name == "promote" and gate_reason(state) else STATUS_LABELS["waiting"]
+        if step.name != "promote" or not gate_reason(state):
+            return STATUS_LABELS["waiting"]
+        return "already deployed" if promoted_by(state) is not None else "not promoted"
     if task.origin is None:
         return STATUS_LABELS[task.status]
     made = moment(task.origin.ended)
@@ -193,10 +196,19 @@ def _copy_reports(run: Run, state: RunState, name_of_run: str) -> dict[str, str]
             links.append(Link(f"← {before.title}", before.address))
         if after:
             links.append(Link(f"{after.title} →", after.address))
+        links += _promotion_links(run, state) if report.step == "gate" else []
         html = report.source.read_text(encoding="utf-8", errors="replace")
         with atomic_write(run.folder / report.address) as temporary:
             temporary.write_text(add_navigation(html, links), encoding="utf-8")
     return {report.title: report.address for report in reports}
+
+
+def _promotion_links(run: Run, state: RunState) -> list[Link]:
+    """Return links to the pages of the gate and of the promotion in the run that deployed what is deployed already."""
+    name = promoted_by(state)
+    files = sorted((run.workspace.runs / name).glob("[0-9]*-gate.html")) if name else []
+    files += sorted((run.workspace.runs / name).glob("[0-9]*-promote.html")) if name else []
+    return [Link(f"{file.stem[3:]} of run {name}", f"../{name}/{file.name}") for file in files]
 
 
 def _reports(state: RunState) -> Iterator[_Report]:
@@ -205,7 +217,7 @@ def _reports(state: RunState) -> Iterator[_Report]:
             for artifact in task.artifacts.values():
                 if artifact["type"] == "system.HTML" and Path(artifact["path"]).is_file():
                     address = report_name(number, step.name, task.item)
-                    yield _Report(_title(step, task), address, Path(artifact["path"]))
+                    yield _Report(step.name, _title(step, task), address, Path(artifact["path"]))
                     break
 
 

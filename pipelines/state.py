@@ -128,9 +128,18 @@ class RunState:
 
 def gate_reason(state: RunState) -> str:
     """Return the gate's decision in one sentence, "" before it was made."""
+    return str(_gate_metadata(state).get("reason", ""))
+
+
+def promoted_by(state: RunState) -> str | None:
+    """Return the run that deployed the candidate before ("" where a person did), None where it was not deployed yet."""
+    return _gate_metadata(state).get("promoted_by")
+
+
+def _gate_metadata(state: RunState) -> dict[str, Any]:
     gated = state.steps["gate"].tasks if "gate" in state.steps else []
-    version = gated[-1].artifacts.get("version", {}) if gated else {}
-    return str(version.get("metadata", {}).get("reason", ""))
+    metadata: dict[str, Any] = gated[-1].artifacts.get("version", {}).get("metadata", {}) if gated else {}
+    return metadata
 
 
 def report_name(number: int, step: str, item: str = "") -> str:

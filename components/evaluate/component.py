@@ -40,5 +40,6 @@ def evaluate(
         result = evaluate_checkpoint(generator, prompts, out, name=checkpoint, worlds=worlds)
         evaluation.metadata["checkpoint"] = checkpoint
         shutil.copy(out / "report.html", report.path)
-        step.measured(metrics, result["rates"])
+        counts = {"clips": len(prompts), "clips_with_failure": result["clips_with_failure"]}
+        step.measured(metrics, result["rates"] | counts)
         step.keep(evaluation, report)

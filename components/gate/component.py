@@ -36,6 +36,8 @@ def gate(
         decision, made = select_version(models, results, dataset, chosen, code_digest(), step.registry, out)
         decision_page(decision).write(report.path)
         version.metadata.update(reason=decision.reason, checkpoint=made.record("lineage")["checkpoint"])
+        if decision.promotion is not None:
+            version.metadata["promoted_by"] = decision.promotion.run
         step.measured(metrics, {"promote": decision.promote, "paired_prompts": decision.pairs})
         step.keep(version, report)
     return "promote" if decision.promote else "keep"

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation.gate import bootstrap_interval, decide, decision_page
+from evaluation.gate import already_deployed, bootstrap_interval, decide, decision_page
 from evaluation.rates import METRICS
 from kinora.errors import KinoraError
+from kinora.generation.registry import Promotion
 
 
 def evaluation(scores, *, digest="a", seed=0):
@@ -110,3 +111,16 @@ def test_the_page_shows_every_kind_of_decision(tmp_path, scores, gain):
 def test_an_incomparable_decision_has_a_page_too(tmp_path):
     decision = decide(evaluation([0.9] * 64), evaluation([0.1] * 64, digest="b"))
     assert "cannot be compared" in decision_page(decision).write(tmp_path / "decision.html").read_text()
+
+
+@pytest.mark.parametrize(("run", "who"), [("2026-11-21-110203", "Run 2026-11-21-110203"), ("", "A person")])
+def test_what_is_deployed_already_says_since_when_by_what_and_why(tmp_path, run, who):
+    promotion = Promotion("2026-11-21T11:12:00+00:00", "promotion", "3f9a", None, "The candidate beats it.", run)
+    decision = already_deployed(promotion)
+    assert not decision.promote
+    assert decision.reason.startswith("Already deployed since 21 November 2026, 11:12 UTC, promoted by ")
+    assert decision.reason.endswith("because: The candidate beats it.")
+    html = decision_page(decision).write(tmp_path / "decision.html").read_text()
+    assert "Already deployed" in html
+    assert "Not promoted" not in html
+    assert f"{who} promoted it on 21 November 2026, 11:12 UTC, because: The candidate beats it." in html

@@ -117,7 +117,11 @@ def test_again_everything_comes_from_the_cache(first, work, root):
     assert again.returncode == 0, again.stderr[-2000:] + log(work)
     ran = {event.step for event in events(work) if event.kind == "finished"}
     assert ran == {"gate"}
-    assert "the model that is in service already" in again.stdout
+    assert "Already deployed since" in again.stdout
+    evidence = (work / "runs" / "latest" / "10-gate.html").read_text()
+    links = re.findall(r'href="(\.\./[^"]*)"', evidence)
+    assert [link.rpartition("/")[2] for link in links] == ["10-gate.html", "11-promote.html"]
+    assert all((work / "runs" / "latest" / link).is_file() for link in links)
     assert (work / "runs" / "latest" / "video.mp4").exists()
 
 
