@@ -59,7 +59,8 @@ def test_targets_are_built_as_the_comment_says(root, stages):
 
 
 def test_what_is_copied_exists_and_is_sent_to_the_builder_and_every_package_is_copied(root, stages):
-    copied = {name for _, rest in stages["code"] if _ == "COPY" for name in rest.split()[:-1]}
+    copies = [step.rest.split()[:-1] for step in stages["project"] + stages["code"] if step.instruction == "COPY"]
+    copied = {name for names in copies if not names[0].startswith("--") for name in names}
     assert all((root / name).exists() for name in copied)
     ignored = (root / ".dockerignore").read_text().splitlines()
     assert copied <= {line.removeprefix("!") for line in ignored if line.startswith("!")}
