@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_the_library_generates_with_what_a_plain_installation_brings(brought, un
 def test_every_extra_is_in_the_lock(root, brought):
     locked = {canonicalize_name(line.partition("==")[0]) for line in (root / "requirements.lock").read_text().split()}
     assert brought("all", "dev") - {"kinora"} <= locked
+
+
+def test_the_page_says_how_much_that_is_and_lists_every_extra(root, brought):
+    page = (root / "docs" / "how-to" / "install.md").read_text()
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(extras)
+    assert f"{len(brought(''))} packages" in page
+    assert f"{len(brought('all'))}" in page
 
 
 @pytest.fixture(scope="module")
