@@ -21,7 +21,7 @@ from kinora.data.clips import ClipDataset
 from kinora.data.simulated import write_worlds
 from kinora.media import to_frames
 from kinora.models.vae import VAE
-from kinora.training.vae import VAETraining, train_vae
+from kinora.training.autoencoder import AutoencoderTraining, train_autoencoder
 
 
 def psnr(frames: np.ndarray, reference: np.ndarray) -> float:
@@ -56,10 +56,10 @@ def measure(recipe: str = "tiny") -> str:
     with tempfile.TemporaryDirectory() as folder:
         dataset = write_worlds(chosen.ingest.worlds, Path(folder) / "clips")
         began, cpu = time.time(), time.process_time()
-        train_vae(dataset, Path(folder) / "trained", chosen.autoencoder)
+        train_autoencoder(dataset, Path(folder) / "trained", chosen.autoencoder)
         wall, cpu = time.time() - began, time.process_time() - cpu
         trained = rows(VAE.load(Path(folder) / "trained"), dataset)
-        train_vae(dataset, Path(folder) / "linear", untrained(chosen.autoencoder))
+        train_autoencoder(dataset, Path(folder) / "linear", untrained(chosen.autoencoder))
         linear = rows(VAE.load(Path(folder) / "linear"), dataset)
     config = chosen.autoencoder
     lines = [
@@ -78,7 +78,7 @@ def measure(recipe: str = "tiny") -> str:
     return "\n".join(lines) + "\n"
 
 
-def untrained(config: VAETraining) -> VAETraining:
+def untrained(config: AutoencoderTraining) -> AutoencoderTraining:
     """Return a training of no steps: only the principal components are measured."""
     return replace(config, steps=0)
 

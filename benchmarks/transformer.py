@@ -23,13 +23,20 @@ from kinora.data.packing import Layout
 from kinora.models.precision import compute_dtype
 from kinora.models.text_encoder import attention
 from kinora.recipes.recipe import Recipe
-from kinora.training.dit import Batches, DiTTraining, TrainingStep, resolve, token_clips, train_dit
+from kinora.training.transformer import (
+    Batches,
+    TrainingStep,
+    TransformerTraining,
+    resolve,
+    token_clips,
+    train_transformer,
+)
 
 CLIPS, STEPS = 120, 40
 
 
 def write_latents(recipe: Recipe, out: Path) -> None:
-    """Write random latents of every size and length of the recipe's worlds, stills among them."""
+    """Write random latents of every size and length of the recipe's worlds, images among them."""
     worlds, shape = recipe.ingest.worlds, recipe.autoencoder.model
     generator = torch.Generator().manual_seed(0)
     clips = []
@@ -46,7 +53,7 @@ def write_latents(recipe: Recipe, out: Path) -> None:
     LatentDataset.write(out, clips, {"temporal": shape.temporal, "spatial": shape.spatial})
 
 
-def plain_rate(latents: Path, config: DiTTraining) -> float:
+def plain_rate(latents: Path, config: TransformerTraining) -> float:
     """Return tokens a second of one process that computes gradients only: no optimizer, no sharding, no EMA."""
     dataset = LatentDataset.open(latents)
     config = resolve(config, dataset)
@@ -62,15 +69,16 @@ def plain_rate(latents: Path, config: DiTTraining) -> float:
     return tokens / (time.monotonic() - began)
 
 
-def trained_rate(latents: Path, config: DiTTraining, folder: Path) -> float:
+def trained_rate(latents: Path, config: TransformerTraining, folder: Path) -> float:
     """Return tokens a second of the real training, start-up left out."""
-    train_dit(latents, folder / "out", replace(config, steps=2 * STEPS, save_every=10**6), folder / "state")
+    short = replace(config, steps=2 * STEPS, save_every=10**6, validate_every=10**6)
+    train_transformer(LatentDataset.open(latents), folder / "out", short)
     rows = [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
     first, last = rows[0], rows[-1]
     return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
 
 
-def attention_rates(latents: Path, config: DiTTraining) -> dict[str, float]:
+def attention_rates(latents: Path, config: TransformerTraining) -> dict[str, float]:
     """Return tokens a second, forward and backward, of attention by groups and with one dense mask."""
     dataset = LatentDataset.open(latents)
     config = resolve(config, dataset)
@@ -79,10 +87,10 @@ def attention_rates(latents: Path, config: DiTTraining) -> dict[str, float]:
     q, k, v = (torch.randn(len(layout.segments), heads, config.model.width // heads) for _ in range(3))
 
     def grouped() -> Tensor:
-        from kinora.models.dit import by_segment, ungroup
+        from kinora.models.dit import group_segments, ungroup_segments
 
-        sides = [by_segment(side.requires_grad_(), layout) for side in (q, k, v)]
-        return ungroup([attention(*side) for side in zip(*sides, strict=True)])
+        sides = [group_segments(side.requires_grad_(), layout) for side in (q, k, v)]
+        return ungroup_segments([attention(*side) for side in zip(*sides, strict=True)])
 
     def dense() -> Tensor:
         mask = layout.segments[:, None] == layout.segments

@@ -1,11 +1,14 @@
 """`kinora train`: one model at a time, outside the pipeline."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 import kinora.recipes
+
+if TYPE_CHECKING:
+    from kinora.training.config import TrainingResult
 
 
 def train(argv: list[str]) -> int:
@@ -31,10 +34,15 @@ def captioner(
     from kinora.training.captioner import train_captioner
 
     chosen = kinora.recipes.get(recipe)
-    figures = train_captioner(
-        ClipDataset.open(dataset), out, chosen.captioner, chosen.ingest.worlds, _beside(out, checkpoints)
+    return _report(
+        train_captioner(
+            ClipDataset.open(dataset),
+            out,
+            chosen.captioner,
+            _beside(out, checkpoints),
+            worlds=chosen.ingest.worlds,
+        )
     )
-    return _report(out, figures)
 
 
 def autoencoder(
@@ -42,31 +50,44 @@ def autoencoder(
 ) -> int:
     """Train the autoencoder on a clip dataset."""
     from kinora.data.clips import ClipDataset
-    from kinora.training.vae import train_vae
+    from kinora.training.autoencoder import train_autoencoder
 
     chosen = kinora.recipes.get(recipe)
-    figures, page = train_vae(ClipDataset.open(dataset), out, chosen.autoencoder, _beside(out, checkpoints))
-    page.write(out / "report.html")
-    return _report(out, figures)
+    return _report(train_autoencoder(ClipDataset.open(dataset), out, chosen.autoencoder, _beside(out, checkpoints)))
 
 
 def transformer(
-    latents: tyro.conf.Positional[Path], out: Path, recipe: str = "tiny", checkpoints: Checkpoints = None
+    latents: tyro.conf.Positional[Path],
+    out: Path,
+    autoencoder: Annotated[
+        Path | None, tyro.conf.arg(help="the one that made the latents, to show samples; none are made if not given")
+    ] = None,
+    recipe: str = "tiny",
+    checkpoints: Checkpoints = None,
 ) -> int:
     """Train the transformer on encoded latents, in several processes."""
-    from kinora.training.dit import train_dit, training_page
+    from kinora.data.latents import LatentDataset
+    from kinora.training.transformer import train_transformer
 
     chosen = kinora.recipes.get(recipe)
-    names = train_dit(latents, out, chosen.transformer, _beside(out, checkpoints))
-    training_page(out).write(out / "report.html")
-    print(f"{out}: {', '.join(names)}")
-    return 0
+    return _report(
+        train_transformer(
+            LatentDataset.open(latents),
+            out,
+            chosen.transformer,
+            _beside(out, checkpoints),
+            autoencoder=autoencoder,
+            sampling=chosen.sampling,
+        )
+    )
 
 
 def _beside(out: Path, checkpoints: Path | None) -> Path:
     return checkpoints or out.with_name(f"{out.name}.checkpoints")
 
 
-def _report(out: Path, figures: dict[str, float]) -> int:
-    print(f"{out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
+def _report(result: "TrainingResult") -> int:
+    print(f"{result.path}: " + ", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items()))
+    if result.checkpoints:
+        print(f"checkpoints: {', '.join(result.checkpoints)}")
     return 0

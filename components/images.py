@@ -12,12 +12,12 @@ GPU_IMAGE = f"{REPOSITORY}:{VERSION}-gpu"
 PROGRAMS = {
     "cpu": (
         "cli.main",
-        "kinora.training.dit_worker",
+        "kinora.training.transformer_worker",
         "pipelines.demo",
         "pipelines.local_runner",
         "pipelines.world_simulator",
         "serving.gateway",
         "serving.worker",
     ),
-    "gpu": ("cli.doctor", "cli.serve", "kinora.training.dit_worker", "serving.worker"),
+    "gpu": ("cli.doctor", "cli.serve", "kinora.training.transformer_worker", "serving.worker"),
 }

@@ -41,7 +41,7 @@ FIGURES = {
     "publish-features": ("clips: {clips}", "features drifted: {drifted}"),
     "train-autoencoder": ("PSNR on videos: {psnr_video:.1f} dB", "PSNR on images: {psnr_image:.1f} dB"),
     "encode-latents": ("clips: {clips}", "latent values: {latent_values}"),
-    "pretrain": ("checkpoints: {checkpoints}",),
+    "pretrain": ("steps: {steps}", "held-out loss: {held_out_loss:.3f}", "checkpoints: {checkpoints}"),
     "evaluate": (
         "overall score: {overall:.0%}",
         "clips with a failure: {clips_with_failure} of {clips}",

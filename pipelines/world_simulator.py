@@ -54,7 +54,7 @@ def world_simulator(
     features = here(publish_features(clips=captioned, **common)).outputs["features"]
     autoencoder = on_gpu(train_autoencoder(clips=clips, recipe=recipe, **common)).outputs["autoencoder"]
     encoded = on_gpu(encode_latents(clips=captioned, features=features, autoencoder=autoencoder, **common))
-    trained = on_gpu(pretrain(latents=encoded.outputs["latents"], recipe=recipe, **common))
+    trained = on_gpu(pretrain(latents=encoded.outputs["latents"], autoencoder=autoencoder, recipe=recipe, **common))
     made = {"transformer": trained.outputs["transformer"], "autoencoder": autoencoder, "clips": captioned}
     # "Output" is how Kubeflow calls a step's unnamed value.
     with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as checkpoint:

@@ -8,6 +8,7 @@ from components.images import GPU_IMAGE
 @dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
 def pretrain(
     latents: dsl.Input[dsl.Dataset],
+    autoencoder: dsl.Input[dsl.Model],
     recipe: str,
     artifact_root: str,
     fingerprint: str,
@@ -16,20 +17,27 @@ def pretrain(
     metrics: dsl.Output[dsl.Metrics],
 ) -> list:
     """Train the transformer, sharded over processes; return the names of its checkpoints, the untrained one first."""
+    import shutil
     from pathlib import Path
 
     from components.runtime.step import running
 
     with running("pretrain", artifact_root) as step:
         from kinora import recipes
-        from kinora.files import folder_digest
-        from kinora.training.dit import train_dit, training_page
+        from kinora.data.latents import LatentDataset
+        from kinora.training.transformer import train_transformer
 
-        config = recipes.get(recipe).transformer
-        out = Path(transformer.path)
-        with step.state(config, folder_digest(latents.path)) as state:
-            names = train_dit(Path(latents.path), out, config, checkpoints=state)
-        training_page(out).write(report.path)
-        step.measured(metrics, {"checkpoints": len(names)})
+        chosen, encoded = recipes.get(recipe), LatentDataset.open(latents.path)
+        with step.state(chosen.transformer, encoded.digest) as state:
+            result = train_transformer(
+                encoded,
+                Path(transformer.path),
+                chosen.transformer,
+                checkpoints=state,
+                autoencoder=autoencoder.path,
+                sampling=chosen.sampling,
+            )
+        shutil.copy(result.path / "report.html", report.path)
+        step.measured(metrics, result.metrics)
         step.keep(transformer, report)
-    return names
+    return list(result.checkpoints)

@@ -16,6 +16,7 @@ def train_autoencoder(
     metrics: dsl.Output[dsl.Metrics],
 ):
     """Train the video autoencoder and measure its reconstruction of unseen clips."""
+    import shutil
     from pathlib import Path
 
     from components.runtime.step import running
@@ -23,12 +24,12 @@ def train_autoencoder(
     with running("train-autoencoder", artifact_root) as step:
         from kinora import recipes
         from kinora.data.clips import ClipDataset
-        from kinora.training.vae import train_vae
+        from kinora.training.autoencoder import train_autoencoder as train
 
         config = recipes.get(recipe).autoencoder
         dataset = ClipDataset.open(clips.path)
         with step.state(config, dataset.digest) as state:
-            figures, page = train_vae(dataset, Path(autoencoder.path), config, checkpoints=state)
-        page.write(report.path)
-        step.measured(metrics, figures)
+            result = train(dataset, Path(autoencoder.path), config, checkpoints=state)
+        shutil.copy(result.path / "report.html", report.path)
+        step.measured(metrics, result.metrics)
         step.keep(autoencoder, report)

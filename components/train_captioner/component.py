@@ -29,7 +29,7 @@ def train_captioner(
         chosen = recipes.get(recipe)
         worlds, dataset = chosen.ingest.worlds, ClipDataset.open(clips.path)
         with step.state((chosen.captioner, worlds), dataset.digest) as state:
-            figures = train(dataset, Path(captioner.path), chosen.captioner, worlds, checkpoints=state)
-        shutil.copy(Path(captioner.path) / "report.html", report.path)
-        step.measured(metrics, figures)
+            result = train(dataset, Path(captioner.path), chosen.captioner, checkpoints=state, worlds=worlds)
+        shutil.copy(result.path / "report.html", report.path)
+        step.measured(metrics, result.metrics)
         step.keep(captioner, report)

@@ -20,7 +20,7 @@ class Accuracy:
         """Return the share that is right of every attribute that could be measured, 0..1."""
         return {name: self.right[name] / count for name, count in self.measured.items() if count}
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return `accuracy_<attribute>` and `measured_<attribute>`."""
         shares = {f"accuracy_{name}": share for name, share in self.shares().items()}
         return shares | {f"measured_{name}": float(count) for name, count in self.measured.items()}

@@ -21,22 +21,22 @@ from kinora.worlds import Attributes, parse, sentences
 CLIPS_AT_ONCE = 64
 DEFAULT_FPS = 8.0  # of clips that come without their frame rate
 CLIPS_SHOWN = 24
-WRONG_SHOWN = 8  # of those, the ones with a mistake at most
+WRONG_SHOWN = 8  # of those, those with a wrong attribute at most
 
 
-class Captioning:
-    """A trained captioner, ready to write."""
+class CaptionGenerator:
+    """Writes captions with a trained captioner."""
 
     def __init__(self, model: Captioner):
         self.model = model.eval()
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Captioning":
+    def load(cls, folder: str | Path) -> "CaptionGenerator":
         """Load the captioner in `folder`; KinoraError if there is none."""
         return cls(Captioner.load(folder))
 
     def caption(self, clips: Sequence[np.ndarray], fps: float | Sequence[float] = DEFAULT_FPS) -> list[str]:
-        """Write one sentence for each clip `uint8 [T, H, W, 3]` of any size and length, T = 1 for a still."""
+        """Write one sentence for each clip `uint8 [T, H, W, 3]` of any size and length, T = 1 for an image."""
         rates = [fps] * len(clips) if isinstance(fps, int | float) else fps
         return self.caption_samples(
             [sample_frames(clip, rate, self.model.config) for clip, rate in zip(clips, rates, strict=True)]
@@ -74,15 +74,15 @@ def caption_dataset(
     dataset's media can be found later, if not at its path.
 
     Returns:
-        the dataset, a report, and figures: `captioned`, `kept`, `accuracy_*` and `measured_*`.
+        the dataset, a report, and metrics: `captioned`, `kept`, `accuracy_*` and `measured_*`.
 
     Raises:
         KinoraError: if there is no captioner in the folder, or a clip cannot be read.
     """
-    writer = Captioning.load(captioner)
+    generator = CaptionGenerator.load(captioner)
     clips = dataset.clips.copy()
     missing = clips.index[clips["caption"] == ""]
-    written = pd.Series(_caption_rows(dataset, writer, clips.loc[missing]), index=missing, dtype=object)
+    written = pd.Series(_caption_rows(dataset, generator, clips.loc[missing]), index=missing, dtype=object)
     clips.loc[missing, "caption"] = written
     clips.loc[missing, "short_caption"] = written.map(shorten)
     clips.loc[missing, "caption_source"] = "captioner"
@@ -92,23 +92,23 @@ def caption_dataset(
     rows: list[dict[str, Any]] = clips.loc[missing].to_dict("records")  # type: ignore[assignment]
     known = {row["clip_id"]: truth for row in rows if (truth := _truth(dataset, row["clip_id"]))}
     measured = accuracy((row["caption"], known[row["clip_id"]]) for row in rows if row["clip_id"] in known)
-    figures = {"captioned": float(len(missing)), "kept": float(len(clips) - len(missing)), **measured.figures()}
+    metrics = {"captioned": float(len(missing)), "kept": float(len(clips) - len(missing)), **measured.metrics()}
     page = _page(dataset, rows, known, measured, len(clips) - len(missing))
-    return captioned, page, figures
+    return captioned, page, metrics
 
 
-def _caption_rows(dataset: ClipDataset, writer: Captioning, rows: pd.DataFrame) -> list[str]:
+def _caption_rows(dataset: ClipDataset, generator: CaptionGenerator, rows: pd.DataFrame) -> list[str]:
     written: list[str] = []
     samples: list[FrameSample] = []
     with Progress("caption", len(rows), "clips") as progress:
         frames = dataset.read(rows["clip_id"])
         for clip, fps in zip(frames, rows["fps"], strict=True):
-            samples.append(sample_frames(clip, fps, writer.model.config))
+            samples.append(sample_frames(clip, fps, generator.model.config))
             if len(samples) == 4 * CLIPS_AT_ONCE:
-                written += writer.caption_samples(samples)
+                written += generator.caption_samples(samples)
                 samples.clear()
                 progress.update(len(written))
-        written += writer.caption_samples(samples)
+        written += generator.caption_samples(samples)
         progress.update(len(written))
     return written
 
@@ -133,24 +133,24 @@ def _page(
 
 
 def _shown(dataset: ClipDataset, rows: list[dict[str, Any]], known: dict[str, Attributes]) -> Iterator[Clip]:
-    wrong = [row for row in rows if row["clip_id"] in known and mistakes(row["caption"], known[row["clip_id"]])]
+    wrong = [row for row in rows if row["clip_id"] in known and wrong_attributes(row["caption"], known[row["clip_id"]])]
     wrong_ids = {row["clip_id"] for row in wrong}
     others = [row for row in rows if row["clip_id"] not in wrong_ids]
-    # Evenly over all, so that stills and videos of every size are among them.
+    # Evenly over all, so that images and videos of every size are among them.
     others_shown = others[:: max(1, len(others) // CLIPS_SHOWN)]
     for row in [*wrong[:WRONG_SHOWN], *others_shown][:CLIPS_SHOWN]:
         truth = known.get(row["clip_id"])
-        note = truth_note(row["caption"], truth) if truth else "No record to measure it against."
+        note = accuracy_note(row["caption"], truth) if truth else "No record to measure it against."
         frames = dataset.frames(row["clip_id"])
         yield Clip(frames, row["fps"] or 1.0, row["caption"], note, row["clip_id"] in wrong_ids)
 
 
-def mistakes(written: str, truth: Attributes) -> list[str]:
+def wrong_attributes(written: str, truth: Attributes) -> list[str]:
     """Return the attributes that a caption gets wrong."""
     return [name for name, same in compare(written, truth).items() if not same]
 
 
-def truth_note(written: str, truth: Attributes) -> str:
+def accuracy_note(written: str, truth: Attributes) -> str:
     """Say in one line whether a caption is right, and what would be."""
-    wrong = mistakes(written, truth)
+    wrong = wrong_attributes(written, truth)
     return f"Wrong {' and '.join(wrong)}. Truth: {sentences(truth)[0]}" if wrong else "Every attribute is right."

@@ -93,7 +93,7 @@ def pack(latents: Sequence[Tensor], layout: Layout, patch: int) -> Tensor:
 def unpack(tokens: Tensor, layout: Layout, patch: int) -> list[Tensor]:
     """Turn tokens `[N, D]` back into latents `[z, t, h, w]`, in the order in which they were given to `pack`."""
     latents: list[Tensor] = [tokens] * len(layout.order)
-    pieces = tokens.split([_length(grid) for grid in layout.grids])
+    pieces = torch.split(tokens, [_length(grid) for grid in layout.grids])
     for place, grid, piece in zip(layout.order, layout.grids, pieces, strict=True):
         latents[place] = unpatchify(piece, grid, patch)
     return latents
@@ -136,7 +136,7 @@ def _length(grid: tuple[int, int, int]) -> int:
 
 def _positions(grid: tuple[int, int, int], rate: float) -> Tensor:
     t, rows, columns = grid
-    time = torch.arange(t) * (REFERENCE_RATE / rate) if t > 1 else torch.zeros(1)  # a still has no rate
+    time = torch.arange(t) * (REFERENCE_RATE / rate) if t > 1 else torch.zeros(1)  # an image has no rate
     row, column = torch.arange(rows) - (rows - 1) / 2, torch.arange(columns) - (columns - 1) / 2
     place = torch.stack(torch.meshgrid(time, row, column, indexing="ij"), dim=-1).reshape(-1, 3)
     return torch.cat([place, 2 * place[:, 1:2] / rows, 2 * place[:, 2:3] / columns], dim=1)

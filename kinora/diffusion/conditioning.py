@@ -1,7 +1,7 @@
-"""One mask unifies the tasks: it says which latent frames of a clip are given.
+"""One mask unifies the tasks: it says which latent frames of a clip are conditioning frames.
 
-Given tokens are clean, count as time 0, and are not part of the loss. Text to video and stills give nothing; image
-to video gives the first latent frame; forward extension the first k; backward extension the last k.
+Their tokens are clean, count as time 0, and are not part of the loss. Text to video and to image have none; image to
+video has the first latent frame; forward extension the first k; backward extension the last k.
 """
 
 from enum import StrEnum
@@ -22,7 +22,7 @@ class Task(StrEnum):
 
 
 def conditioning_frames(task: Task, frames: int, count: int = 1) -> list[bool]:
-    """Return which of `frames` latent frames are given; `count` frames in the two extensions."""
+    """Return which of `frames` latent frames are conditioning frames; `count` of them in the two extensions."""
     count = {Task.TEXT: 0, Task.IMAGE: 1}.get(task, count)
     assert count < frames or count == 0, "something must be left to generate"
     if task is Task.BACKWARD:
@@ -31,7 +31,7 @@ def conditioning_frames(task: Task, frames: int, count: int = 1) -> list[bool]:
 
 
 def draw_conditioning_frames(frames: int, generator: torch.Generator, share: float) -> list[bool]:
-    """Draw a task for training: with probability `share` one of the given-frame tasks, else text alone."""
+    """Draw a task for training: with probability `share` one that has conditioning frames, else text alone."""
     choice = torch.rand(2, generator=generator).tolist()
     if frames == 1 or choice[0] >= share:
         return conditioning_frames(Task.TEXT, frames)
@@ -41,9 +41,9 @@ def draw_conditioning_frames(frames: int, generator: torch.Generator, share: flo
     return conditioning_frames(Task.FORWARD if choice[1] < 0.75 else Task.BACKWARD, frames, count)
 
 
-def conditioning_mask(layout: Layout, given: list[list[bool]]) -> Tensor:
-    """Return a bool mask `[N]` of given tokens, from the given latent frames of each clip in the order of `pack`."""
+def conditioning_mask(layout: Layout, frames: list[list[bool]]) -> Tensor:
+    """Return which tokens are of conditioning frames, `[N]`, from those of each clip in the order of `pack`."""
     masks = []
     for place, (_, rows, columns) in zip(layout.order, layout.grids, strict=True):
-        masks.append(torch.tensor(given[place]).repeat_interleave(rows * columns))
+        masks.append(torch.tensor(frames[place]).repeat_interleave(rows * columns))
     return torch.cat(masks)

@@ -14,7 +14,7 @@ SMALLEST_TIME = 0.1  # below it the weight 1/t^2 would let nearly clean tokens d
 def velocity_loss(
     estimate_ND: Tensor, clean_ND: Tensor, times_S: Tensor, conditioning_mask_N: Tensor, layout: Layout
 ) -> tuple[Tensor, Tensor]:
-    """Return the loss over tokens that are not given, and the plain squared error of the clean data (for reports)."""
+    """Return the loss over tokens outside conditioning frames, and the squared error of the clean data (to report)."""
     error_N = (estimate_ND.float() - clean_ND.float()).square().mean(dim=1)
     weight_N = times_S.clamp_min(SMALLEST_TIME).pow(-2)[layout.segments]
     free_N = (~conditioning_mask_N).to(error_N.dtype)

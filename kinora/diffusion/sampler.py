@@ -42,8 +42,8 @@ def sample(
     Args:
         prompts: one for each segment, in the segments' order (that is, already reordered by `layout.order`).
         noise_ND: standard normal noise.
-        clean_ND: the given tokens' clean values; other rows are not read.
-        conditioning_mask_N: which tokens are given.
+        clean_ND: the clean values of conditioning tokens; other rows are not read.
+        conditioning_mask_N: which tokens are those.
         on_step: called with (steps done, steps) after every step.
     """
     text = text_encoder(text_encoder.tokenize(prompts))
@@ -73,8 +73,8 @@ def guided(
     """Estimate clean tokens, pushed away from the estimate without text (https://arxiv.org/abs/2207.12598)."""
     times_S = time.expand(len(layout.grids))
     with torch.autocast(x.device.type, torch.bfloat16):
-        conditional = dit(x, layout, times_S, conditioning_mask_N, text).float()
+        conditional: Tensor = dit(x, layout, times_S, conditioning_mask_N, text).float()
         if guidance == 1:
             return conditional
-        unconditional = dit(x, layout, times_S, conditioning_mask_N, empty).float()
+        unconditional: Tensor = dit(x, layout, times_S, conditioning_mask_N, empty).float()
     return unconditional + guidance * (conditional - unconditional)

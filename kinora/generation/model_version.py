@@ -101,4 +101,4 @@ def own_files(path: Path) -> list[Path]:
 
 def _only_model_files(folder: str, names: list[str]) -> set[str]:
     """Leave out what training keeps beside a model, such as reports."""
-    return {name for name in names if not name.endswith((".safetensors", ".json"))}
+    return {name for name in names if not name.endswith(".safetensors") and name != "config.json"}

@@ -118,7 +118,8 @@ class Captioner(nn.Module):
         frames_BFD = frames_BFD.expand(-1, self.config.frames, -1)
         cycles = geometric_frequencies(self.config.width // 2, SLOWEST_CYCLE_S / FASTEST_CYCLE_S, seconds_B.device)
         duration_BD = sinusoidal_embedding(seconds_B / FASTEST_CYCLE_S, 2 * torch.pi * cycles)
-        return self.pool(torch.cat([frames_BFD.flatten(1), duration_BD], dim=1)).view(b, self.config.visual_tokens, -1)
+        visual: Tensor = self.pool(torch.cat([frames_BFD.flatten(1), duration_BD], dim=1))
+        return visual.view(b, self.config.visual_tokens, -1)
 
     def forward(self, frames_BFHWC: Tensor, seconds_B: Tensor, words_BN: Tensor) -> Tensor:
         """Return the logits `[B, N, V]` of each next word after `words_BN`, which begin with START."""
@@ -195,7 +196,7 @@ class DecoderLayer(nn.Module):
         x_BND = x_BND + self.out(_merge(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
         (q,), (k, v) = self._split(self.q(self.norm2(x_BND)), 1), self._split(self.kv(visual_BGD), 2)
         x_BND = x_BND + self.cross_out(_merge(F.scaled_dot_product_attention(q, k, v)))
-        return x_BND + self.down(F.gelu(self.up(self.norm3(x_BND))))
+        return torch.add(x_BND, self.down(F.gelu(self.up(self.norm3(x_BND)))))
 
     def _split(self, x: Tensor, parts: int) -> Tensor:
         b, n, _ = x.shape

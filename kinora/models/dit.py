@@ -25,7 +25,7 @@ POSITION_FREQUENCIES = 4
 class DiTConfig:
     """The shape of a transformer of `depth` blocks.
 
-    Every block is modulate by the pooled sentence; only `cross_attention_blocks`, counted from 0, also attend to its
+    Every block is modulated by the pooled sentence; only `cross_attention_blocks`, counted from 0, also attend to its
     words, which costs a quarter of a block.
     """
 
@@ -98,7 +98,8 @@ class DiT(nn.Module):
         for block in self.blocks:
             x_NW = block(x_NW, condition_2SW, row_N, layout, rotation, text)
         shift, scale = modulation_parameters(self.modulation(condition_2SW), row_N, 2)
-        return self.head(modulate(x_NW, shift, scale))  # [N, D]
+        clean_ND: Tensor = self.head(modulate(x_NW, shift, scale))
+        return clean_ND
 
 
 class Block(nn.Module):
@@ -131,7 +132,8 @@ class Block(nn.Module):
         # Normalised queries and keys keep attention bounded at high learning rates (arXiv:2302.05442, section 2).
         q, k = apply_rotary(self.qk_norm(qk.view(n, 2 * self.heads, -1)), rotation).chunk(2, dim=1)  # [N, H, K]
         qkv = [group_segments(part, layout) for part in (q, k, v.view(n, self.heads, -1))]
-        return self.out(ungroup_segments([attention(*group) for group in zip(*qkv, strict=True)]))
+        attended_NW: Tensor = self.out(ungroup_segments([attention(*group) for group in zip(*qkv, strict=True)]))
+        return attended_NW
 
 
 class CrossAttention(nn.Module):
@@ -152,13 +154,14 @@ class CrossAttention(nn.Module):
         mask = text.mask[:, None, None, :]
         rows = [group.segments for group in layout.groups]
         attended = [attention(q_group, k[row], v[row], mask[row]) for q_group, row in zip(q, rows, strict=True)]
-        return self.out(ungroup_segments(attended))
+        attended_NW: Tensor = self.out(ungroup_segments(attended))
+        return attended_NW
 
 
 def group_segments(x_NHK: Tensor, layout: Layout) -> list[Tensor]:
     """Cut `[N, H, K]` into one `[segments, H, length, K]` for each group of segments of equal length."""
     heads = x_NHK.shape[1]
-    pieces = x_NHK.split([group.count * group.length for group in layout.groups])
+    pieces = torch.split(x_NHK, [group.count * group.length for group in layout.groups])
     return [
         piece.view(group.count, group.length, heads, -1).transpose(1, 2)
         for piece, group in zip(pieces, layout.groups, strict=True)
@@ -210,5 +213,5 @@ def rotary_embedding(positions: Tensor, head: int) -> Tensor:
 
 def apply_rotary(x: Tensor, rotation: Tensor) -> Tensor:
     """Turn neighbouring values of queries or keys `[N, H, K]` by `rotation` `[N, 1, K/2]`; the result is float32."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(torch.unflatten(x.float(), -1, (-1, 2)))
     return torch.view_as_real(pairs * rotation).flatten(-2)

@@ -1,4 +1,7 @@
-"""The folder that a trained model is kept in: `model.safetensors` and `config.json`, written last."""
+"""The folder that a trained model is kept in: `model.safetensors` and `config.json`, written last.
+
+`model` in `config.json` is the model's own configuration; training writes its whole configuration around it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +26,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
 def save_model(folder: str | Path, model: nn.Module, config: Any) -> None:
     """Write a model's weights and its configuration into `folder`."""
     write_weights(Path(folder) / "model.safetensors", model.state_dict())
-    write_json(Path(folder) / "config.json", config)
+    write_json(Path(folder) / "config.json", {"model": config})
 
 
 def load_model(folder: str | Path, kind: type[Model], config: type, what: str) -> Model:
@@ -35,6 +38,6 @@ def load_model(folder: str | Path, kind: type[Model], config: type, what: str) -
     folder = Path(folder)
     if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
         raise KinoraError(f"{folder} holds no {what}; train one with 'kinora train {what}'.")
-    model = kind(from_dict(config, read_json(folder / "config.json")))
+    model = kind(from_dict(config, read_json(folder / "config.json")["model"]))
     model.load_state_dict(load_file(folder / "model.safetensors"))
     return model.eval()

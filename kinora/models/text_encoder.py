@@ -143,7 +143,7 @@ class EncoderLayer(nn.Module):
         q, k, v = self.qkv(self.norm1(x_SMW)).view(s, m, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = attention(q, k, v, mask_SM[:, None, None, :])
         x_SMW = x_SMW + self.out(mixed.transpose(1, 2).reshape(s, m, w))
-        return x_SMW + self.down(F.gelu(self.up(self.norm2(x_SMW))))
+        return torch.add(x_SMW, self.down(F.gelu(self.up(self.norm2(x_SMW)))))
 
 
 TEXT_ENCODERS: dict[str, type[TextEncoder]] = {"words": WordEncoder}

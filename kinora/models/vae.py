@@ -4,8 +4,9 @@ Axes: B clips; T, H, W frames, rows and columns of pixels; t = 1 + (T - 1) / 4, 
 z latent channels; D = 3 * 4 * 4 * 4 pixel values of one block; C width. Pixels are in [-1, 1].
 
 A clip is cut into blocks of 4 frames x 4 x 4 pixels, and each block becomes one latent vector. The first frame is its
-own block (repeated 4 times), and the network looks back in time only, so that the latent of a still is the first latent
-of every video that starts with it ("Language Model Beats Diffusion", https://arxiv.org/abs/2310.05737, section 3.1).
+own block (repeated 4 times), and the network looks back in time only, so that the latent of an image is the first
+latent of every video that starts with it ("Language Model Beats Diffusion", https://arxiv.org/abs/2310.05737, section
+3.1).
 Working on blocks (space-to-depth) keeps every convolution at latent resolution, which is what makes it quick on a CPU.
 """
 
@@ -75,10 +76,10 @@ class Block(nn.Module):
         y = F.silu(convolve_frames(self.space, y))
         before = F.pad(y[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))  # zeros before the first frame
         y = F.silu(self.time(torch.cat([before, y], dim=-1)))
-        return x + self.out(y)
+        return torch.add(x, self.out(y))
 
 
-class Network(nn.Module):
+class ResidualNetwork(nn.Module):
     """A stem, residual blocks and a head, beside a straight linear path from input to output."""
 
     def __init__(self, inputs: int, width: int, outputs: int, blocks: int):
@@ -94,7 +95,7 @@ class Network(nn.Module):
         y = self.stem(x)
         for block in self.blocks:
             y = block(y)
-        return self.linear(x) + self.head(F.rms_norm(y, y.shape[-1:]))
+        return torch.add(self.linear(x), self.head(F.rms_norm(y, y.shape[-1:])))
 
 
 class VAE(nn.Module):
@@ -109,9 +110,11 @@ class VAE(nn.Module):
 
     def __init__(self, config: VAEConfig):
         super().__init__()
-        self.config = config
-        self.encoder = Network(config.block_values, config.width, 2 * config.latent_channels, config.encoder_blocks)
-        self.decoder = Network(config.latent_channels, config.width, config.block_values, config.decoder_blocks)
+        self.config, values = config, config.block_values
+        self.encoder = ResidualNetwork(
+            config.block_values, config.width, 2 * config.latent_channels, config.encoder_blocks
+        )
+        self.decoder = ResidualNetwork(config.latent_channels, config.width, values, config.decoder_blocks)
         self.register_buffer("latent_mean", torch.zeros(config.latent_channels))
         self.register_buffer("latent_std", torch.ones(config.latent_channels))
 
@@ -138,7 +141,7 @@ class VAE(nn.Module):
         return latent * _per_channel(self.latent_std) + _per_channel(self.latent_mean)
 
     @torch.no_grad()
-    def start_from_principal_components(self, blocks: Tensor, deviation: float = 0.1) -> None:
+    def initialise_from_pca(self, blocks: Tensor, deviation: float = 0.1) -> None:
         """Set the linear paths to the best linear autoencoder of `blocks [N, D]`, with latents of unit variance.
 
         Training then begins from principal component analysis, not from noise. The encoder's standard deviation
@@ -191,9 +194,9 @@ def from_blocks(blocks: Tensor, config: VAEConfig) -> Tensor:
 
 def convolve_frames(kernel: nn.Linear, x: Tensor) -> Tensor:
     """Apply the 3x3 convolution whose weight is `kernel.weight [C, 3*3*C]` to every frame of `x [B, t, h, w, C]`."""
-    weight = kernel.weight.unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)  # channels-last in memory, as x is
+    weight = torch.unflatten(kernel.weight, 1, (3, 3, -1)).permute(0, 3, 1, 2)  # channels-last in memory, as x is
     y = F.conv2d(x.flatten(0, 1).permute(0, 3, 1, 2), weight, kernel.bias, padding=1)  # [B*t, C, h, w]
-    return y.permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
+    return torch.unflatten(y.permute(0, 2, 3, 1), 0, x.shape[:2])
 
 
 def _per_channel(values: Tensor) -> Tensor:

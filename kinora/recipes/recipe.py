@@ -6,9 +6,9 @@ from kinora.data.grid import Grid
 from kinora.data.ingest import IngestConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
+from kinora.training.autoencoder import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
-from kinora.training.dit import DiTTraining
-from kinora.training.vae import VAETraining
+from kinora.training.transformer import TransformerTraining
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Recipe:
     name: str
     ingest: IngestConfig
     captioner: CaptionerTraining
-    autoencoder: VAETraining
-    transformer: DiTTraining
+    autoencoder: AutoencoderTraining
+    transformer: TransformerTraining
     sampling: Sampling
     evaluation: EvaluationPlan = EvaluationPlan()
 

@@ -6,9 +6,9 @@ from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig
 from kinora.models.vae import VAEConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
+from kinora.training.autoencoder import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
-from kinora.training.dit import DiTTraining
-from kinora.training.vae import VAETraining
+from kinora.training.transformer import TransformerTraining
 from kinora.worlds import WorldsConfig
 
 
@@ -22,16 +22,16 @@ def smoke() -> Recipe:
             max_frames=13,
             max_seconds=4.0,
         ),
-        captioner=CaptionerTraining(model=CaptionerConfig(channels=16, width=64), steps=10, batch=8, examples=32),
-        autoencoder=VAETraining(
+        captioner=CaptionerTraining(model=CaptionerConfig(channels=16, width=64), steps=10, batch_size=8, examples=32),
+        autoencoder=AutoencoderTraining(
             model=VAEConfig(width=32, encoder_blocks=1, decoder_blocks=1), steps=20, pixels_per_step=2 * 13 * 32 * 32
         ),
-        transformer=DiTTraining(
+        transformer=TransformerTraining(
             model=DiTConfig(latent_channels=8, width=64, depth=2),
             steps=30,
             tokens_per_step=512,
-            warmup=5,
-            ema=0.9,
+            warmup_steps=5,
+            ema_decay=0.9,
             save_every=10,
         ),
         sampling=Sampling(steps=6, guidance=1.0),

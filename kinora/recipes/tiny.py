@@ -4,9 +4,9 @@ from kinora.data.ingest import IngestConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
+from kinora.training.autoencoder import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
-from kinora.training.dit import DiTTraining
-from kinora.training.vae import VAETraining
+from kinora.training.transformer import TransformerTraining
 from kinora.worlds import WorldsConfig
 
 
@@ -28,14 +28,14 @@ def tiny() -> Recipe:
             fps=8.0,
         ),
         captioner=CaptionerTraining(),
-        autoencoder=VAETraining(steps=900),
-        transformer=DiTTraining(
+        autoencoder=AutoencoderTraining(steps=900),
+        transformer=TransformerTraining(
             model=DiTConfig(latent_channels=8),
             steps=2200,
             tokens_per_step=2560,
             image_share=0.25,
             conditioning_share=0.2,
-            muon_lr=0.023,
+            muon_learning_rate=0.023,
             time_logit_mean=0.5,
         ),
         sampling=Sampling(steps=25, guidance=2.0),

@@ -1,59 +1,61 @@
 """Training of the captioner, on the clips of a dataset that arrived with a caption by a person or a simulator."""
 
-import json
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from kinora.captioning.accuracy import Accuracy, accuracy
-from kinora.captioning.caption import Captioning, mistakes, truth_note
-from kinora.config import digest, to_dict, write_json
+from kinora.captioning.caption import CaptionGenerator, accuracy_note, wrong_attributes
+from kinora.config import digest, to_dict
 from kinora.data.clips import ClipDataset
 from kinora.files import atomic_folder
 from kinora.models.captioner import PAD, SPECIAL, Captioner, CaptionerConfig, FrameSample, sample_frames, split_sentence
+from kinora.models.precision import device
 from kinora.models.vocabulary import build_vocabulary
 from kinora.progress import Progress
 from kinora.report import Clip, Page
-from kinora.training.checkpoints import Checkpoints, restore_trainer, trainer_tensors
+from kinora.training.checkpoints import Checkpoints, load_state, open_checkpoints, save_state
+from kinora.training.config import TrainingConfig, TrainingResult
+from kinora.training.loop import Trainer, fit
+from kinora.training.optimizers import build_optimizers, take_step
+from kinora.training.report import course_metrics, training_page, write_result
 from kinora.worlds import Attributes, WorldsConfig, draw_sample, parse
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+T = TypeVar("T")
+HIDDEN = r"^(frame_projection|pool|decoder)\."  # names of the matrices between hidden layers
 SOURCES = ("human", "simulator")  # captions worth learning from; not the captioner's own
 MIRRORED = (("left", "right"), ("leftward", "rightward"), ("leftwards", "rightwards"))
-STILL_SHARE = 4  # one in so many of the clips that are simulated here is a still
+IMAGE_SHARE = 4  # one in so many of the clips that are simulated here is an image
 UNSEEN = 100  # clips that accuracy is measured on at least; simulated ones make up the rest
 SHIFT = 3  # pixels that clips are moved at most while training
-HISTORY_EVERY = 10  # steps
+HELD_OUT = 128  # clips that the held-out loss is measured on while training, at most
+SAMPLES = 6  # clips that are captioned along the way
 CLIPS_SHOWN, WRONG_SHOWN = 24, 8
 
 
-@dataclass(frozen=True)
-class CaptionerTraining:
-    """How a captioner is trained.
+@dataclass(frozen=True, kw_only=True)
+class CaptionerTraining(TrainingConfig):
+    """How a captioner is trained; see `TrainingConfig` for the rest.
 
-    Each step takes `batch` clips of one size. Where the dataset has fewer than `examples` captioned clips, simulated
-    ones make up the rest. `learning_rate` rises over `warmup` steps, then falls to 0 as a cosine. `save_every` steps a
-    checkpoint is kept.
+    batch_size: clips of each step, all of one size.
+    examples: captioned clips to learn from at least; where the dataset has fewer, simulated ones make up the rest.
     """
 
-    model: CaptionerConfig = CaptionerConfig()  # noqa: RUF009
+    model: CaptionerConfig = field(default_factory=CaptionerConfig)
     steps: int = 600
-    batch: int = 32
-    learning_rate: float = 4e-3
-    warmup: int = 40
+    batch_size: int = 32
     examples: int = 800
-    save_every: int = 100
-    seed: int = 0
+    learning_rate: float = 4e-3
+    muon_learning_rate: float = 4e-3
+    warmup_steps: int = 40
+    weight_decay: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Clips of one size: frames `uint8 [B, F, H, W, 3]`, seconds `[B]`, word numbers `[B, N]`."""
+class CaptionedBatch:
+    """Clips of one size: frames `uint8 [B, F, H, W, 3]`, seconds `[B]`, token ids of their captions `[B, N]`."""
 
     frames: Tensor
     seconds: Tensor
@@ -78,40 +80,37 @@ def train_captioner(
     dataset: ClipDataset,
     out: str | Path,
     config: CaptionerTraining,
-    worlds: WorldsConfig,
     checkpoints: str | Path | None = None,
-) -> dict[str, float]:
-    """Train a captioner; write it with `training.json`, `figures.json`, `training.jsonl` and `report.html`.
+    *,
+    worlds: WorldsConfig,
+) -> TrainingResult:
+    """Train a captioner and write it to `out`, with what `TrainingResult` lists.
 
-    With `checkpoints`, a folder, training goes on from the last whole checkpoint there, and the result is the same as
-    if it had never stopped.
+    With `checkpoints`, a folder, an interrupted training goes on from its last whole state there, and the result is the
+    same as if it had never stopped. `worlds` simulates clips where the dataset has too few captions.
 
     Returns:
-        `examples`, `simulated_examples`, and on unseen clips `accuracy_<attribute>` and `measured_<attribute>`.
+        The result, with `examples`, `simulated_examples`, and on unseen clips `accuracy_<attribute>` and
+        `measured_<attribute>` among its metrics.
     """
     samples, captions, simulated = collect_samples(dataset, config, worlds)
-    model_config = replace(config.model, vocabulary=build_vocabulary(map(split_sentence, captions), SPECIAL))
-    identity = digest([to_dict(config), to_dict(worlds), dataset.digest])
-    store = Checkpoints(checkpoints, identity) if checkpoints is not None else None
-    model, history = _train(model_config, samples, captions, config, store)
-
+    vocabulary = build_vocabulary(map(split_sentence, captions), SPECIAL)
+    resolved = replace(config, model=replace(config.model, vocabulary=vocabulary))
     unseen = list(unseen_examples(dataset, worlds))
-    writer = Captioning(model)
-    written = writer.caption([e.frames for e in unseen], [e.fps for e in unseen])
-    truths = [parse(e.caption) or Attributes(()) for e in unseen]
-    measured = accuracy(zip(written, truths, strict=True))
-    figures = {
-        "examples": float(len(captions)), "simulated_examples": float(simulated), **measured.figures(),
-    }  # fmt: skip
-    with atomic_folder(out) as folder:
-        model.save(folder)
-        write_json(folder / "training.json", config)
-        write_json(folder / "figures.json", figures)
-        (folder / "training.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
-        captioner_page(figures, measured, unseen, written, truths, history).write(folder / "report.html")
-    if store is not None:
-        store.clear()
-    return figures
+    with open_checkpoints(checkpoints, digest([to_dict(config), to_dict(worlds), dataset.digest])) as state:
+        trainer = CaptionerTrainer(resolved, samples, captions, unseen)
+        with Progress("train captioner", config.steps) as progress:
+            fit(trainer, config, state, progress)
+        written = trainer.generator.caption([e.frames for e in unseen], [e.fps for e in unseen])
+        truths = [parse(e.caption) or Attributes(()) for e in unseen]
+        measured = accuracy(zip(written, truths, strict=True))
+        counts = {"examples": float(len(captions)), "simulated_examples": float(simulated)}
+        metrics = {**measured.metrics(), **counts, **course_metrics(state)}
+        page = captioner_page(metrics, measured, unseen, written, truths, state)
+        with atomic_folder(out) as folder:
+            trainer.model.eval().save(folder)
+            write_result(folder, resolved, metrics, state, page)
+    return TrainingResult(Path(out), metrics)
 
 
 def collect_samples(
@@ -150,82 +149,80 @@ def _simulated(worlds: WorldsConfig, count: int, *, held_out: bool) -> Iterator[
     for index in range(count):
         # Not the seeds of the dataset's own simulated clips, which may be among the unseen.
         chance = np.random.default_rng([worlds.seed, 2 + held_out, index])
-        sample = draw_sample(worlds, chance, held_out=held_out, still=index % STILL_SHARE == 0)
+        sample = draw_sample(worlds, chance, held_out=held_out, still=index % IMAGE_SHARE == 0)
         yield Example(sample.frames, worlds.fps, sample.caption)
 
 
-def _train(
-    model_config: CaptionerConfig,
-    samples: Sequence[FrameSample],
-    captions: Sequence[str],
-    config: CaptionerTraining,
-    store: Checkpoints | None,
-) -> tuple[Captioner, list[dict[str, float]]]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    generator = torch.Generator().manual_seed(config.seed)  # draws everything, so that its state is all of chance
-    torch.manual_seed(config.seed)  # the weights' first values
-    model = Captioner(model_config).to(device)
-    optimizers = _optimizers(model, config.learning_rate)
-    groups = _groups(model, samples, captions)
-    mirror = _mirror(model)
-    history: list[dict[str, float]] = []
-    recent: list[float] = []  # losses of the steps since the last line of history
-    first = 0
-    if store is not None and (last := store.last()) is not None:
-        restore_trainer(last.tensors, model, optimizers, generator)
-        first, history, recent = last.step, last.values["history"], last.values["recent"]
-    with Progress("train captioner", config.steps) as progress:
-        progress.update(first)
-        for step in range(first + 1, config.steps + 1):
-            batch = _batch(groups, config.batch, mirror, generator)
-            for optimizer in optimizers:
-                for settings in optimizer.param_groups:
-                    settings["lr"] = config.learning_rate * _schedule(step, config)
-            recent.append(_step(model, optimizers, batch, device))
-            if step % HISTORY_EVERY == 0 or step == config.steps:
-                history.append({"step": step, "loss": float(np.mean(recent))})
-                recent.clear()
-                progress.update(step, loss=history[-1]["loss"])
-            if store is not None and step % config.save_every == 0 and step < config.steps:
-                store.save(step, trainer_tensors(model, optimizers, generator), {"history": history, "recent": recent})
-    return model.eval(), history
+class CaptionerTrainer(Trainer):
+    """A captioner, its optimizers, and the clips that it learns from and is measured on."""
+
+    def __init__(
+        self,
+        config: CaptionerTraining,
+        samples: Sequence[FrameSample],
+        captions: Sequence[str],
+        unseen: Sequence[Example],
+    ):
+        self.config, self.device = config, device()
+        self.random = torch.Generator().manual_seed(config.seed)  # draws all, so that its state is the random state
+        torch.manual_seed(config.seed)  # the weights' first values
+        self.model = Captioner(config.model).to(self.device)
+        self.optimizers = build_optimizers(self.model, HIDDEN, config)
+        self.batches = group_by_size(self.model, samples, captions)
+        self.mirror = _mirror(self.model)
+        self.generator = CaptionGenerator(self.model)
+        some = _evenly(unseen, HELD_OUT)
+        self.shown = _evenly(some, SAMPLES)
+        self.held_out = group_by_size(
+            self.model, [sample_frames(e.frames, e.fps, config.model) for e in some], [e.caption for e in some]
+        )
+
+    def step(self, step: int, rate: float) -> dict[str, Tensor]:
+        """Take one step on a batch of clips of one size."""
+        batch = _draw_batch(self.batches, self.config.batch_size, self.mirror, self.random)
+        loss = self._cross_entropy(batch, "mean")
+        take_step(self.model, self.optimizers, loss, self.config, rate)
+        return {"loss": loss}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Return the cross-entropy of the next word over unseen clips."""
+        words = sum(int((batch.words[:, 1:] != PAD).sum()) for batch in self.held_out)
+        total = sum(float(self._cross_entropy(batch, "sum")) for batch in self.held_out)
+        return {"held_out_loss": total / max(words, 1)}
+
+    def sample(self) -> list[Clip]:
+        """Caption a few unseen clips."""
+        written = self.generator.caption([e.frames for e in self.shown], [e.fps for e in self.shown])
+        return [
+            _shown_clip(*pair, parse(pair[0].caption) or Attributes(()))
+            for pair in zip(self.shown, written, strict=True)
+        ]
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write weights, optimizer states and random state."""
+        save_state(folder, self.model, self.optimizers, self.random)
+        return {}
+
+    def load(self, folder: Path, values: dict[str, Any]) -> None:
+        """Put them back."""
+        load_state(folder, self.model, self.optimizers, self.random)
+
+    def _cross_entropy(self, batch: CaptionedBatch, reduction: str) -> Tensor:
+        words_BN = batch.words.to(self.device)
+        logits_BNV = self.model(batch.frames.to(self.device), batch.seconds.to(self.device), words_BN[:, :-1])
+        return F.cross_entropy(
+            logits_BNV.flatten(0, 1), words_BN[:, 1:].flatten(), ignore_index=PAD, reduction=reduction
+        )
 
 
-def _step(model: Captioner, optimizers: Sequence[torch.optim.Optimizer], batch: Group, device: torch.device) -> float:
-    words_BN = batch.words.to(device)
-    logits_BNV = model(batch.frames.to(device), batch.seconds.to(device), words_BN[:, :-1])
-    loss = F.cross_entropy(logits_BNV.flatten(0, 1), words_BN[:, 1:].flatten(), ignore_index=PAD)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    for optimizer in optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return loss.item()
-
-
-def _optimizers(model: Captioner, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon (https://kellerjordan.github.io/posts/muon) for the matrices between hidden layers, AdamW for the rest."""
-    inner = ("frame_projection.", "pool.", "decoder.")
-    matrices = [p for name, p in model.named_parameters() if name.startswith(inner) and p.ndim == 2]
-    taken = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in taken]
-    return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
-    ]
-
-
-def _schedule(step: int, config: CaptionerTraining) -> float:
-    """Return the share of the learning rate at `step` (from 1): a linear rise times half a cosine to 0."""
-    return min(1.0, step / config.warmup) * (0.5 + 0.5 * math.cos(math.pi * (step - 1) / config.steps))
-
-
-def _groups(model: Captioner, samples: Sequence[FrameSample], captions: Sequence[str]) -> list[Group]:
+def group_by_size(model: Captioner, samples: Sequence[FrameSample], captions: Sequence[str]) -> list[CaptionedBatch]:
+    """Put clips of equal size and captions of them together."""
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, sample in enumerate(samples):
         by_shape[sample.frames.shape].append(index)
     return [
-        Group(
+        CaptionedBatch(
             torch.from_numpy(np.stack([samples[i].frames for i in members])),
             torch.tensor([samples[i].seconds for i in members]),
             model.tokenize([captions[i] for i in members]),
@@ -235,7 +232,7 @@ def _groups(model: Captioner, samples: Sequence[FrameSample], captions: Sequence
 
 
 def _mirror(model: Captioner) -> Tensor:
-    """Return for every word's number `[V]` the number of the word that a mirrored clip is described with."""
+    """Return for every token id `[V]` the id of the word that describes the clip when it is mirrored."""
     swapped = torch.arange(len(model.config.vocabulary))
     for one, other in MIRRORED:
         if one in model.token_ids and other in model.token_ids:
@@ -246,14 +243,16 @@ def _mirror(model: Captioner) -> Tensor:
     return swapped
 
 
-def _batch(groups: Sequence[Group], size: int, mirror: Tensor, generator: torch.Generator) -> Group:
+def _draw_batch(
+    groups: Sequence[CaptionedBatch], size: int, mirror: Tensor, generator: torch.Generator
+) -> CaptionedBatch:
     """Draw clips of one size, every clip as likely as any other, half of them mirrored, all shifted a little."""
     shares = torch.tensor([float(len(group.seconds)) for group in groups])
     group = groups[int(torch.multinomial(shares, 1, generator=generator))]
     chosen = torch.randint(len(group.seconds), (size,), generator=generator)
     mirrored = torch.rand(size, generator=generator) < 0.5
     frames, words = _shift(group.frames[chosen], generator), group.words[chosen]
-    return Group(
+    return CaptionedBatch(
         torch.where(mirrored[:, None, None, None, None], frames.flip(3), frames),
         group.seconds[chosen],
         torch.where(mirrored[:, None], mirror[words], words),
@@ -270,45 +269,46 @@ def _shift(frames_BFHWC: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def captioner_page(
-    figures: dict[str, float],
+    metrics: dict[str, float],
     measured: Accuracy,
     unseen: Sequence[Example],
     written: Sequence[str],
     truths: Sequence[Attributes],
-    history: Sequence[dict[str, float]],
+    checkpoints: Checkpoints,
 ) -> Page:
-    """Return the report: accuracy by attribute, unseen clips with what was written, and the course of training."""
-    simulated = figures["simulated_examples"]
-    own = f", {simulated:.0f} of them simulated because the dataset has too few captions" if simulated else ""
-    page = Page("Captioner", f"Learned from {figures['examples']:.0f} captioned clips{own}.")
-    page.figures({f"{name} right": f"{share:.1%}" for name, share in measured.shares().items()})
+    """Return the report: accuracy by attribute, the course of training, and unseen clips with what was written."""
+    simulated = metrics["simulated_examples"]
+    own = f", {simulated:,.0f} of them simulated because the dataset has too few captions" if simulated else ""
+    page = training_page(
+        "Captioner",
+        f"Learned from {metrics['examples']:,.0f} captioned clips{own}.",
+        {f"{name} right": f"{share:.1%}" for name, share in measured.shares().items()},
+        checkpoints,
+        "cross-entropy of the next word, nats",
+        "The captions of the same unseen clips at several steps; those with a wrong attribute are marked.",
+    )
     page.heading("Attributes that are right, on unseen clips")
     page.table(
         measured.rows(),
-        f"Each caption is parsed and compared with that of its clip, {len(unseen)} in all; a still has no motion.",
+        f"Each caption is parsed and compared with that of its clip, {len(unseen)} in all; an image has no motion.",
     )
-    page.heading("What was written")
-    return page.clips(_shown(unseen, written, truths)).heading("The course of training").plot(_curve(history))
+    page.heading("Captions of the finished model")
+    return page.clips(_shown(unseen, written, truths))
 
 
 def _shown(unseen: Sequence[Example], written: Sequence[str], truths: Sequence[Attributes]) -> Iterable[Clip]:
     triples = list(zip(unseen, written, truths, strict=True))
-    wrong = [t for t in triples if mistakes(t[1], t[2])][:WRONG_SHOWN]
-    right = [t for t in triples if not mistakes(t[1], t[2])]
-    # Evenly over the unseen, so that stills and videos of every size are among them.
-    right_shown = right[:: max(1, len(right) // CLIPS_SHOWN)][: CLIPS_SHOWN - len(wrong)]
-    for example, caption, truth in [*wrong, *right_shown]:
-        failed = bool(mistakes(caption, truth))
-        yield Clip(example.frames, example.fps or 1.0, caption, truth_note(caption, truth), failed)
+    wrong = [t for t in triples if wrong_attributes(t[1], t[2])][:WRONG_SHOWN]
+    right = [t for t in triples if not wrong_attributes(t[1], t[2])]
+    # Evenly over the unseen, so that images and videos of every size are among them.
+    return [_shown_clip(*triple) for triple in [*wrong, *_evenly(right, CLIPS_SHOWN - len(wrong))]]
 
 
-def _curve(history: Sequence[dict[str, float]]) -> "Figure":
-    from matplotlib.figure import Figure
+def _shown_clip(example: Example, caption: str, truth: Attributes) -> Clip:
+    failed = bool(wrong_attributes(caption, truth))
+    return Clip(example.frames, example.fps or 1.0, caption, accuracy_note(caption, truth), failed)
 
-    figure = Figure(figsize=(8, 3))
-    axes = figure.add_subplot()
-    axes.semilogy([row["step"] for row in history], [row["loss"] for row in history], linewidth=1)
-    axes.set_xlabel("step")
-    axes.set_ylabel("cross-entropy of the next word, nats")
-    axes.grid(alpha=0.3)
-    return figure
+
+def _evenly(items: Sequence[T], count: int) -> Sequence[T]:
+    """Return about `count` of the items, from the first to nearly the last."""
+    return items[:: max(1, len(items) // count)][:count]

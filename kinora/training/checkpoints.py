@@ -1,12 +1,19 @@
-"""The state of one trainer in one process, saved whole or not at all, so that training goes on where it stopped.
+"""The state of one training, saved whole or not at all, so that training goes on where it stopped.
 
-A checkpoint is a folder `step-000120` with `tensors.safetensors` (weights, optimizer state, random state) and
-`values.json` (everything else). No pickles: a checkpoint from anywhere can be opened safely.
+    <folder>/<identity>/          one training: a configuration on certain data
+        step-000120/              the newest whole state: `checkpoint.json`, a copy of the log, and the trainer's files
+        training.jsonl            the log
+        samples/                  what the model made along the way
+
+The state of the three trainers is kept in this one way. Single processes write safetensors, which can be opened
+safely from anywhere; DeepSpeed writes its own files.
 """
 
 import re
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,82 +23,114 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kinora.config import read_json, write_json
-from kinora.files import atomic_folder
+from kinora.files import atomic_write
+
+RECORD, LOG, STATE = "checkpoint.json", "training.jsonl", "state.safetensors"
+
+
+def checkpoint_name(step: int) -> str:
+    """Return the name of the folder that belongs to the state or the model after `step` steps."""
+    return f"step-{step:06d}"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One saved state: the steps finished when it was saved, its tensors by name, and plain JSON values."""
+    """A saved state: the steps finished when it was saved, its folder, and plain JSON values."""
 
     step: int
-    tensors: dict[str, Tensor]
+    path: Path
     values: dict[str, Any]
 
 
 class Checkpoints:
-    """The checkpoints of one training run in `folder`; only the newest is kept.
+    """The state of the training named `identity` (a digest of configuration and data), below `folder`.
 
-    `identity` names what is being trained (a digest of configuration and data). Checkpoints of another identity
-    are never resumed: the first save removes them.
+    Another identity has a folder of its own there, so that it is never resumed by mistake. Only the newest state is
+    kept.
     """
 
     def __init__(self, folder: str | Path, identity: str):
-        self.folder, self.identity = Path(folder), identity
+        self.folder = Path(folder) / identity[:16]
+        self.log = self.folder / LOG
 
-    def save(self, step: int, tensors: dict[str, Tensor], values: dict[str, Any]) -> Path:
-        """Save the state after `step` steps, then remove whatever it replaces."""
-        path = self.folder / f"step-{step:06d}"
-        with atomic_folder(path) as temporary:
-            # Tensors may share memory (tied weights, views); safetensors wants each to own its bytes.
-            owned = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-            save_file(owned, temporary / "tensors.safetensors")
-            write_json(temporary / "values.json", {"identity": self.identity, "step": step, "values": values})
-        for other in self._folders():
+    def unfinished(self, step: int) -> Path:
+        """Return the folder into which every process of a training writes its part of the state after `step` steps."""
+        return self.folder / f".{checkpoint_name(step)}"
+
+    def begin(self, step: int) -> None:
+        """Make that folder, empty. One process calls this before any of them writes."""
+        shutil.rmtree(self.unfinished(step), ignore_errors=True)
+        self.unfinished(step).mkdir(parents=True)
+
+    def commit(self, step: int, values: dict[str, Any]) -> None:
+        """Make the unfinished state the newest one. One process calls this after all of them have written."""
+        temporary, path = self.unfinished(step), self.folder / checkpoint_name(step)
+        if self.log.exists():
+            shutil.copy(self.log, temporary / LOG)
+        write_json(temporary / RECORD, {"step": step, "values": values})
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+        for other in self._states():
             if other != path:
                 shutil.rmtree(other)
-        return path
 
     def last(self) -> Checkpoint | None:
-        """Return the newest whole checkpoint of this identity, or None."""
-        for path in sorted(self._folders(), reverse=True):
-            if not (path / "values.json").exists():
-                continue  # left half-written by a killed process
-            record = read_json(path / "values.json")
-            if record["identity"] == self.identity and not path.name.startswith("."):
-                return Checkpoint(record["step"], load_file(path / "tensors.safetensors"), record["values"])
-        return None
+        """Return the newest whole state, or None."""
+        whole = [path for path in self._states() if not path.name.startswith(".") and (path / RECORD).exists()]
+        if not whole:
+            return None
+        path = max(whole)
+        record = read_json(path / RECORD)
+        return Checkpoint(record["step"], path, record["values"])
+
+    def resume(self) -> Checkpoint | None:
+        """Return the newest whole state after putting the log back to what it was then: later rows come again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        last = self.last()
+        before = last.path / LOG if last is not None else None
+        with atomic_write(self.log) as temporary:
+            temporary.write_bytes(before.read_bytes() if before is not None and before.exists() else b"")
+        return last
 
     def clear(self) -> None:
-        """Remove every checkpoint: the run is finished and its result stands elsewhere."""
-        for path in self._folders():
-            shutil.rmtree(path)
+        """Remove everything: the training is finished and its result stands elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _folders(self) -> list[Path]:
-        """Return whole checkpoints and the hidden, unfinished ones of killed processes."""
+    def _states(self) -> list[Path]:
+        """Return whole states and the hidden, unfinished ones of killed processes."""
         if not self.folder.is_dir():
             return []
-        return [p for p in self.folder.iterdir() if p.is_dir() and re.match(r"\.?step-\d+", p.name)]
+        return [path for path in self.folder.iterdir() if path.is_dir() and re.match(r"\.?step-\d+", path.name)]
 
 
-def trainer_tensors(
-    model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return everything that the next step depends on: weights, optimizer states and random state, by name."""
+@contextmanager
+def open_checkpoints(folder: str | Path | None, identity: str) -> Iterator[Checkpoints]:
+    """Yield the checkpoints of a training, in a temporary folder if none is given; they are cleared on success."""
+    with tempfile.TemporaryDirectory() as temporary:
+        checkpoints = Checkpoints(folder if folder is not None else temporary, identity)
+        yield checkpoints
+        checkpoints.clear()
+
+
+def save_state(
+    folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator
+) -> None:
+    """Write everything that the next step of one process depends on: weights, optimizer states and random state."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for number, optimizer in enumerate(optimizers):
         for index, entries in optimizer.state_dict()["state"].items():
             for name, value in entries.items():
                 tensors[f"optimizer.{number}.{index}.{name}"] = torch.as_tensor(value)
-    return tensors | {"random": generator.get_state()}
+    tensors["random"] = generator.get_state()
+    # Tensors may share memory (tied weights, views); safetensors wants each to own its bytes.
+    save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, folder / STATE)
 
 
-def restore_trainer(
-    tensors: dict[str, Tensor],
-    model: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-    generator: torch.Generator,
+def load_state(
+    folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator
 ) -> None:
-    """Put back what `trainer_tensors` returned; model and optimizers are built as they were then."""
+    """Put back what `save_state` wrote; model and optimizers are built as they were then."""
+    tensors = load_file(folder / STATE)
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     states: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
     for key, tensor in tensors.items():

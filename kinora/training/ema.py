@@ -1,5 +1,8 @@
 """Exponential moving average of weights: what is evaluated, kept and served."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -22,12 +25,23 @@ class EMA:
         present = [p.detach().float() for p in module.parameters()]
         torch._foreach_lerp_(list(self.weights.values()), present, 1 - decay)
 
-    def state_dict(self) -> dict[str, int | dict[str, Tensor]]:
-        """Return all that a resumed run needs."""
-        return {"updates": self.updates, "weights": self.weights}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Take up where `state_dict` left off."""
-        self.updates = state["updates"]
+    def restore(self, updates: int, weights: dict[str, Tensor]) -> None:
+        """Take up where an average after so many updates left off."""
+        self.updates = updates
         for name, weight in self.weights.items():
-            weight.copy_(state["weights"][name])
+            weight.copy_(weights[name])
+
+    @contextmanager
+    def applied_to(self, module: nn.Module) -> Iterator[None]:
+        """Give the module the averaged weights for a while; its own come back bit by bit."""
+        parameters = dict(module.named_parameters())
+        own = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(self.weights[name])
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, parameter in parameters.items():
+                    parameter.copy_(own[name])

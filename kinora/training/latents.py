@@ -37,9 +37,11 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     texts = captions.set_index("clip_id")[["caption", "short_caption"]]
     table = dataset.clips.drop(columns=["caption", "short_caption"]).join(texts, on="clip_id")
-    silent = table["caption"].isna() | (table["caption"] == "")
-    if silent.any():
-        raise KinoraError(f"{silent.sum()} of {len(table)} clips have no caption; caption the dataset before encoding.")
+    uncaptioned = table["caption"].isna() | (table["caption"] == "")
+    if uncaptioned.any():
+        raise KinoraError(
+            f"{uncaptioned.sum()} of {len(table)} clips have no caption; caption the dataset before encoding."
+        )
     table["short_caption"] = table["short_caption"].fillna(table["caption"])
     statistics = _Statistics(model.config.latent_channels)
     config = {
@@ -50,7 +52,7 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
         "spatial": model.config.spatial,
     }
     written = LatentDataset.write(out, _encoded(dataset, table, model, statistics), config)
-    return {"clips": len(written), **statistics.figures()}
+    return {"clips": len(written), **statistics.metrics()}
 
 
 @torch.no_grad()
@@ -88,7 +90,7 @@ class _Statistics:
             self.total += flat.sum(1)
             self.squares += flat.square().sum(1)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         mean = self.total / max(1, self.count)
         deviation = (self.squares / max(1, self.count) - mean.square()).clamp_min(0).sqrt()
         return {

@@ -1,4 +1,4 @@
-"""What the transformer sees of the clips: their latents, playing beside them."""
+"""The report of an encoded dataset: some clips, and beside each the channels of its latent."""
 
 from collections.abc import Mapping
 
@@ -16,18 +16,18 @@ STRONGEST = 3.0  # standard deviations that are shown at full colour
 POSITIVE, NEGATIVE = np.array([235, 120, 40]), np.array([50, 110, 225])
 
 
-def latents_page(dataset: ClipDataset, latents: LatentDataset, figures: Mapping[str, float]) -> Page:
+def latents_page(dataset: ClipDataset, latents: LatentDataset, metrics: Mapping[str, float]) -> Page:
     """Show the latents' statistics, and some clips with every channel of their latents."""
     channels, spatial = latents.config["latent_channels"], latents.config["spatial"]
     temporal = latents.config["temporal"]
     page = Page("Latents", "Every clip, compressed once by the autoencoder: what the transformer learns from.")
     page.figures(
         {
-            "clips": f"{figures['clips']:.0f}",
-            "latent values": f"{figures['latent_values'] / 1e6:.1f} M",
+            "clips": f"{metrics['clips']:,.0f}",
+            "latent values": f"{metrics['latent_values'] / 1e6:.1f} million",
             "channels": str(channels),
-            "largest mean of a channel": f"{figures['latent_mean_off']:.3f}",
-            "largest deviation from 1": f"{figures['latent_std_off']:.3f}",
+            "farthest mean of a channel from 0": f"{metrics['latent_mean_off']:.3f}",
+            "farthest standard deviation from 1": f"{metrics['latent_std_off']:.3f}",
         }
     )
     page.heading("Clips and their latents")
@@ -35,7 +35,7 @@ def latents_page(dataset: ClipDataset, latents: LatentDataset, figures: Mapping[
         f"First the clip, then its {channels} channels: orange above the mean, blue below. A value stands for "
         f"{spatial}x{spatial} pixels and {temporal} frames; the first frame has its own."
     )
-    videos = [number for number in range(len(latents)) if latents[number].kind == "video"] or list(range(len(latents)))
+    videos = [number for number, kind in enumerate(latents.index["kind"]) if kind == "video"] or range(len(latents))
     for number in videos[:: max(1, len(videos) // CLIPS_SHOWN)][:CLIPS_SHOWN]:
         clip = latents[number]
         shown = beside(dataset.frames(clip.clip_id), clip.latent, spatial, temporal)

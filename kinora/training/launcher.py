@@ -88,7 +88,8 @@ def kubernetes_manifest(app: "AppDef", namespace: str, queue: str) -> dict[str, 
         info = runner.dryrun(
             app, scheduler="kubernetes", cfg={"namespace": namespace, "queue": queue, "validate_spec": False}
         )
-    return info.request.resource
+    manifest: dict[str, Any] = info.request.resource
+    return manifest
 
 
 def _status(runner: Any, handle: str) -> Any:

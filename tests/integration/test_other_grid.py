@@ -20,8 +20,8 @@ from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.vae import VAE
 from kinora.models.world_model import WorldModel
 from kinora.recipes.recipe import Recipe
+from kinora.training.autoencoder import train_autoencoder
 from kinora.training.latents import encode_latents
-from kinora.training.vae import train_vae
 from kinora.worlds import WorldsConfig
 
 WORDS = ("<pad>", "<unknown>", "a", "red", "circle")
@@ -54,7 +54,7 @@ def test_worlds_and_files_are_ingested_on_it_and_generated_on_it(recipe, tmp_pat
 
     clips, figures = _valid("worlds", recipe, tmp_path / "worlds")
     assert figures["failed_validation"] == 0
-    train_vae(clips, tmp_path / "vae", recipe.autoencoder)
+    train_autoencoder(clips, tmp_path / "vae", recipe.autoencoder)
     encode_latents(clips, clips.clips, tmp_path / "vae", tmp_path / "latents")
     latents = LatentDataset.open(tmp_path / "latents")
     assert {clip.latent.shape[1:] for clip in latents} == set(latents.shapes())

@@ -15,12 +15,12 @@ def test_each_attribute_is_judged_by_itself():
 
 
 def test_what_the_truth_leaves_open_is_not_measured():
-    still = Attributes((("red", "circle"),), "grey")
-    assert set(compare("A red circle on a grey background.", still)) == {"colour", "shape", "count", "background"}
-    measured = accuracy([("A red circle on a grey background.", still), ("A blue circle moves slowly right.", RED)])
+    at_rest = Attributes((("red", "circle"),), "grey")
+    assert set(compare("A red circle on a grey background.", at_rest)) == {"colour", "shape", "count", "background"}
+    measured = accuracy([("A red circle on a grey background.", at_rest), ("A blue circle moves slowly right.", RED)])
     assert measured.measured == {"colour": 2, "shape": 2, "count": 2, "background": 2, "motion": 1, "speed": 1}
     assert measured.shares()["colour"] == 0.5
-    assert measured.figures()["measured_motion"] == 1.0
+    assert measured.metrics()["measured_motion"] == 1.0
     assert accuracy([]).shares() == {}
     assert accuracy([]).rows()[0]["right"] == "not measured"
 

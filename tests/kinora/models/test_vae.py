@@ -33,7 +33,7 @@ def test_latents_and_reconstructions_have_the_stated_shape(model, frames, height
 
 
 @torch.no_grad()
-def test_the_latent_of_a_still_is_the_first_latent_of_every_video_that_starts_with_it(model):
+def test_the_latent_of_an_image_is_the_first_latent_of_every_video_that_starts_with_it(model):
     clip = video(17, 24, 40)
     torch.testing.assert_close(model.encode(clip[:, :, :1])[0], model.encode(clip)[0][:, :, :1])
 
@@ -64,7 +64,7 @@ def test_a_fresh_model_is_the_best_linear_autoencoder_of_its_blocks():
     clips = video(9, 16, 16, count=8).cumsum(2).cumsum(3) / 40  # correlated, as real pixels are
     model = VAE(SMALL)
     blocks = to_blocks(clips, SMALL).flatten(0, 3)
-    model.start_from_principal_components(blocks)
+    model.initialise_from_pca(blocks)
     latents = model.encode(clips)[0]
     decoded = model.decoder(latents.movedim(1, -1)).flatten(0, 3)
 

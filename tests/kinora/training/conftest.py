@@ -13,7 +13,7 @@ CAPTIONS = ["A red circle moves.", "A blue square falls."]
 
 @pytest.fixture(scope="session")
 def latents(tmp_path_factory) -> Path:
-    """A latent dataset of 40 clips of several sizes and lengths, stills among them."""
+    """A latent dataset of 40 clips of several sizes and lengths, images among them."""
     generator = torch.Generator().manual_seed(0)
     clips = []
     for number in range(40):

@@ -14,7 +14,7 @@ def test_it_averages_and_resumes():
     ema.update(model)  # decay rises from 2/11: early on the average is close to the weights
     assert torch.allclose(ema.weights["weight"], torch.tensor(1 - 2 / 11))
     other = EMA(model, decay=0.5)
-    other.load_state_dict(ema.state_dict())
+    other.restore(ema.updates, ema.weights)
     nn.init.zeros_(model.weight)
     ema.update(model)
     other.update(model)
@@ -27,3 +27,13 @@ def test_it_stays_in_float32():
     ema = EMA(model, decay=0.9)
     ema.update(model)
     assert {weight.dtype for weight in ema.weights.values()} == {torch.float32}
+
+
+def test_a_module_takes_the_average_for_a_while_and_gets_its_own_weights_back():
+    model = nn.Linear(3, 2).bfloat16()
+    ema = EMA(model, decay=0.9)
+    nn.init.ones_(model.weight)
+    own = model.weight.clone()
+    with ema.applied_to(model):
+        assert torch.equal(model.weight, ema.weights["weight"].bfloat16())
+    assert torch.equal(model.weight, own)

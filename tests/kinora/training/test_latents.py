@@ -10,8 +10,8 @@ from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media import to_tensor
 from kinora.models.vae import VAE, VAEConfig
+from kinora.training.autoencoder import load_clips, measure_latents
 from kinora.training.latents import encode_latents
-from kinora.training.vae import load_clips, measure_latents
 from kinora.worlds import WorldsConfig
 
 WORLDS = WorldsConfig(

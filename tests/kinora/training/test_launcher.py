@@ -64,9 +64,7 @@ def test_ending_the_launcher_leaves_no_process(folder, root, number, wait_until)
 
 
 def test_the_same_application_renders_for_a_cluster():
-    app = application(
-        "kinora.training.dit_worker", ["/data/latents", "/data/run"], 8, nodes=2, gpus=8, image="kinora:1"
-    )
+    app = application("kinora.training.transformer_worker", ["/data/run"], 8, nodes=2, gpus=8, image="kinora:1")
     job = kubernetes_manifest(app, namespace="kinora", queue="training")
     assert job["kind"] == "Job"
     assert job["spec"]["queue"] == "training"
@@ -76,4 +74,4 @@ def test_the_same_application_renders_for_a_cluster():
     assert container.resources.limits["nvidia.com/gpu"] == "8"
     command = " ".join(container.command)
     assert "--nproc_per_node 8" in command
-    assert "-m kinora.training.dit_worker /data/latents /data/run" in command
+    assert "-m kinora.training.transformer_worker /data/run" in command

@@ -18,19 +18,20 @@ from kinora.errors import KinoraError
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.world_model import load_world_model
-from kinora.training.dit import (
+from kinora.training.checkpoints import checkpoint_name
+from kinora.training.log import read_rows
+from kinora.training.transformer import (
     Batches,
-    DiTTraining,
     TrainingStep,
-    checkpoint_name,
+    TransformerTraining,
+    held_out_batches,
     token_clips,
-    train_dit,
-    training_page,
+    train_transformer,
 )
 
-SMALL = DiTTraining(
+SMALL = TransformerTraining(
     model=DiTConfig(width=16, depth=1, heads=2), text=TextEncoderConfig(width=16, heads=2),
-    steps=60, tokens_per_step=128, save_every=15, warmup=5, checkpoints=3,
+    steps=60, tokens_per_step=128, save_every=15, warmup_steps=5, checkpoints=3,
 )  # fmt: skip
 
 
@@ -47,17 +48,17 @@ def test_a_batch_depends_on_seed_process_and_step_alone(latents):
     assert not torch.equal(one.at(7).times[:3], Batches(clips_of(latents), SMALL, 1).at(7).times[:3])
 
 
-def test_a_batch_mixes_sizes_videos_and_stills_within_its_budget(latents):
+def test_a_batch_mixes_sizes_videos_and_images_within_its_budget(latents):
     batches = Batches(clips_of(latents), SMALL, 0)
     drawn = [batches.at(step) for step in range(20)]
     assert all(len(batch.clean) <= SMALL.tokens_per_step // SMALL.processes for batch in drawn)
     grids = {grid for batch in drawn for grid in batch.layout.grids}
     assert grids == {(3, 2, 2), (2, 2, 3), (1, 2, 2), (1, 3, 2)}
     assert any("" in batch.captions for batch in drawn)  # dropped for guidance
-    assert any(batch.given.any() for batch in drawn)
+    assert any(batch.conditioning_mask.any() for batch in drawn)
 
 
-def test_without_stills_first_frames_are_stills(latents):
+def test_without_images_first_frames_are_images(latents):
     videos = [clip for clip in clips_of(latents) if clip.grid[0] > 1]
     batch = Batches(videos, SMALL, 0).at(0)
     assert any(grid[0] == 1 for grid in batch.layout.grids)
@@ -70,7 +71,7 @@ def test_a_few_steps_learn_to_tell_two_captions_apart():
     config = replace(SMALL, processes=1, caption_dropout=0.0)
     config = replace(config, text=replace(config.text, vocabulary=("<pad>", "<unknown>", "up", "down")))
     step = TrainingStep(replace(config.model, latent_channels=4), config.text)
-    from kinora.training.dit import TokenClip
+    from kinora.training.transformer import TokenClip
 
     clips = [
         TokenClip(torch.full((4, 16), value), (1, 2, 2), 2.0, word) for word, value in (("up", 1.0), ("down", -1.0))
@@ -86,10 +87,17 @@ def test_a_few_steps_learn_to_tell_two_captions_apart():
     assert sum(errors[-10:]) < 0.1 * sum(errors[:10])
 
 
-def test_rates_and_milestones():
-    assert [SMALL.rate(step) for step in (0, 4, 59)] == pytest.approx([1 / 5, 1, 1 / 55])
-    assert SMALL.milestones() == [0, 30, 60]
-    assert replace(SMALL, checkpoints=1).milestones() == [0, 60]
+def test_the_untrained_and_the_last_model_are_always_kept():
+    assert SMALL.checkpoint_steps() == [0, 30, 60]
+    assert replace(SMALL, checkpoints=1).checkpoint_steps() == [0, 60]
+
+
+def test_held_out_batches_are_the_same_at_every_call_and_whatever_the_processes_do(latents):
+    clips = token_clips(LatentDataset.open(latents).of_split("validation"), 2)
+    one, again = held_out_batches(clips, SMALL), held_out_batches(clips, SMALL)
+    assert sum(len(batch.captions) for batch in one) == len(clips)
+    assert all(torch.equal(a.noise, b.noise) and torch.equal(a.times, b.times) for a, b in zip(one, again, strict=True))
+    assert not any(batch.conditioning_mask.any() or "" in batch.captions for batch in one)
 
 
 def test_nothing_to_train_on_is_one_sentence(latents, tmp_path):
@@ -98,43 +106,35 @@ def test_nothing_to_train_on_is_one_sentence(latents, tmp_path):
         ({k: v for k, v in row.items() if k != "shard"}, torch.zeros(4, 1, 4, 4))
         for row in nothing.index.to_dict("records")
     ]
-    LatentDataset.write(tmp_path / "none", clips, nothing.config)
+    empty = LatentDataset.write(tmp_path / "none", clips, nothing.config)
     with pytest.raises(KinoraError, match="split 'train'"):
-        train_dit(tmp_path / "none", tmp_path / "out", SMALL, tmp_path / "state")
+        train_transformer(empty, tmp_path / "out", SMALL, tmp_path / "state")
 
 
 @pytest.fixture(scope="module")
 def unbroken(latents, tmp_path_factory):
     """A training of two processes that nobody interrupted."""
     folder = tmp_path_factory.mktemp("unbroken")
-    names = train_dit(latents, folder / "out", SMALL, folder / "state")
-    return folder / "out", names
+    return train_transformer(LatentDataset.open(latents), folder / "out", SMALL, folder / "state")
 
 
 def test_checkpoints_are_kept_oldest_first_and_load(unbroken):
-    out, names = unbroken
-    assert names == [checkpoint_name(step) for step in (0, 30, 60)]
-    models = [load_world_model(out / name) for name in names]
+    assert unbroken.checkpoints == tuple(checkpoint_name(step) for step in (0, 30, 60))
+    models = [load_world_model(unbroken.path / name) for name in unbroken.checkpoints]
     assert models[0].dit.head.weight.abs().max() == 0  # untrained
     assert models[2].dit.head.weight.abs().max() > 0
     words = {"a", "red", "blue", "circle", "square", "moves", "falls"}
     assert set(models[2].text_encoder.config.vocabulary[2:]) == words
 
 
-def test_the_log_ends_at_the_last_step_and_makes_a_page(unbroken):
-    out, _ = unbroken
-    rows = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [20, 40, 60]
-    assert rows[-1]["tokens"] > 0
-    assert "60" in str(training_page(out).blocks[0])
-
-
 TRAIN = """
 import json, sys
 from kinora.config import from_dict
-from kinora.training.dit import DiTTraining, train_dit
+from kinora.data.latents import LatentDataset
+from kinora.training.transformer import TransformerTraining, train_transformer
 latents, out, state, config = sys.argv[1:]
-train_dit(latents, out, from_dict(DiTTraining, json.loads(config)), state)
+config = from_dict(TransformerTraining, json.loads(config))
+train_transformer(LatentDataset.open(latents), out, config, state)
 """
 
 
@@ -143,7 +143,7 @@ def test_killed_without_mercy_it_goes_on_to_the_same_weights(latents, unbroken, 
     environment = os.environ | {"PYTHONPATH": str(root)}
     command = [sys.executable, "-c", TRAIN, *arguments]
     parent = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
-    wait_until(lambda: parent.poll() is not None or list(tmp_path.glob("state/*/last")))
+    wait_until(lambda: parent.poll() is not None or list(tmp_path.glob("state/*/step-*")))
     workers = worker_pids(tmp_path)
     for pid in [*workers, parent.pid]:
         os.kill(pid, signal.SIGKILL)
@@ -156,13 +156,17 @@ def test_killed_without_mercy_it_goes_on_to_the_same_weights(latents, unbroken, 
 
     subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
     for part in ("dit", "text_encoder"):
-        expected = load_file(unbroken[0] / "step-000060" / f"{part}.safetensors")
+        expected = load_file(unbroken.path / "step-000060" / f"{part}.safetensors")
         resumed = load_file(tmp_path / "out" / "step-000060" / f"{part}.safetensors")
         for name, weight in expected.items():
             torch.testing.assert_close(resumed[name], weight, rtol=0, atol=0)
-    steps = [json.loads(line)["step"] for line in (tmp_path / "out" / "training.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps))
-    assert steps[-1] == 60
+    timeless = [
+        [{k: v for k, v in row.items() if k in ("step", "loss", "error", "held_out_loss", "tokens")} for row in rows]
+        for rows in (read_rows(folder / "training.jsonl") for folder in (tmp_path / "out", unbroken.path))
+    ]
+    assert timeless[0] == timeless[1]
+    assert [row["step"] for row in timeless[0]] == [10, 20, 30, 40, 50, 60]
+    assert "held_out_loss" in timeless[0][-1]
 
 
 def worker_pids(folder: Path) -> list[int]:
@@ -173,7 +177,7 @@ def worker_pids(folder: Path) -> list[int]:
             command = (process / "cmdline").read_bytes().decode().split("\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        is_worker = any(part.endswith("kinora.training.dit_worker") for part in command)
+        is_worker = any(part.endswith("kinora.training.transformer_worker") for part in command)
         if is_worker and any(str(folder) in part for part in command) and "torchrun" not in " ".join(command):
             found.append(int(process.name))
     return found

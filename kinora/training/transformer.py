@@ -1,0 +1,321 @@
+"""Training of the diffusion transformer: configuration, the batches of every step, and the launch.
+
+The work itself is done by `kinora.training.transformer_worker`, in several processes that `kinora.training.launcher`
+starts.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from kinora.config import digest, to_dict, write_json
+from kinora.data.latents import LatentDataset
+from kinora.data.packing import Layout, layout_of, patch_grid, patchify
+from kinora.diffusion.conditioning import conditioning_mask, draw_conditioning_frames
+from kinora.diffusion.loss import velocity_loss
+from kinora.diffusion.path import add_noise, sample_times, shift_time
+from kinora.diffusion.sampler import Sampling
+from kinora.errors import KinoraError, UsageError
+from kinora.files import atomic_folder, file_digest
+from kinora.models.dit import DiTConfig
+from kinora.models.text_encoder import SPECIAL, TextEncoderConfig, split_words
+from kinora.models.vocabulary import build_vocabulary
+from kinora.models.world_model import WorldModel
+from kinora.progress import Progress
+from kinora.report import Page
+from kinora.training.checkpoints import Checkpoints, checkpoint_name, open_checkpoints
+from kinora.training.config import TrainingConfig, TrainingResult, milestones
+from kinora.training.launcher import launch
+from kinora.training.log import last_row, read_rows, shown_figures
+from kinora.training.report import course_metrics, training_page, write_result
+
+HELD_OUT = 128  # clips that the held-out loss is measured on, at most
+RUN, EXPORTS = "run.json", "exports"  # what the processes are told, and the models that they leave
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerTraining(TrainingConfig):
+    """How the transformer is trained; see `TrainingConfig` for the rest.
+
+    tokens_per_step: of all processes together.
+    image_share: share of the tokens that come from images (or first frames of videos, where there are none).
+    conditioning_share: share of the videos with conditioning frames (image to video, extension).
+    caption_dropout: share of the clips trained without text, for guidance.
+    ema_decay: of the moving average of the weights, which is what is evaluated and served.
+    time_logit_mean, time_logit_std, time_shift: the distribution of training times, see `kinora.diffusion.path`.
+    processes: of this machine, each with its own share of a step's tokens.
+    zero_stage: what ZeRO shards over the processes: 1 optimizer state, 2 gradients as well.
+    checkpoints: how many models are kept for evaluation, the untrained one included.
+    """
+
+    model: DiTConfig = field(default_factory=DiTConfig)
+    text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    steps: int = 2200
+    tokens_per_step: int = 2560
+    image_share: float = 0.25
+    conditioning_share: float = 0.2
+    caption_dropout: float = 0.1
+    learning_rate: float = 2e-3
+    muon_learning_rate: float = 0.023
+    warmup_steps: int = 100
+    decay: Literal["cosine", "linear"] = "linear"
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.95)
+    ema_decay: float = 0.995
+    time_logit_mean: float = 0.5
+    time_logit_std: float = 1.0
+    time_shift: float = 1.0
+    processes: int = 2
+    zero_stage: int = 1
+    checkpoints: int = 3
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.zero_stage not in (1, 2):
+            raise UsageError(
+                f"zero_stage is {self.zero_stage}; this version shards optimizer state (1) and gradients (2)."
+            )
+
+    def checkpoint_steps(self) -> list[int]:
+        """Return the steps after which a model is kept for evaluation, the first being 0 (untrained)."""
+        return milestones(self.steps, max(self.checkpoints, 2))
+
+
+@dataclass(frozen=True)
+class WorkerRun:
+    """What the processes of a training are told: `autoencoder` is a folder, or "" where no samples are made."""
+
+    config: TransformerTraining
+    latents: str
+    autoencoder: str
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class TokenClip:
+    """A clip ready to be packed: patch tokens `[L, D]`, its grid, latent frames a second, its caption."""
+
+    tokens: Tensor
+    grid: tuple[int, int, int]
+    rate: float
+    caption: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One packed step of one process: what `TrainingStep.forward` takes."""
+
+    clean: Tensor  # [N, D]
+    layout: Layout
+    conditioning_mask: Tensor  # [N] bool
+    times: Tensor  # [S]
+    noise: Tensor  # [N, D]
+    captions: list[str]  # [S], empty where dropped
+
+
+class TrainingStep(WorldModel):
+    """The model as it is trained: a batch in, the loss out."""
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the loss and, for reports, the squared error of the clean tokens."""
+        text = self.text_encoder(self.text_encoder.tokenize(batch.captions))
+        times_N1 = (batch.times[batch.layout.segments] * ~batch.conditioning_mask)[:, None]
+        noisy = add_noise(batch.clean, batch.noise, times_N1)
+        estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text)
+        return velocity_loss(estimate, batch.clean, batch.times, batch.conditioning_mask, batch.layout)
+
+
+class Batches:
+    """The batches of a run. Each is a function of (seed, process, step) alone, so a resumed run meets the same ones."""
+
+    def __init__(self, clips: list[TokenClip], config: TransformerTraining, process: int):
+        videos = [clip for clip in clips if clip.grid[0] > 1]
+        images = [clip for clip in clips if clip.grid[0] == 1] or [first_frame(clip) for clip in videos]
+        budget = config.tokens_per_step // config.processes
+        image_budget = round(budget * config.image_share) if videos else budget
+        self.pools = [(images, image_budget), (videos, budget - image_budget)]
+        self.config, self.process = config, process
+
+    def at(self, step: int) -> Batch:
+        """Return the batch of a step (0, 1, ...)."""
+        config = self.config
+        generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1_009 + self.process)
+        clips = [clip for pool, budget in self.pools for clip in draw(pool, budget, generator)]
+        return make_batch(clips, config, generator, config.conditioning_share, config.caption_dropout)
+
+
+def make_batch(
+    clips: Sequence[TokenClip],
+    config: TransformerTraining,
+    generator: torch.Generator,
+    conditioning_share: float,
+    caption_dropout: float,
+) -> Batch:
+    """Pack clips with times, noise, conditioning frames and dropped captions drawn from `generator`."""
+    layout = layout_of([clip.grid for clip in clips], [clip.rate for clip in clips])
+    clean = torch.cat([clips[i].tokens for i in layout.order]).float()
+    mask = conditioning_mask(
+        layout, [draw_conditioning_frames(clip.grid[0], generator, conditioning_share) for clip in clips]
+    )
+    times = sample_times(len(clips), generator, config.time_logit_mean, config.time_logit_std)
+    kept = torch.rand(len(clips), generator=generator) >= caption_dropout
+    captions = [clips[i].caption if kept[i] else "" for i in layout.order]
+    noise = torch.randn(clean.shape, generator=generator)
+    return Batch(clean, layout, mask, shift_time(times, config.time_shift), noise, captions)
+
+
+def held_out_batches(clips: Sequence[TokenClip], config: TransformerTraining) -> list[Batch]:
+    """Return at most `HELD_OUT` clips in batches of a process's size, the same times and noise at every call.
+
+    Every caption is kept and no frame is a conditioning frame, so that the loss is of text to video alone.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    some = clips[:: max(1, len(clips) // HELD_OUT)][:HELD_OUT]
+    return [make_batch(group, config, generator, 0.0, 0.0) for group in _groups(some, config)]
+
+
+def _groups(clips: Sequence[TokenClip], config: TransformerTraining) -> Iterator[list[TokenClip]]:
+    budget, group = config.tokens_per_step // config.processes, list[TokenClip]()
+    for clip in clips:
+        if group and sum(len(c.tokens) for c in [*group, clip]) > budget:
+            yield group
+            group = []
+        group.append(clip)
+    if group:
+        yield group
+
+
+def draw(pool: list[TokenClip], budget: int, generator: torch.Generator) -> list[TokenClip]:
+    """Draw clips, with replacement, until their tokens reach the budget (at least one, if the budget is not 0)."""
+    clips: list[TokenClip] = []
+    while pool and budget > 0:
+        clip = pool[int(torch.randint(len(pool), (1,), generator=generator))]
+        if clips and len(clip.tokens) > budget:
+            break
+        clips.append(clip)
+        budget -= len(clip.tokens)
+    return clips
+
+
+def first_frame(clip: TokenClip) -> TokenClip:
+    """Return the first latent frame of a clip as an image, which is a video of one frame."""
+    _, rows, columns = clip.grid
+    return TokenClip(clip.tokens[: rows * columns], (1, rows, columns), clip.rate, clip.caption)
+
+
+def token_clips(dataset: LatentDataset, patch: int) -> list[TokenClip]:
+    """Read every latent of a dataset as tokens."""
+    clips = []
+    for index in range(len(dataset)):
+        clip = dataset[index]
+        grid = patch_grid(clip.latent.shape, patch)
+        clips.append(TokenClip(patchify(clip.latent, patch), grid, clip.fps / dataset.config["temporal"], clip.caption))
+    return clips
+
+
+def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerTraining:
+    """Fill what the data decides: the vocabulary and the latent channels."""
+    text = replace(config.text, vocabulary=build_vocabulary(map(split_words, dataset.index["caption"]), SPECIAL))
+    model = replace(config.model, latent_channels=dataset[0].latent.shape[0], text_width=text.width)
+    return replace(config, text=text, model=model)
+
+
+def train_transformer(
+    latents: LatentDataset,
+    out: str | Path,
+    config: TransformerTraining,
+    checkpoints: str | Path | None = None,
+    *,
+    autoencoder: str | Path | None = None,
+    sampling: Sampling | None = None,
+) -> TrainingResult:
+    """Train the transformer on encoded latents and write it to `out`, with what `TrainingResult` lists.
+
+    Args:
+        latents: encoded clips; those of the split "train" are learned from.
+        out: receives one folder of EMA weights for each of `config.checkpoints`; `step-000000` is untrained.
+        config: the training configuration.
+        checkpoints: a folder for the state of training while it runs; an interrupted training goes on from its last
+            whole state there, provided that data and configuration are the same.
+        autoencoder: the folder of the autoencoder that made the latents; without it no samples are made along the way.
+        sampling: how those samples are made.
+
+    Returns:
+        The result, with `parameters`, `tokens` and `tokens_per_s` among its metrics.
+
+    Raises:
+        KinoraError: if there is nothing to train on, the autoencoder is another one, or a process fails.
+    """
+    dataset = latents.of_split("train")
+    if not len(dataset):
+        raise KinoraError(f"{latents.path} has no latents of the split 'train'; ingest more clips.")
+    if autoencoder is not None and latents.config.get("vae_digest") != _weights_digest(autoencoder):
+        raise KinoraError(f"{latents.path} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
+    config = resolve(config, dataset)
+    with open_checkpoints(checkpoints, digest({"config": to_dict(config), "latents": latents.digest})) as state:
+        last = state.resume()
+        if last is None or last.step < config.steps:
+            decoder = str(Path(autoencoder).resolve()) if autoencoder is not None else ""
+            told = WorkerRun(config, str(latents.path.resolve()), decoder, sampling or Sampling())
+            write_json(state.folder / RUN, told)
+            _launch(state, config)
+        rows = read_rows(state.log)
+        own = {name: rows[-1][name] for name in ("parameters", "tokens", "tokens_per_s")}
+        names = tuple(checkpoint_name(step) for step in config.checkpoint_steps())
+        metrics = {**course_metrics(state), **own, "checkpoints": len(names)}
+        with atomic_folder(out) as folder:
+            for name in names:
+                shutil.copytree(state.folder / EXPORTS / name, folder / name)
+            write_result(folder, config, metrics, state, transformer_page(config, metrics, state, latents))
+    return TrainingResult(Path(out), metrics, names)
+
+
+def _launch(state: Checkpoints, config: TransformerTraining) -> None:
+    """Run the processes, and show the log that the first of them writes as progress."""
+    with Progress("train transformer", config.steps) as progress:
+
+        def show() -> None:
+            row = last_row(state.log)
+            if row is not None:
+                progress.update(row["step"], **shown_figures(row))
+
+        launch("kinora.training.transformer_worker", [str(state.folder.resolve())], config.processes, show)
+        show()
+
+
+def _weights_digest(autoencoder: str | Path) -> str:
+    weights = Path(autoencoder) / "model.safetensors"
+    if not weights.is_file():
+        raise KinoraError(f"{autoencoder} holds no autoencoder; train one with 'kinora train autoencoder'.")
+    return file_digest(weights)
+
+
+def transformer_page(
+    config: TransformerTraining, metrics: dict[str, float], checkpoints: Checkpoints, latents: LatentDataset
+) -> Page:
+    """Return the report: figures, the course of training, and clips that the model made along the way."""
+    split = "held-out" if len(latents.of_split("validation")) else "training"
+    page = training_page(
+        "Transformer",
+        "Rectified flow over packed spacetime patches of videos and images.",
+        {
+            "parameters": f"{metrics['parameters'] / 1e6:.2f} million",
+            "latent tokens seen": f"{metrics['tokens'] / 1e6:.2f} million",
+            "tokens a second": f"{metrics['tokens_per_s']:,.0f}",
+            "processes": f"{config.processes}, ZeRO stage {config.zero_stage}",
+        },
+        checkpoints,
+        "velocity loss",
+        f"Made by the averaged weights (EMA) from the same {split} captions and the same noise at several steps.",
+        {"error": "squared error of the clean latents, training batches"},
+    )
+    return page.text(
+        "The training loss is that of the model's present weights, on clips some of which have conditioning frames or "
+        "no caption. The held-out loss is that of the averaged weights (EMA), which are evaluated and served, on whole "
+        "validation clips with their captions, always at the same times and with the same noise."
+    )
