@@ -156,9 +156,8 @@ def python_names(names: list[str]) -> str:
         "Written by `make docs` from the docstrings: every public class and function, and the first line of what it\n"
     )
     page += "says. `help(NAME)` in Python shows the rest: shapes, units, ranges and errors.\n"
-    for name in names:
-        if not re.match(r"(kinora|evaluation)/", name) or not name.endswith(".py"):
-            continue
+    modules = [name for name in names if name.endswith(".py")]
+    for name in [m for m in modules if m.startswith("kinora/")] + [m for m in modules if m.startswith("evaluation/")]:
         module = ast.parse((ROOT / name).read_text())
         public = [
             n for n in module.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and not n.name.startswith("_")
