@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from kinora.data.grid import Grid
 from kinora.generation.request import LARGEST_SIDE, MOST_FRAMES, fitted
+from kinora.media import MediaError, open_video
 from serving.errors import ApiError
 from serving.jobs import JobRequest
 from serving.requests import (
     MOST_IMAGE_RATIO,
     Limits,
+    decode,
     grid_of,
     known_facts,
     number_of,
@@ -28,6 +28,7 @@ from serving.requests import (
 )
 
 MOST_FRAME_PIXELS = 1920 * 1088
+MAX_SAMPLES = 2**21  # of all tracks of an MP4: half a minute of uncompressed sound; each takes about 70 bytes
 MOST_FPS = 120.0
 DIRECTIONS = ("forward", "backward")
 
@@ -65,7 +66,7 @@ async def extension_from(
     if seconds <= 0:
         raise ApiError(400, "say in seconds, above 0, how much longer the video is to be.", "invalid_value", "seconds")
     seed, version = seed_of(fields), requested_version(fields.get("model"))
-    video = await _source_video(fields, find, tuple(facts["sizes"][0]), grid)
+    video = await _source_video(fields, find, tuple(facts["sizes"][0]), grid, limits)
     height, width = video.frames.shape[1:3]
     frames = len(video.frames) + grid.nearest_video(1 + min(seconds, 1e6) * video.fps) - 1
     if frames > MOST_FRAMES:
@@ -77,21 +78,21 @@ async def extension_from(
 
 
 async def _source_video(
-    fields: Mapping[str, Any], find: Callable[[str], Path], usual: tuple[int, int], grid: Grid
+    fields: Mapping[str, Any], find: Callable[[str], Path], usual: tuple[int, int], grid: Grid, limits: Limits
 ) -> SourceVideo:
     value = fields.get("video")
     if isinstance(value, UploadFile):
-        return await run_in_threadpool(decoded, io.BytesIO(await value.read()), usual, grid)
+        return await decode(decoded, io.BytesIO(await value.read()), usual, grid, limits)
     # The client's other form is an object, which in a form arrives as one field a member.
     name = value.get("id") if isinstance(value, dict) else fields.get("video[id]")
     if not isinstance(name, str) or not name:
         message = "there is no video to extend; send an MP4 file, or the id of a video that is completed."
         raise ApiError(400, message, "invalid_value", "video")
-    return await run_in_threadpool(decoded, find(name), usual, grid)
+    return await decode(decoded, find(name), usual, grid, limits)
 
 
-def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid) -> SourceVideo:
-    """Decode an MP4 within bounds.
+def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid, limits: Limits) -> SourceVideo:
+    """Decode an MP4 within bounds, which its header must keep and then its frames too.
 
     Frames are scaled as they come to the clip's own size, if the model can make that, or to `usual` (width, height),
     so that a long video of large frames is never held whole.
@@ -99,39 +100,43 @@ def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid) -> So
     Raises:
         ApiError: if it is no MP4, or is too long, too short or too large.
     """
-    wrong = ApiError(400, "the video cannot be decoded; send an MP4 file.", "invalid_video", "video")
-    frames: list[np.ndarray] = []
     try:
-        # The format is named: others, such as playlists, would open files and addresses that they name.
-        with av.open(source, mode="r", format="mp4") as container:
-            if not container.streams.video:
-                raise wrong
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1
-            fps = float(stream.average_rate or 0)
-            _refuse_size(stream.codec_context.width, stream.codec_context.height)
-            for frame in container.decode(stream):
-                _refuse_size(frame.width, frame.height)  # it may change on the way
-                size = (frame.width, frame.height) if _makeable(frame.width, frame.height, grid) else usual
-                if frames:
-                    size = frames[0].shape[1], frames[0].shape[0]
-                frames.append(fitted(frame.to_ndarray(format="rgb24")[None], *size)[0])
-                if len(frames) >= MOST_FRAMES:
-                    message = f"the video has {MOST_FRAMES} frames or more already; send a shorter one."
-                    raise ApiError(400, message, "too_long", "video")
-    except (av.FFmpegError, ValueError, MemoryError) as error:
-        raise wrong from error
+        with open_video(source, formats="mp4", max_pixels=MOST_FRAME_PIXELS, max_samples=MAX_SAMPLES) as video:
+            columns, rows = video.size
+            if max(columns, rows) > MOST_IMAGE_RATIO * min(columns, rows):
+                message = f"the video has frames of {columns}x{rows} pixels; send one that is less narrow."
+                raise ApiError(400, message, "video_too_large", "video")
+            width, height = _size(columns, rows, usual, grid)
+            # At least one step of the grid is added to it.
+            most = min(MOST_FRAMES, limits.pixels // (width * height)) - grid.frames
+            _refuse_length(video.promised, most, width, height)
+            frames, fps = video.read(most + 1, size=lambda *own: _covering(*own, *_size(*own, usual, grid)))
+    except MediaError as error:
+        if error.reason == "too_large":
+            raise ApiError(
+                400, f"the video {error.problem}; send a smaller one.", "video_too_large", "video"
+            ) from error
+        raise ApiError(400, "the video cannot be decoded; send an MP4 file.", "invalid_video", "video") from error
+    _refuse_length(len(frames), most, width, height)
     if not 0 < fps <= MOST_FPS or len(frames) < grid.shortest_video:
         message = f"the video has {len(frames)} frames at {fps:g} a second; send {grid.shortest_video} frames or more."
         raise ApiError(400, message, "invalid_video", "video")
-    return SourceVideo(np.stack(frames), fps)
+    return SourceVideo(fitted(frames, *_size(*video.size, usual, grid)), fps)
 
 
-def _makeable(width: int, height: int, grid: Grid) -> bool:
-    return all(grid.has_side(side) and side <= LARGEST_SIDE for side in (width, height))
+def _size(width: int, height: int, usual: tuple[int, int], grid: Grid) -> tuple[int, int]:
+    """Return a video's own (width, height) if the model can make it, or `usual`."""
+    makeable = all(grid.has_side(side) and side <= LARGEST_SIDE for side in (width, height))
+    return (width, height) if makeable else usual
 
 
-def _refuse_size(width: int, height: int) -> None:
-    if width * height > MOST_FRAME_PIXELS or max(width, height) > MOST_IMAGE_RATIO * max(1, min(width, height)):
-        message = f"the video has frames of {width}x{height} pixels; send at most {MOST_FRAME_PIXELS:,} a frame."
-        raise ApiError(400, message, "video_too_large", "video")
+def _covering(width: int, height: int, target_width: int, target_height: int) -> tuple[int, int]:
+    """Return the smallest size of the same shape that covers the target."""
+    scale = max(target_width / width, target_height / height)
+    return max(target_width, round(width * scale)), max(target_height, round(height * scale))
+
+
+def _refuse_length(frames: int, most: int, width: int, height: int) -> None:
+    if frames > most:
+        message = f"the video has more than {max(0, most)} frames of {width}x{height}; send a shorter or smaller one."
+        raise ApiError(400, message, "too_long", "video")

@@ -1,5 +1,6 @@
 """What a client may ask for: the fields of a request checked, bounded, and turned into a job."""
 
+import asyncio
 import base64
 import binascii
 import io
@@ -7,27 +8,27 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
-from PIL import Image
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
 from kinora.config import from_dict, to_dict
 from kinora.data.grid import DEFAULT_GRID, Grid
-from kinora.errors import KinoraError, UsageError
+from kinora.errors import UsageError
 from kinora.generation.request import GenerationRequest, fitted
-from kinora.media import read_image
+from kinora.media import MediaError, image_size, read_image
 from kinora.models.text_encoder import split_words
 from serving.errors import ApiError
 from serving.jobs import JobRequest
 from serving.model_store import MODEL
 
+T = TypeVar("T")
 MOST_BODY_BYTES = 12 * 2**20
 MOST_IMAGE_BYTES = 8 * 2**20
 MOST_IMAGE_PIXELS = 16_000_000
@@ -37,6 +38,15 @@ MOST_PROMPT_CHARACTERS = 1000
 MOST_SEED = 2**31 - 1
 # For a version that says nothing of itself.
 DEFAULTS: dict[str, Any] = {"sizes": [[32, 32]], "frames": 17, "fps": 8.0, "grid": to_dict(DEFAULT_GRID)}
+
+
+# Of this process. A decoder holds a frame or an image several times over, so that only a few work at once.
+DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")
+
+
+async def decode(function: Callable[..., T], *arguments: Any) -> T:
+    """Run a function that decodes media beside the event loop, when its turn comes."""
+    return await asyncio.get_running_loop().run_in_executor(DECODERS, function, *arguments)
 
 
 @dataclass(frozen=True)
@@ -198,29 +208,24 @@ async def reference_image(fields: Mapping[str, Any], job_request: JobRequest) ->
         raise ApiError(
             413, f"the reference image is larger than {most} MiB; send less.", "too_large", "input_reference"
         )
-    return await run_in_threadpool(_decoded, data, job_request.width, job_request.height)
+    return await decode(_decoded, data, job_request.width, job_request.height)
 
 
 def _decoded(data: bytes, width: int, height: int) -> np.ndarray:
-    wrong = ApiError(
-        400, "the reference image cannot be decoded; send a PNG, JPEG or WebP.", "invalid_image", "input_reference"
-    )
     try:
-        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
-            columns, rows = image.size  # from the header: nothing is decoded yet
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise wrong from error
-    if max(columns, rows) > MOST_IMAGE_RATIO * min(columns, rows):
-        message = f"the reference image has {columns}x{rows} pixels; send one that is less narrow."
-        raise ApiError(400, message, "invalid_image", "input_reference")
-    if columns * rows > MOST_IMAGE_PIXELS:
-        message = f"the reference image has {columns}x{rows} pixels; send at most {MOST_IMAGE_PIXELS:,}."
-        raise ApiError(400, message, "image_too_large", "input_reference")
-    try:
-        frame: np.ndarray = fitted(read_image(io.BytesIO(data)), width, height)[0]
-        return frame
-    except (KinoraError, MemoryError) as error:
-        raise wrong from error
+        columns, rows = image_size(io.BytesIO(data), IMAGE_FORMATS)  # from the header: nothing is decoded yet
+        if max(columns, rows) > MOST_IMAGE_RATIO * min(columns, rows):
+            message = f"the reference image has {columns}x{rows} pixels; send one that is less narrow."
+            raise ApiError(400, message, "invalid_image", "input_reference")
+        frames = read_image(io.BytesIO(data), formats=IMAGE_FORMATS, max_pixels=MOST_IMAGE_PIXELS)
+    except MediaError as error:
+        if error.reason == "too_large":
+            message = f"the reference image {error.problem}; send a smaller one."
+            raise ApiError(400, message, "image_too_large", "input_reference") from error
+        message = "the reference image cannot be decoded; send a PNG, JPEG or WebP."
+        raise ApiError(400, message, "invalid_image", "input_reference") from error
+    frame: np.ndarray = fitted(frames, width, height)[0]
+    return frame
 
 
 async def _reference_bytes(fields: Mapping[str, Any]) -> bytes | None:

@@ -110,6 +110,39 @@ class Video:
         if self.promised and not self._is_nearly_whole(count):
             raise MediaError(self._source, "truncated", f"announces {self.promised} frames and holds {count}")
 
+    def read(
+        self,
+        max_frames: int | None = None,
+        *,
+        fps: float | None = None,
+        size: Callable[[int, int], tuple[int, int]] | None = None,
+    ) -> tuple[np.ndarray, float]:
+        """Return the frames `uint8 [T, H, W, 3]` and their rate, as `read_video` does."""
+        most = math.inf if max_frames is None else max_frames
+        limit, target = 0, self.size  # of frames that are held; their size
+        pictures: list[_Picture] = []
+        shown = ((frame, 1) for frame in self.frames()) if fps is None else sample(self.frames(), fps)
+        for frame, count in shown:
+            if not count:
+                continue
+            if not pictures:
+                target = size(*self.size) if size else self.size
+                limit = max(1, MAX_VIDEO_PIXELS // (target[0] * target[1]))
+                if fps is None:
+                    self._refuse_length(min(most, self.promised), limit, target)
+            picture = _Picture(frame.rgb(target), frame.start_s, frame.end_s)
+            pictures += [picture] * int(min(count, most - len(pictures), limit + 1 - len(pictures)))
+            self._refuse_length(len(pictures), limit, target)
+            if len(pictures) >= most:
+                break
+        if fps is None:
+            fps = _typical_rate(pictures, self.fps)
+            if _is_variable(pictures):
+                repeated = [(p, min(count, limit + 1)) for p, count in sample(pictures, fps, slack=0.5)]
+                self._refuse_length(min(most, sum(count for _, count in repeated)), limit, target)
+                pictures = [picture for picture, count in repeated for _ in range(count)][:max_frames]
+        return np.stack([picture.rgb for picture in pictures]), fps
+
     def _decoded(self) -> Iterator[av.VideoFrame]:
         count = 0
         with _decoding_errors(self._source):
@@ -142,6 +175,11 @@ class Video:
     def _upright(self, width: int, height: int, turned: bool) -> tuple[int, int]:
         width = max(1, round(width * self._aspect))
         return (height, width) if turned else (width, height)
+
+    def _refuse_length(self, frames: float, limit: int, size: tuple[int, int]) -> None:
+        if frames > limit:
+            problem = f"has more than {limit:,} frames of {size[0]}x{size[1]} pixels, too many to be held at once"
+            raise MediaError(self._source, "too_large", problem)
 
     def _refuse_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
@@ -198,31 +236,8 @@ def read_video(
     Raises:
         MediaError: if there is no such file, it cannot be decoded, or its frames would take too much memory.
     """
-    most = math.inf if max_frames is None else max_frames
-    limit = 0  # of frames that are held
-    pictures: list[_Picture] = []
     with open_video(source) as video:
-        shown = ((frame, 1) for frame in video.frames()) if fps is None else sample(video.frames(), fps)
-        for frame, count in shown:
-            if not count:
-                continue
-            if not pictures:
-                target = size(*video.size) if size else video.size
-                limit = max(1, MAX_VIDEO_PIXELS // (target[0] * target[1]))
-                if fps is None:
-                    _refuse_length(source, min(most, video.promised), limit, target)
-            picture = _Picture(frame.rgb(target), frame.start_s, frame.end_s)
-            pictures += [picture] * int(min(count, most - len(pictures), limit + 1 - len(pictures)))
-            _refuse_length(source, len(pictures), limit, target)
-            if len(pictures) >= most:
-                break
-        if fps is None:
-            fps = _typical_rate(pictures, video.fps)
-            if _is_variable(pictures):
-                repeated = [(p, min(count, limit + 1)) for p, count in sample(pictures, fps, slack=0.5)]
-                _refuse_length(source, min(most, sum(count for _, count in repeated)), limit, target)
-                pictures = [picture for picture, count in repeated for _ in range(count)][:max_frames]
-    return np.stack([picture.rgb for picture in pictures]), fps
+        return video.read(max_frames, fps=fps, size=size)
 
 
 def sample(frames: Iterable[T], fps: float, slack: float = ROUNDING) -> Iterator[tuple[T, int]]:
@@ -274,12 +289,6 @@ def _typical_rate(pictures: Sequence[_Picture], average: float) -> float:
     median = float(np.median(periods))
     usual = periods[(periods >= 0.5 * median) & (periods <= 1.5 * median)]
     return float(1 / usual.mean()) if median > 0 else average
-
-
-def _refuse_length(source: str | Path | BinaryIO, frames: float, limit: int, size: tuple[int, int]) -> None:
-    if frames > limit:
-        problem = f"has more than {limit:,} frames of {size[0]}x{size[1]} pixels, too many to be held at once"
-        raise MediaError(source, "too_large", problem)
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
