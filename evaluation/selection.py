@@ -47,6 +47,7 @@ def select_version(
     candidate, untrained = ranked([read_json(path / "evaluation.json") for path in evaluations])
     lineage = {
         "dataset": clips.digest,
+        "data": clips.describe() | {"captions": clips.clips["caption_source"].value_counts().sort_index().to_dict()},
         "code": code,
         "evaluator": candidate["evaluator"]["digest"],
         "checkpoint": candidate["name"],

@@ -138,7 +138,7 @@ class Step:
 def lasting_uri(artifact: "dsl.Artifact") -> str:
     """Return where an input can still be read by later steps: on this disk, or where `Step.keep` stored it."""
     local = "://" not in artifact.uri
-    return artifact.uri if local else artifact.metadata.get("stored", artifact.uri)
+    return str(artifact.uri if local else artifact.metadata.get("stored", artifact.uri))
 
 
 def put_artifact(store: "Store", place: str, path: Path) -> str:

@@ -10,9 +10,12 @@ from kinora.config import digest as config_digest
 from kinora.config import read_json, write_json
 from kinora.errors import KinoraError
 from kinora.files import file_digest, folder_digest
+from kinora.generation.model_card import Section, card_markdown, model_card
 
 PARTS = ("vae", "dit", "captioner")
 RECORDS = ("recipe.json", "evaluation.json", "lineage.json")
+CARD = "README.md"
+FILES = (*RECORDS, CARD)
 NAME_LENGTH = 16
 
 
@@ -30,7 +33,12 @@ class ModelVersion:
 
     def record(self, name: str) -> dict[str, Any]:
         """Read `recipe`, `evaluation` or `lineage`."""
-        return read_json(self.path / f"{name}.json")
+        value: dict[str, Any] = read_json(self.path / f"{name}.json")
+        return value
+
+    def card(self) -> list[Section]:
+        """Return the model card that its README.md holds."""
+        return model_card(self.path, *(self.record(name) for name in ("recipe", "evaluation", "lineage")))
 
 
 def write_version(
@@ -48,7 +56,9 @@ def write_version(
         vae, dit, captioner: model folders, as training wrote them.
         recipe: the resolved recipe; its `sampling` is how the version generates.
         evaluation: what was measured of this checkpoint.
-        lineage: digests of dataset, code, evaluator and parent.
+        lineage: digests of dataset, code, evaluator and parent; `data`, the figures of the dataset.
+
+    The model card is made of them and is a part of the version.
     """
     out_root = Path(out_root)
     out_root.mkdir(parents=True, exist_ok=True)
@@ -59,6 +69,7 @@ def write_version(
             shutil.copytree(folder, work / part, ignore=_only_model_files)
         for name, value in zip(RECORDS, (recipe, evaluation, lineage), strict=True):
             write_json(work / name, value)
+        (work / CARD).write_text(card_markdown(model_card(work, recipe, evaluation, lineage)))
         digest = content_digest(work)
         path = out_root / digest[:NAME_LENGTH]
         if path.exists():  # the same content: nothing to replace
@@ -76,7 +87,7 @@ def read_version(path: str | Path) -> ModelVersion:
         KinoraError: if it is not.
     """
     path = Path(path)
-    missing = [name for name in (*PARTS, *RECORDS) if not (path / name).exists()]
+    missing = [name for name in (*PARTS, *FILES) if not (path / name).exists()]
     if missing:
         raise KinoraError(f"{path} is no model version ({missing[0]} is missing); give the folder of a version.")
     digest = content_digest(path)
@@ -88,15 +99,15 @@ def read_version(path: str | Path) -> ModelVersion:
 
 
 def content_digest(path: Path) -> str:
-    """Return the sha256 of a version's parts and records; what else a model store keeps there is left out."""
+    """Return the sha256 of a version's parts, records and card; what else a model store keeps there is left out."""
     parts = {part: folder_digest(path / part) for part in PARTS}
-    return config_digest(parts | {record: file_digest(path / record) for record in RECORDS})
+    return config_digest(parts | {name: file_digest(path / name) for name in FILES})
 
 
 def own_files(path: Path) -> list[Path]:
     """Return a version's own files, without what a store keeps beside them."""
     parts = (file for part in PARTS for file in (path / part).rglob("*") if file.is_file())
-    return sorted(parts) + [path / record for record in RECORDS]
+    return sorted(parts) + [path / name for name in FILES]
 
 
 def _only_model_files(folder: str, names: list[str]) -> set[str]:

@@ -27,7 +27,7 @@ def test_it_is_named_by_its_digest_and_opens(version):
     assert read_version(version.path) == version
     assert version.record("evaluation") == {"overall": 0.5}
     assert VideoGenerator.from_version(version.path).sampling.steps == 3
-    assert {file.suffix for file in version.path.rglob("*") if file.is_file()} == {".safetensors", ".json"}
+    assert {file.suffix for file in version.path.rglob("*") if file.is_file()} == {".safetensors", ".json", ".md"}
 
 
 def test_the_same_content_is_the_same_version(version, model_folders):
