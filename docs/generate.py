@@ -190,8 +190,10 @@ def problems() -> list[str]:
     for folder in sorted({str(Path(name).parent) for name in names if "/" in name}):
         if not folder_line(folder) and not folder.startswith(("tests/", ".")):
             found.append(
-                f"{folder}/ says nowhere what it is: give its __init__.py a docstring, or docs/generate.py a line."
+                f"{folder}/ says nowhere what it is: give its __init__.py a docstring, or add it to docs/generate.py."
             )
+    gone = [name for name in (*FOLDERS, *FILES) if not (ROOT / name).exists()]
+    found += [f"{name} is not there any more: remove it from docs/generate.py." for name in gone]
     found += [f"{name} does not say in its first line what it is." for name in names if is_silent(name)]
     for name in (name for name in names if name.startswith("docs/") and name.endswith(".md")):
         if name.removeprefix("docs/") not in navigation:
