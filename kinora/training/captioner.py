@@ -36,7 +36,7 @@ IMAGE_SHARE = 4  # one in so many of the clips that are simulated here is an ima
 UNSEEN = 100  # clips that accuracy is measured on at least; simulated ones make up the rest
 SHIFT = 3  # pixels that clips are moved at most while training
 HELD_OUT = 128  # clips that the held-out loss is measured on while training, at most
-SAMPLES = 6  # clips that are captioned along the way
+SAMPLES = 4  # clips that are captioned along the way
 CLIPS_SHOWN, WRONG_SHOWN = 24, 8
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kinora.errors import UsageError
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -21,6 +23,9 @@ class TrainingConfig:
     validate_every: steps between two measurements of the loss on held-out clips.
     samples: how many times samples are made along the way, the untrained and the finished model included.
     seed: of everything that is drawn.
+
+    Raises:
+        UsageError: if a value is impossible.
     """
 
     steps: int
@@ -34,6 +39,19 @@ class TrainingConfig:
     validate_every: int = 100
     samples: int = 5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("steps", 0),
+            ("warmup_steps", 0),
+            ("samples", 0),
+            ("save_every", 1),
+            ("validate_every", 1),
+        ):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} is {getattr(self, name)}; give {least} or more.")
+        if self.decay not in ("cosine", "linear"):
+            raise UsageError(f"decay is '{self.decay}'; give 'cosine' or 'linear'.")
 
     def rate(self, step: int) -> float:
         """Return the share of the learning rates at a step (1, 2, ... `steps`)."""

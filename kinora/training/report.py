@@ -56,7 +56,7 @@ def training_page(
     if kept:
         page.heading("Samples along the way").text(samples)
         for step, clips in kept.items():
-            page.clips(clips, "Before the first step." if step == 0 else f"After {step:,} steps.")
+            page.text("Before the first step:" if step == 0 else f"After {step:,} steps:").clips(clips)
     return page
 
 
@@ -73,6 +73,7 @@ def write_result(
 def curve(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], label: str, *, log: bool) -> "Figure":
     """Plot columns of a log over its steps; a column that only some rows have gets a point for each of them."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
     figure = Figure(figsize=(8, 3))
     axes = figure.add_subplot()
@@ -82,6 +83,9 @@ def curve(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], label: st
             axes.plot(*zip(*points, strict=True), linewidth=1, marker="o" if len(points) < len(rows) else "",
                       markersize=3, label=what)  # fmt: skip
     axes.set(xlabel="step", ylabel=label, yscale="log" if log else "linear")
+    if log:  # plain numbers, also where less than a power of ten is spanned
+        for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes.grid(alpha=0.3, which="both" if log else "major")
     axes.legend()
     return figure

@@ -76,6 +76,9 @@ class TransformerTraining(TrainingConfig):
     save_every: int = 500
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 1:
+            raise UsageError("the transformer's steps are 0; give 1 or more.")
         if self.zero_stage not in (1, 2):
             raise UsageError(
                 f"zero_stage is {self.zero_stage}; this version shards optimizer state (1) and gradients (2)."
@@ -307,7 +310,9 @@ def transformer_page(
             "parameters": f"{metrics['parameters'] / 1e6:.2f} million",
             "latent tokens seen": f"{metrics['tokens'] / 1e6:.2f} million",
             "tokens a second": f"{metrics['tokens_per_s']:,.0f}",
-            "processes": f"{config.processes}, ZeRO stage {config.zero_stage}",
+            f"{'process' if config.processes == 1 else 'processes'}, ZeRO stage {config.zero_stage}": str(
+                config.processes
+            ),
         },
         checkpoints,
         "velocity loss",

@@ -44,7 +44,7 @@ from kinora.training.transformer import (
 
 HIDDEN = r"\.(blocks|layers)\.(?!.*modulation)"  # names of the matrices between hidden layers
 ZERO = "zero"  # DeepSpeed's folder within a checkpoint
-SAMPLES = 6  # clips that are made along the way
+SAMPLES = 4  # clips that are made along the way
 
 
 def main() -> int:

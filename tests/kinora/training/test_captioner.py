@@ -78,6 +78,8 @@ def test_interrupted_training_ends_as_if_it_had_not_been(dataset, tmp_path, monk
     one, other = (Captioner.load(tmp_path / name).state_dict() for name in ("whole", "again"))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert course(tmp_path / "whole") == course(tmp_path / "again")
+    html = (tmp_path / "again" / "report.html").read_text()  # with what was sampled before the interruption
+    assert all(text in html for text in ("Before the first step:", "After 4 steps:", "After 6 steps:"))
     assert not list((tmp_path / "checkpoints").iterdir())
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from kinora.errors import UsageError
 from kinora.training.config import TrainingConfig, milestones
 
 CONFIG = TrainingConfig(steps=60, learning_rate=1.0, muon_learning_rate=1.0, warmup_steps=5, decay="linear")
@@ -29,3 +30,11 @@ def test_milestones_begin_at_nothing_and_end_at_the_end():
     assert milestones(2, 5) == [0, 1, 2]
     assert milestones(60, 0) == []
     assert replace(CONFIG, samples=2).sample_steps() == [0, 60]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("steps", -1), ("save_every", 0), ("validate_every", 0), ("samples", -1), ("decay", "square")]
+)
+def test_impossible_values_are_refused_by_name(name, value):
+    with pytest.raises(UsageError, match=f"^{name} is '?{value}"):
+        replace(CONFIG, **{name: value})
