@@ -74,7 +74,7 @@ class LinesView:
         if event.kind == "started":
             self._print(f"{name}: started")
         elif event.kind == "cached":
-            self._print(f"{name}: nothing changed, taken from the cache")
+            self._print(f"{name}: unchanged, from the cache{_made(step)}")
         elif event.kind == "finished":
             task = next(task for task in step.tasks if task.item == event.item)
             self._print(f"{name}: done in {clock(event.at - task.started)}{_left(state)}")
@@ -113,9 +113,9 @@ def table(state: RunState) -> "RenderableType":
             bar = ProgressBar(total=1.0, completed=fraction or 0.0, width=24, pulse=fraction is None)
         note = describe(latest[0]) if latest else _note(step)
         style = STYLES[status]
-        taken = clock(step.seconds(now)) if status not in ("waiting", "cached") else ""
-        rows.add_row(*(Text(text, style) for text in (MARKS[status], step.name, taken)), bar, Text(note, "dim"))
-    return Group(rows, Text(f"\n{clock(now - state.started)} gone{_left(state)}", "dim"))
+        elapsed = clock(step.seconds(now)) if status not in ("waiting", "cached") else ""
+        rows.add_row(*(Text(text, style) for text in (MARKS[status], step.name, elapsed)), bar, Text(note, "dim"))
+    return Group(rows, Text(f"\n{clock(now - state.started)} so far{_left(state)}", "dim"))
 
 
 def describe(progress: Progress) -> str:
@@ -125,7 +125,7 @@ def describe(progress: Progress) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a duration as people say it: `7 s`, `2 min 05 s`."""
+    """Return a duration as people write it: `7 s`, `2 min 05 s`."""
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
@@ -135,8 +135,17 @@ def _left(state: RunState) -> str:
     return f", about {clock(seconds)} left" if seconds >= 1 else ""
 
 
+def _made(step: StepState) -> str:
+    """Say when the results of an unchanged step were made, and how long that took."""
+    origins = [task.origin for task in step.tasks if task.origin]
+    if not origins:
+        return ""
+    started, ended = min(origin.started for origin in origins), max(origin.ended for origin in origins)
+    return f" (made {time.strftime('%-d %b %H:%M', time.localtime(ended))} in {clock(ended - started)})"
+
+
 def _note(step: StepState) -> str:
     if step.status == "cached":
-        return "nothing changed: taken from the cache"
+        return f"unchanged, from the cache{_made(step)}"
     running = [task.item for task in step.tasks if task.status == "running" and task.item]
     return ", ".join(running)

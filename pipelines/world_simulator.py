@@ -25,9 +25,9 @@ def world_simulator(
     recipe: str = "tiny",
     artifact_root: str = "",
     fingerprint: str = "",
-    gpu_node_selector: dict = GPU_NODE_SELECTOR,
-    gpu_tolerations: list = GPU_TOLERATIONS,
-):
+    gpu_node_selector: dict[str, str] = GPU_NODE_SELECTOR,
+    gpu_tolerations: list[dict[str, str]] = GPU_TOLERATIONS,
+) -> None:
     """Train, judge and promote a world simulator.
 
     Args:

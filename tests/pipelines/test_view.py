@@ -77,7 +77,7 @@ def test_elsewhere_there_are_plain_lines(state):
     view.last = 0.0
     view.tick(state)
     said = [line.split("  ", 1)[1] for line in out.getvalue().splitlines()]
-    assert said[0] == "ingest: nothing changed, taken from the cache"
+    assert said[0] == "ingest: unchanged, from the cache"
     assert said[1].endswith("caption: done in 20 s, about 1 min 15 s left")
     assert said[2] == "pretrain: failed"
     assert said[3].endswith("pretrain: 25/100 steps  loss 0.5, about 1 min 15 s left")
