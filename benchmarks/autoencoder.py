@@ -54,7 +54,7 @@ def measure(recipe: str = "tiny") -> str:
     """Return the benchmark as a section of Markdown."""
     chosen = recipes.get(recipe)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = write_worlds(chosen.ingest.worlds, Path(folder) / "clips")
+        dataset = write_worlds(chosen.ingest.worlds, chosen.ingest.simulated, Path(folder) / "clips")
         began, cpu = time.time(), time.process_time()
         train_autoencoder(dataset, Path(folder) / "trained", chosen.autoencoder)
         wall, cpu = time.time() - began, time.process_time() - cpu

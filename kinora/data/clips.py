@@ -141,7 +141,8 @@ class ClipDataset:
         record = str(PurePosixPath(uri).with_suffix(".json")) if "://" not in uri else f"{uri.rpartition('.')[0]}.json"
         if not storage.uri_exists(storage.join(str(self.path), record)):
             return None
-        return read_json(self.media(record))
+        state: dict[str, Any] = read_json(self.media(record))
+        return state
 
     def media(self, uri: str) -> Path:
         """Return the local file of a clip's `uri`, fetched if it is far away."""
@@ -244,7 +245,7 @@ def curation_scores(frames: np.ndarray) -> dict[str, float]:
     """Measure frames `uint8 [T, H, W, 3]`, each score in 0..1, on luminance.
 
     brightness: the mean. contrast: the standard deviation. motion: the mean absolute change from frame to frame (0 for
-    a still). sharpness: the mean absolute difference of neighbouring pixels.
+    an image). sharpness: the mean absolute difference of neighbouring pixels.
     """
     luma = frames @ LUMA / 255
     steps = (np.abs(np.diff(luma, axis=axis)) for axis in (1, 2))

@@ -23,7 +23,7 @@ def ingest_report(dataset: ClipDataset) -> Page:
     page.figures(
         {
             "videos": f"{counts['videos']:.0f}",
-            "stills": f"{counts['images']:.0f}",
+            "images": f"{counts['images']:.0f}",
             "of video": _minutes(counts["seconds"]),
             "held out for validation": f"{counts['validation']:.0f}",
             "with a caption": f"{counts['captioned']:.0f}",

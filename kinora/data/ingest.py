@@ -23,7 +23,7 @@ from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS,
 from kinora.data.dataset_report import ingest_report as ingest_report
 from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.data.shots import Footage, Rejected, fit, rejections, resize_image, windows
-from kinora.data.simulated import write_worlds
+from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, file_digest, friendly_os_errors
 from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_size, read_image
@@ -38,13 +38,14 @@ WORLDS = "worlds"
 class IngestConfig:
     """How raw clips become a dataset.
 
-    `worlds` says what is simulated when the source is "worlds"; everything else is for a person's own files. Videos are
-    sampled at `fps` frames a second for at most `max_seconds` each, cut at scene changes and then into windows of at
-    most `max_frames` frames. `max_side` is the longest side in pixels; the aspect ratio is kept. `validation_fraction`
-    of the clips, whole files where possible, is held out.
+    `worlds` says what is simulated when the source is "worlds", and `simulated` how much of it; everything else is for
+    a person's own files. Videos are sampled at `fps` frames a second for at most `max_seconds` each, cut at scene
+    changes and then into windows of at most `max_frames` frames. `max_side` is the longest side in pixels; the aspect
+    ratio is kept. `validation_fraction` of the clips, whole files where possible, is held out.
     """
 
     worlds: WorldsConfig = field(default_factory=WorldsConfig)
+    simulated: SimulatedClips = field(default_factory=SimulatedClips)
     max_seconds: float = 60.0
     max_side: int = 40
     fps: float = 8.0
@@ -90,7 +91,7 @@ def ingest(source: str, out: str | Path, config: IngestConfig, grid: Grid = DEFA
     _refuse_to_overwrite(source, out)
     with friendly_os_errors(out):
         if source == WORLDS:
-            return write_worlds(config.worlds, out, grid)
+            return write_worlds(config.worlds, config.simulated, out, grid)
         return _ingest_files(source, out, config, grid)
 
 

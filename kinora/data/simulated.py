@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,40 +20,53 @@ from kinora.worlds.scene import STATE_COLUMNS
 WRITERS = 2
 
 
-def write_worlds(config: WorldsConfig, out: str | Path, grid: Grid = DEFAULT_GRID) -> ClipDataset:
-    """Simulate the configured clips and write them as a dataset; the same configuration gives the same bytes.
+@dataclass(frozen=True)
+class SimulatedClips:
+    """How many clips of the simulated worlds make a dataset.
+
+    `captioned` is the share of the training clips that keep the simulator's caption; the others arrive without one.
+    """
+
+    videos: int = 2000
+    images: int = 600
+    captioned: float = 0.5
+
+
+def write_worlds(
+    config: WorldsConfig, clips: SimulatedClips, out: str | Path, grid: Grid = DEFAULT_GRID
+) -> ClipDataset:
+    """Simulate clips and write them as a dataset; the same configuration gives the same bytes.
 
     The share of validation clips is that of the held-out combinations. Validation clips keep the simulator's caption.
 
     Raises:
         UsageError: if the configuration asks for what no world can show, or for no clip.
     """
-    if config.videos + config.images < 1:
+    if clips.videos + clips.images < 1:
         raise UsageError("the simulated worlds are asked for no videos and no images; ask for at least one.")
     train, held = split_combinations(config)
     share = len(held) / (len(train) + len(held))
-    plans = [(config, kind, index, share) for kind, count in _kinds(config) for index in range(count)]
+    counts = (("video", clips.videos), ("image", clips.images))
+    plans = [(config, kind, index, share, clips.captioned) for kind, count in counts for index in range(count)]
     rows = []
     with atomic_folder(out) as folder, Progress("simulate worlds", len(plans), "clips") as progress:
         with ThreadPoolExecutor(WRITERS) as writers:
             for row in writers.map(lambda plan: _write_clip(folder / "media", *plan), plans):
                 rows.append(row)
                 progress.update(len(rows))
-        settings = {"worlds": to_dict(config), "grid": to_dict(grid)}
+        settings = {"worlds": to_dict(config), "simulated": to_dict(clips), "grid": to_dict(grid)}
         ClipDataset.write(folder, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), settings)
     return ClipDataset.open(out)
 
 
-def _kinds(config: WorldsConfig) -> tuple[tuple[str, int], tuple[str, int]]:
-    return ("video", config.videos), ("image", config.images)
-
-
-def _write_clip(media: Path, config: WorldsConfig, kind: str, index: int, share: float) -> dict[str, Any]:
+def _write_clip(
+    media: Path, config: WorldsConfig, kind: str, index: int, share: float, captioned_share: float
+) -> dict[str, Any]:
     # Every clip has a random state of its own, so that it does not depend on the order of writing.
     rng = np.random.default_rng([config.seed, kind == "image", index])
     held_out = reached(index, share)
-    sample = draw_sample(config, rng, held_out=held_out, still=kind == "image")
-    captioned = held_out or rng.random() < config.captioned
+    sample = draw_sample(config, rng, held_out=held_out, image=kind == "image")
+    captioned = held_out or rng.random() < captioned_share
     row = store_clip(
         media,
         sample.frames,

@@ -1,6 +1,7 @@
 """The whole pipeline in seconds, for tests: every step does its work, and nothing is learned well."""
 
 from kinora.data.ingest import IngestConfig
+from kinora.data.simulated import SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig
@@ -17,7 +18,8 @@ def smoke() -> Recipe:
     return Recipe(
         name="smoke",
         ingest=IngestConfig(
-            worlds=WorldsConfig(videos=48, images=16, frames=(13,), sizes=((32, 32), (40, 24)), held_out=32),
+            worlds=WorldsConfig(frames=(13,), sizes=((32, 32), (40, 24)), held_out=32),
+            simulated=SimulatedClips(videos=48, images=16),
             max_side=40,
             max_frames=13,
             max_seconds=4.0,

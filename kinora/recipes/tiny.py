@@ -1,6 +1,7 @@
 """The recipe of `make demo`: one thing in a small world, learned from nothing in minutes on two CPU cores."""
 
 from kinora.data.ingest import IngestConfig
+from kinora.data.simulated import SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
@@ -17,12 +18,11 @@ def tiny() -> Recipe:
         ingest=IngestConfig(
             worlds=WorldsConfig(
                 worlds=("uniform", "ballistics"),
-                videos=2400,
-                images=900,
                 sizes=((32, 32), (40, 24), (24, 40)),
                 frames=(9, 17),
                 fps=8.0,
             ),
+            simulated=SimulatedClips(videos=2400, images=900),
             max_side=40,
             max_frames=17,
             fps=8.0,

@@ -40,13 +40,14 @@ def draw_flat(scene: Scene, states: np.ndarray, width: int, height: int) -> np.n
 def signed_distance(body: Body, dx: np.ndarray, dy: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Return how far points (dx, dy) from a body's centre lie outside its outline, negative inside."""
     if body.shape == "circle" and not body.points:
-        return np.sqrt(dx**2 + dy**2) - body.size
+        radius: np.ndarray = np.sqrt(dx**2 + dy**2)
+        return radius - body.size
     corners = outline(body)
     sides = np.roll(corners, -1, axis=0) - corners
     normals = np.stack([sides[:, 1], -sides[:, 0]], axis=1) / np.linalg.norm(sides, axis=1, keepdims=True)
     offsets = (normals * corners).sum(axis=1)
     cosine, sine = np.cos(angle), np.sin(angle)
-    distance = None
+    distance: np.ndarray | None = None
     for (nx, ny), offset in zip(normals.astype(np.float32), offsets.astype(np.float32), strict=True):
         side = (nx * cosine - ny * sine) * dx + ((nx * sine + ny * cosine) * dy - offset)
         distance = side if distance is None else np.maximum(distance, side, out=distance)

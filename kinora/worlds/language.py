@@ -72,17 +72,17 @@ class Attributes:
     speed: str | None = None
 
 
-def attributes(scene: Scene, *, still: bool = False) -> Attributes:
-    """Return what a scene shows; of a `still`, what one frame of it shows."""
+def attributes(scene: Scene, *, image: bool = False) -> Attributes:
+    """Return what a scene shows; of an `image`, what one frame of it shows."""
     things = tuple((body.colour, body.shape) for body in scene.bodies if body.named)
-    if still:
+    if image:
         return Attributes(things, scene.background)
     return Attributes(things, scene.background, scene.motion, scene.speed)
 
 
-def describe(scene: Scene, *, still: bool = False) -> tuple[str, str]:
-    """Return the descriptive and the short caption of a scene; of a `still`, without what only motion shows."""
-    return sentences(attributes(scene, still=still))
+def describe(scene: Scene, *, image: bool = False) -> tuple[str, str]:
+    """Return the descriptive and the short caption of a scene; of an `image`, without what only motion shows."""
+    return sentences(attributes(scene, image=image))
 
 
 def sentences(said: Attributes) -> tuple[str, str]:

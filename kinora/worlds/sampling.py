@@ -1,11 +1,12 @@
 """Which scenes are drawn, which combinations are kept unseen, and the prompts that checkpoints are judged by."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations as subsets
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,20 +15,20 @@ from kinora.worlds.language import Attributes, attributes, describe
 from kinora.worlds.registry import WORLDS, render, simulate, world_of
 from kinora.worlds.scene import BACKGROUNDS, PALETTE, SHAPES, Brief, Scene
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class WorldsConfig:
-    """Which simulated clips are made.
+    """What simulated clips show, and at which sizes, lengths and rate.
 
     `sizes` are (width, height) in pixels, `frames` the lengths of videos, `objects` the numbers of things in worlds
     that leave it open. `held_out` combinations of (colour, shape, background, motion) are kept out of the training
-    split: they are the validation split and the evaluation prompts. `captioned` is the share of the training clips that
-    keep the simulator's caption; the others arrive without one. `spin` is the highest turning rate, radians a second.
+    split: they are the validation split and the evaluation prompts. `spin` is the highest turning rate, radians a
+    second.
     """
 
     worlds: tuple[str, ...] = ("uniform", "ballistics")
-    videos: int = 2000
-    images: int = 600
     sizes: tuple[tuple[int, int], ...] = ((32, 32), (40, 24), (24, 40))
     frames: tuple[int, ...] = (9, 17)
     fps: float = 8.0
@@ -36,7 +37,6 @@ class WorldsConfig:
     backgrounds: tuple[str, ...] = ("grey", "black", "brown")
     objects: tuple[int, ...] = (1,)
     held_out: int = 64
-    captioned: float = 0.5
     spin: float = 0.0
     seed: int = 0
 
@@ -90,7 +90,7 @@ def split_combinations(config: WorldsConfig) -> tuple[tuple[Combination, ...], t
     order = np.random.default_rng(config.seed).permutation(len(rest))
     rest = [rest[index] for index in order]
     held: list[Combination] = []
-    seen: Counter = Counter()
+    seen: Counter[Any] = Counter()
     for _ in range(config.held_out):
         chosen = min(rest, key=lambda combination: sum(seen[pair] for pair in subsets(enumerate(combination), 2)))
         seen.update(subsets(enumerate(chosen), 2))
@@ -130,8 +130,8 @@ def lengths(config: WorldsConfig, world: str) -> list[int]:
     return [count for count in config.frames if (count - 1) / config.fps >= WORLDS[world].shortest_s]
 
 
-def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: bool, still: bool = False) -> Sample:
-    """Draw one clip of the training combinations or of those held out; a `still` is one frame of such a clip."""
+def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: bool, image: bool = False) -> Sample:
+    """Draw one clip of the training combinations or of those held out; an `image` is one frame of such a clip."""
     combination = _choose(rng, split_combinations(config)[int(held_out)])
     world = WORLDS[world_of(combination.motion)]
     width, height = _choose(rng, config.sizes)
@@ -148,12 +148,12 @@ def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: boo
     )
     scene = world.sample(rng, brief)
     states = simulate(scene, count, config.fps)
-    if still:
-        # Before anything happens that a still could not be told from its caption.
+    if image:
+        # Before anything happens that an image could not be told from its caption.
         last = count if scene.event_s is None else max(1, int(scene.event_s * config.fps))
         moment = int(rng.integers(last))
         states = states[moment : moment + 1]
-    return _sample(scene, states, width, height, still=still)
+    return _sample(scene, states, width, height, image=image)
 
 
 def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[EvaluationPrompt]:
@@ -218,11 +218,11 @@ def _things(config: WorldsConfig, rng: np.random.Generator, combination: Combina
     return ((combination.colour, combination.shape), *further)
 
 
-def _sample(scene: Scene, states: np.ndarray, width: int, height: int, *, still: bool) -> Sample:
-    caption, short_caption = describe(scene, still=still)
+def _sample(scene: Scene, states: np.ndarray, width: int, height: int, *, image: bool) -> Sample:
+    caption, short_caption = describe(scene, image=image)
     frames = render(scene, states, width, height)
-    return Sample(scene, states, frames, attributes(scene, still=still), caption, short_caption)
+    return Sample(scene, states, frames, attributes(scene, image=image), caption, short_caption)
 
 
-def _choose(rng: np.random.Generator, options):
+def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
     return options[int(rng.integers(len(options)))]

@@ -86,7 +86,8 @@ def _edge(corners: np.ndarray, direction: float) -> np.ndarray:
     ray = np.array([np.cos(direction), np.sin(direction)])
     facing = normals @ ray
     reached = (normals * corners).sum(axis=1)[facing > 1e-9] / facing[facing > 1e-9]
-    return ray * reached.min()
+    edge: np.ndarray = ray * reached.min()
+    return edge
 
 
 def _area_and_centroid(corners: np.ndarray) -> tuple[float, np.ndarray]:

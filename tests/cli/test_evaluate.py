@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from kinora.data.simulated import write_worlds
+from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.media import write_image, write_video
 from kinora.worlds import WorldsConfig
 
-SMALL = WorldsConfig(videos=4, images=1, captioned=1.0)
+SMALL = SimulatedClips(videos=4, images=1, captioned=1.0)
 
 
 @pytest.fixture
 def folder(tmp_path, draw):
-    """Return a folder with a right clip, one whose object vanishes, a still and a broken file."""
+    """Return a folder with a right clip, one whose object vanishes, an image and a broken file."""
     source = tmp_path / "source"
     source.mkdir()
     right = draw([{"at": lambda t: (10 + 0.5 * t, 16)}])
     write_video(source / "right.mp4", right, 8.0)
     (source / "right.txt").write_text("A red circle moves slowly to the right on a grey background.\n")
     write_video(source / "gone.mp4", draw([{"at": lambda t: (10 + 0.5 * t, 16) if t < 9 else None}]), 8.0)
-    write_image(source / "still.png", right[0])
+    write_image(source / "image.png", right[0])
     (source / "broken.mp4").write_bytes(b"not a video")
     return source
 
@@ -33,12 +33,12 @@ def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
     assert main(["evaluate", "clips", str(folder), "--out", str(out)]) == 0
     report = json.loads((out / "report.json").read_text())
     clips = {record["clip"]: record for record in report["clips"]}
-    assert set(clips) == {"right.mp4", "gone.mp4", "still.png"}
+    assert set(clips) == {"right.mp4", "gone.mp4", "image.png"}
     assert clips["right.mp4"]["failures"] == []
     assert clips["right.mp4"]["rates"]["colour_right"] == 1
     (failure,) = [f for f in clips["gone.mp4"]["failures"] if f["type"] == "disappearance"]
     assert (failure["start_frame"], failure["end_frame"]) == (9, 16)
-    assert not clips["still.png"]["measurable"]["gravity"]
+    assert not clips["image.png"]["measurable"]["gravity"]
     assert [row["clip"] for row in report["unreadable"]] == ["broken.mp4"]
     page = (out / "report.html").read_text()
     assert "Not readable" in page
@@ -46,7 +46,7 @@ def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
 
 
 def test_a_clip_dataset_gives_its_captions(tmp_path):
-    write_worlds(SMALL, tmp_path / "clips")
+    write_worlds(WorldsConfig(), SMALL, tmp_path / "clips")
     assert main(["evaluate", "clips", str(tmp_path / "clips"), "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["summary"]["prompted"] == 5
@@ -55,7 +55,7 @@ def test_a_clip_dataset_gives_its_captions(tmp_path):
 
 def test_a_captioned_dataset_is_judged_by_its_captions(tmp_path):
     """`kinora caption` writes tables only; the media stay in the dataset that was captioned."""
-    dataset = write_worlds(SMALL, tmp_path / "clips")
+    dataset = write_worlds(WorldsConfig(), SMALL, tmp_path / "clips")
     captioned = dataset.clips.assign(caption="A red circle moves to the right on a grey background.")
     dataset.derive(tmp_path / "captioned", captioned, dataset.quarantine, dataset.config)
     lost = dataset.media(dataset.clips["uri"][0])

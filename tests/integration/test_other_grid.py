@@ -11,6 +11,7 @@ from kinora.data.clips import ClipDataset
 from kinora.data.grid import Grid
 from kinora.data.ingest import ingest
 from kinora.data.latents import LatentDataset
+from kinora.data.simulated import SimulatedClips
 from kinora.data.validation import validate
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
@@ -32,11 +33,17 @@ def recipe() -> Recipe:
     """The smoke recipe on a grid of 16 pixels and 2 frames."""
     smoke = recipes.get("smoke")
     vae = replace(smoke.autoencoder.model, spatial=8, temporal=2, width=8, encoder_blocks=1, decoder_blocks=1)
-    worlds = WorldsConfig(videos=8, images=2, frames=(7, 15), sizes=((32, 32), (48, 16)), held_out=8, captioned=1.0)
+    worlds = WorldsConfig(frames=(7, 15), sizes=((32, 32), (48, 16)), held_out=8)
     return replace(
         smoke,
         name="coarse",
-        ingest=replace(smoke.ingest, worlds=worlds, max_side=48, max_frames=15),
+        ingest=replace(
+            smoke.ingest,
+            worlds=worlds,
+            simulated=SimulatedClips(videos=8, images=2, captioned=1.0),
+            max_side=48,
+            max_frames=15,
+        ),
         autoencoder=replace(smoke.autoencoder, model=vae, steps=2),
     )
 

@@ -11,11 +11,11 @@ from kinora.data.ingest import IngestConfig, ingest
 def footage(tmp_path_factory, real_videos, real_images) -> Path:
     """A folder with real videos, one of them captioned, and images."""
     folder = tmp_path_factory.mktemp("footage")
-    (folder / "stills").mkdir()
+    (folder / "images").mkdir()
     for path in real_videos:
         (folder / path.name).symlink_to(path)
     for path in real_images:
-        (folder / "stills" / path.name).symlink_to(path)
+        (folder / "images" / path.name).symlink_to(path)
     (folder / "carphone_pristine.txt").write_text("A man talks\n in a car. He is animated.\n")
     return folder
 

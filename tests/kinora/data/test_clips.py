@@ -13,7 +13,7 @@ from kinora.storage import open_store
 
 @pytest.fixture
 def small(tmp_path):
-    """A dataset of one video and one still, and its frames by clip_id."""
+    """A dataset of one video and one image, and its frames by clip_id."""
     rng = np.random.default_rng(0)
     path = tmp_path / "small"
     frames = [np.repeat(rng.integers(0, 255, (n, 3, 4, 3)), 8, 1).repeat(8, 2).astype(np.uint8) for n in (5, 1)]

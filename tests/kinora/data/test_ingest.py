@@ -12,6 +12,7 @@ from PIL import Image
 from kinora.data.clips import CLIP_COLUMNS, ClipDataset
 from kinora.data.grid import DEFAULT_GRID
 from kinora.data.ingest import IngestConfig, ingest, ingest_report
+from kinora.data.simulated import SimulatedClips
 from kinora.errors import KinoraError, UsageError
 from kinora.storage import open_store
 from kinora.worlds import WorldsConfig
@@ -170,7 +171,7 @@ def test_the_same_files_give_the_same_dataset_from_disk_and_from_s3(real_dataset
 
 
 def test_worlds_are_simulated(tmp_path):
-    config = IngestConfig(worlds=WorldsConfig(videos=6, images=3, held_out=8))
+    config = IngestConfig(worlds=WorldsConfig(held_out=8), simulated=SimulatedClips(videos=6, images=3))
     dataset = ingest("worlds", tmp_path / "out", config)
     assert dataset.describe()["clips"] == 9
     assert all(dataset.state(clip_id) for clip_id in dataset.clips["clip_id"])

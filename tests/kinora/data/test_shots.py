@@ -84,8 +84,8 @@ def test_pixels_that_are_not_square_and_pictures_that_are_turned(real_videos, re
     # carphone is stored as 176x144 pixels, each 128:117, which is 4:3.
     frame, _ = next(iter(Footage(real_videos[2], 8, 96, 1, DEFAULT_GRID).frames()))
     assert frame.shape == (72, 96, 3)
-    still = np.zeros((300, 100, 3), np.uint8)
-    assert resize_image(still, 96, DEFAULT_GRID).shape == (96, 32, 3)
+    image = np.zeros((300, 100, 3), np.uint8)
+    assert resize_image(image, 96, DEFAULT_GRID).shape == (96, 32, 3)
 
 
 def test_what_is_not_read_is_told(real_videos):

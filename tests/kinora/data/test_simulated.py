@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kinora.config import from_dict, read_json, to_dict
-from kinora.data.simulated import write_worlds
+from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError, UsageError
 from kinora.worlds import (
     GRAVITY,
@@ -19,12 +19,13 @@ from kinora.worlds import (
 )
 from kinora.worlds.sampling import split_combinations
 
-CONFIG = WorldsConfig(videos=40, images=20, captioned=0.5, seed=3)
+CONFIG = WorldsConfig(seed=3)
+CLIPS = SimulatedClips(videos=40, images=20, captioned=0.5)
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    return write_worlds(CONFIG, tmp_path_factory.mktemp("worlds") / "clips")
+    return write_worlds(CONFIG, CLIPS, tmp_path_factory.mktemp("worlds") / "clips")
 
 
 def test_the_dataset_holds_what_was_asked_for(dataset):
@@ -59,9 +60,9 @@ def test_records_agree_with_captions_and_the_held_out_never_trains(dataset):
 
 
 def test_the_same_configuration_writes_the_same_clips(dataset, tmp_path):
-    again = write_worlds(CONFIG, tmp_path / "again")
+    again = write_worlds(CONFIG, CLIPS, tmp_path / "again")
     assert again.digest == dataset.digest
-    other = write_worlds(dataclasses.replace(CONFIG, seed=4), tmp_path / "other")
+    other = write_worlds(dataclasses.replace(CONFIG, seed=4), CLIPS, tmp_path / "other")
     assert not set(other.clips["clip_id"]) & set(dataset.clips["clip_id"])
 
 
@@ -92,7 +93,9 @@ def test_evaluation_prompts_are_held_out_balanced_and_repeatable():
 
 
 def test_several_objects_do_not_overlap(tmp_path):
-    dataset = write_worlds(WorldsConfig(videos=12, images=0, objects=(2, 3), captioned=1.0), tmp_path / "clips")
+    dataset = write_worlds(
+        WorldsConfig(objects=(2, 3)), SimulatedClips(videos=12, images=0, captioned=1.0), tmp_path / "clips"
+    )
     for row in dataset.clips.itertuples():
         record = dataset.state(row.clip_id)
         states = np.array(record["states"])
@@ -104,6 +107,12 @@ def test_several_objects_do_not_overlap(tmp_path):
                 assert apart > 0.9 * (sizes[i] + sizes[j])
 
 
+def test_no_clips_are_refused_in_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="no videos"):
+        write_worlds(CONFIG, SimulatedClips(videos=0, images=0), tmp_path / "clips")
+    assert not (tmp_path / "clips").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -113,13 +122,12 @@ def test_several_objects_do_not_overlap(tmp_path):
         ({"frames": (5,)}, "ballistics"),
         ({"held_out": 10_000}, "held_out"),
         ({"objects": (9,)}, "colours"),
-        ({"videos": 0, "images": 0}, "no videos"),
         ({"frames": ()}, "frames"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_one_sentence(change, word, tmp_path):
     with pytest.raises(UsageError, match=word):
-        write_worlds(dataclasses.replace(CONFIG, **change), tmp_path / "clips")
+        write_worlds(dataclasses.replace(CONFIG, **change), CLIPS, tmp_path / "clips")
     assert not (tmp_path / "clips").exists()
 
 

@@ -17,16 +17,14 @@ import torch
 from safetensors.torch import load_file
 
 from kinora.data.clips import ClipDataset
-from kinora.data.simulated import write_worlds
+from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError
 from kinora.models.vae import VAE, VAEConfig
 from kinora.training.autoencoder import AutoencoderTraining, load_clips, psnr, train_autoencoder
 from kinora.training.log import read_rows
 from kinora.worlds import WorldsConfig
 
-WORLDS = WorldsConfig(
-    worlds=("uniform",), videos=48, images=16, sizes=((32, 32), (40, 24)), frames=(9, 17), held_out=60, seed=3
-)
+WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32), (40, 24)), frames=(9, 17), held_out=60, seed=3)
 TRAINING = AutoencoderTraining(
     model=VAEConfig(latent_channels=8, width=16, encoder_blocks=1, decoder_blocks=1),
     steps=60,
@@ -40,7 +38,7 @@ TRAINING = AutoencoderTraining(
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> ClipDataset:
-    return write_worlds(WORLDS, tmp_path_factory.mktemp("worlds") / "clips")
+    return write_worlds(WORLDS, SimulatedClips(videos=48, images=16), tmp_path_factory.mktemp("worlds") / "clips")
 
 
 @pytest.fixture(scope="module")

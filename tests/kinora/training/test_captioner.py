@@ -9,14 +9,15 @@ import torch
 from cli.main import main
 from kinora.captioning.caption import CaptionGenerator, caption_dataset
 from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
-from kinora.data.simulated import write_worlds
+from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.training import captioner as module
 from kinora.training.captioner import CaptionerTraining, train_captioner
 from kinora.training.log import read_rows
 from kinora.worlds import WorldsConfig, parse
 
-WORLDS = WorldsConfig(videos=48, images=16, sizes=((32, 32), (40, 24)), held_out=32, captioned=0.6)
+WORLDS = WorldsConfig(sizes=((32, 32), (40, 24)), held_out=32)
+CLIPS = SimulatedClips(videos=48, images=16, captioned=0.6)
 SMALL = CaptionerTraining(
     model=CaptionerConfig(channels=8, keypoints=16, width=32, depth=1),
     steps=6,
@@ -29,7 +30,7 @@ SMALL = CaptionerTraining(
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    return write_worlds(WORLDS, tmp_path_factory.mktemp("worlds") / "clips")
+    return write_worlds(WORLDS, CLIPS, tmp_path_factory.mktemp("worlds") / "clips")
 
 
 def course(out):
@@ -42,8 +43,8 @@ def course(out):
 
 def test_it_learns_to_tell_colours_and_backgrounds(tmp_path):
     worlds = dataclasses.replace(
-        WORLDS, videos=150, images=50, sizes=((32, 32),), colours=("red", "blue"), backgrounds=("grey", "black"),
-        held_out=8, captioned=1.0,
+        WORLDS, sizes=((32, 32),), colours=("red", "blue"), backgrounds=("grey", "black"),
+        held_out=8,
     )  # fmt: skip
     config = dataclasses.replace(
         SMALL,
@@ -52,7 +53,7 @@ def test_it_learns_to_tell_colours_and_backgrounds(tmp_path):
         batch_size=16,
         warmup_steps=20,
     )
-    dataset = write_worlds(worlds, tmp_path / "clips")
+    dataset = write_worlds(worlds, SimulatedClips(videos=150, images=50, captioned=1.0), tmp_path / "clips")
     metrics = train_captioner(dataset, tmp_path / "captioner", config, worlds=worlds).metrics
     assert metrics["accuracy_colour"] > 0.9
     assert metrics["accuracy_background"] > 0.9

@@ -5,7 +5,7 @@ import torch
 
 from kinora.data.clips import ClipDataset
 from kinora.data.latents import LatentDataset
-from kinora.data.simulated import write_worlds
+from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media import to_tensor
@@ -14,14 +14,12 @@ from kinora.training.autoencoder import load_clips, measure_latents
 from kinora.training.latents import encode_latents
 from kinora.worlds import WorldsConfig
 
-WORLDS = WorldsConfig(
-    worlds=("uniform",), videos=8, images=4, sizes=((32, 32), (40, 24)), frames=(9,), held_out=60, seed=5
-)
+WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32), (40, 24)), frames=(9,), held_out=60, seed=5)
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> ClipDataset:
-    return write_worlds(WORLDS, tmp_path_factory.mktemp("worlds") / "clips")
+    return write_worlds(WORLDS, SimulatedClips(videos=8, images=4), tmp_path_factory.mktemp("worlds") / "clips")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from kinora.config import from_dict, read_json
 from kinora.data.clips import ClipDataset
 from kinora.data.latents import LatentDataset
-from kinora.data.simulated import write_worlds
+from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.models.dit import DiTConfig
@@ -25,9 +25,7 @@ from kinora.training.report import duration
 from kinora.training.transformer import TransformerTraining, train_transformer
 from kinora.worlds import WorldsConfig
 
-WORLDS = WorldsConfig(
-    worlds=("uniform",), videos=24, images=8, sizes=((32, 32),), frames=(9,), held_out=60, captioned=1.0
-)
+WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32),), frames=(9,), held_out=60)
 COMMON = {"steps": 20, "warmup_steps": 2, "validate_every": 15, "save_every": 10, "samples": 2}
 CONFIGS = {
     "captioner": CaptionerTraining(
@@ -47,7 +45,7 @@ CONFIGS = {
 def results(tmp_path_factory) -> dict[str, TrainingResult]:
     """What the three trainers make of one dataset, each in its turn."""
     root = tmp_path_factory.mktemp("trained")
-    dataset = write_worlds(WORLDS, root / "clips")
+    dataset = write_worlds(WORLDS, SimulatedClips(videos=24, images=8, captioned=1.0), root / "clips")
     state = root / "state"
     captioner = train_captioner(dataset, root / "captioner", CONFIGS["captioner"], state, worlds=WORLDS)
     autoencoder = train_autoencoder(dataset, root / "autoencoder", CONFIGS["autoencoder"], state)

@@ -43,8 +43,8 @@ def test_captions_are_read_back(scene_of, motion):
         assert parse(caption) == attributes(scene)
         assert parse(short).motion == motion
         assert len(short) < len(caption)
-        still = describe(scene, still=True)[0]
-        assert parse(still) == attributes(scene, still=True)
+        still = describe(scene, image=True)[0]
+        assert parse(still) == attributes(scene, image=True)
 
 
 @pytest.mark.parametrize("motion", [m for name in ("uniform", "ballistics") for m in WORLDS[name].motions])
