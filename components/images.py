@@ -16,8 +16,9 @@ PROGRAMS = {
         "pipelines.demo",
         "pipelines.local_runner",
         "pipelines.world_simulator",
+        "serving.drift",
         "serving.gateway",
         "serving.worker",
     ),
-    "gpu": ("cli.doctor", "cli.serve", "kinora.training.transformer_worker", "serving.worker"),
+    "gpu": ("cli.doctor", "kinora.training.transformer_worker", "serving.worker"),
 }

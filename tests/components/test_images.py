@@ -69,6 +69,16 @@ def test_what_is_copied_exists_and_is_sent_to_the_builder_and_every_package_is_c
     assert set(re.findall(r'"(\w+)"', packages)) == set(PACKAGES)
 
 
+def test_what_the_chart_starts_is_among_the_programs(root):
+    templates = root / "charts" / "kinora" / "templates"
+    for component, target in (("gateway", "cpu"), ("worker", "gpu")):
+        started = re.findall(
+            r"command: \[python, -m, ([\w.]+)", (templates / f"{component}-deployment.yaml").read_text()
+        )
+        assert started
+        assert set(started) <= set(PROGRAMS[target])
+
+
 @pytest.mark.parametrize("target", PROGRAMS)
 def test_a_target_installs_what_its_programs_import(stages, brought, uncovered, target):
     assert uncovered(programs(target), brought(*extras(stages[target]))) == {}
