@@ -57,7 +57,7 @@ def select_version(
     version = write_version(out, models.autoencoder, checkpoint, models.captioner, to_dict(recipe), candidate, lineage)
     name = registry.current()
     if name == version.name:
-        return already_deployed(next(line for line in reversed(registry.history()) if line.version == name)), version
+        return already_deployed(registry.deployment()), version
     with tempfile.TemporaryDirectory() as temporary:
         incumbent = registry.fetch(name, Path(temporary)) if name else None
         rival = incumbent_evaluation(incumbent, candidate, Path(temporary)) if incumbent else None

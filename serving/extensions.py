@@ -110,7 +110,7 @@ def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid, limit
             # At least one step of the grid is added to it.
             most = min(MOST_FRAMES, limits.pixels // (width * height)) - grid.frames
             _refuse_length(video.promised, most, width, height)
-            frames, fps = video.read(most + 1, size=lambda *own: _covering(*own, *_size(*own, usual, grid)))
+            frames, fps = video.read(most + 1, size=lambda w, h: _covering(w, h, *_size(w, h, usual, grid)))
     except MediaError as error:
         if error.reason == "too_large":
             raise ApiError(

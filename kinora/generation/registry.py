@@ -149,6 +149,18 @@ class Registry:
         except Exception as error:  # cattrs has many, and all say that this is no history
             raise self._damaged(HISTORY) from error
 
+    def deployment(self) -> Promotion:
+        """Return the line of the history that deployed the current version.
+
+        Raises:
+            KinoraError: where none was promoted, or the history has lost the line.
+        """
+        name = self.deployed()
+        line = next((line for line in reversed(self.history()) if line.version == name), None)
+        if line is None:
+            raise self._damaged(HISTORY)
+        return line
+
     def _whole(self, name: str) -> bool:
         try:
             self.fetch(name)

@@ -150,6 +150,17 @@ def test_a_damaged_registry_is_one_sentence(first, tmp_path, content):
         registry.history()
 
 
+def test_a_lost_history_is_one_sentence_and_promoting_again_mends_it(first, tmp_path):
+    registry = Registry(str(tmp_path / "artifacts"))
+    registry.promote(first.path, verdict="Better.")
+    assert registry.deployment().verdict == "Better."
+    (tmp_path / "artifacts" / HISTORY).unlink()
+    with pytest.raises(KinoraError, match=r"history\.jsonl is damaged"):
+        registry.deployment()
+    registry.promote(first.path, verdict="Again.")
+    assert registry.deployment().verdict == "Again."
+
+
 def test_where_nothing_is_deployed_one_sentence_says_what_to_do(tmp_path):
     with pytest.raises(KinoraError, match="kinora promote"):
         Registry(str(tmp_path)).deployed()
