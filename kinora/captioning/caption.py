@@ -153,4 +153,4 @@ def wrong_attributes(written: str, truth: Attributes) -> list[str]:
 def accuracy_note(written: str, truth: Attributes) -> str:
     """Say in one line whether a caption is right, and what would be."""
     wrong = wrong_attributes(written, truth)
-    return f"Wrong {' and '.join(wrong)}. Truth: {sentences(truth)[0]}" if wrong else "Every attribute is right."
+    return f"Wrong: {', '.join(wrong)}. Truth: {sentences(truth)[0]}" if wrong else "Every attribute is right."

@@ -1,4 +1,4 @@
-"""The training loss: the network predicts clean data, and its error is weighed as an error of velocity.
+"""The training loss: the network predicts clean data, and its error is weighted as an error of velocity.
 
 Since v = (x_t - x0) / t, an error of x0 is an error of v divided by t, so the squared velocity error is
 |x0_estimate - x0|^2 / t^2 ("x-prediction, v-loss" of https://arxiv.org/abs/2511.13720).

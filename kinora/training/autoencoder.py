@@ -164,7 +164,7 @@ class AutoencoderTrainer(Trainer):
 
 
 def elbo(model: VAE, video: Tensor, kl_weight: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return the loss of `video [B, 3, T, H, W]`, a weighed evidence lower bound, and its mean squared pixel error."""
+    """Return the loss of `video [B, 3, T, H, W]`, a weighted evidence lower bound, and its mean squared pixel error."""
     with torch.autocast(video.device.type, torch.bfloat16):
         mean, log_variance = (moment.float() for moment in model.encode(video))
         noise = torch.randn(mean.shape, generator=generator).to(mean.device)
@@ -272,13 +272,13 @@ def autoencoder_page(
         f"and back. The figures are of {seen}.",
         {TITLES[name]: f"{metrics[name]:.1f} dB" for name in TITLES if name in metrics},
         checkpoints,
-        "loss (mean squared error + weighed KL)",
-        f"The same clips at several steps, {seen}: the original, and below it the reconstruction.",
+        "squared error + weighted KL",
+        f"The same clips at several steps ({seen}): the original, and below it the reconstruction.",
         {"psnr": "PSNR of training batches, dB", "held_out_psnr": "PSNR of held-out clips, dB"},
     )
     page.text(
-        "PSNR in the course is that of clips decoded with the noise of the variational posterior; the figures above "
-        'are without it. "Disturbed" adds an error of a tenth of a standard deviation to every latent value first: '
+        "The curves show the PSNR of clips that are decoded with the noise of the variational posterior; the figures "
+        'on top are without it. "Disturbed" adds an error of a tenth of a standard deviation to every latent first: '
         "generated latents are never exact, so the decoder has to bear that."
     )
     page.heading("Reconstructions")

@@ -73,7 +73,7 @@ def write_result(
 def curve(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], label: str, *, log: bool) -> "Figure":
     """Plot columns of a log over its steps; a column that only some rows have gets a point for each of them."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     figure = Figure(figsize=(8, 3))
     axes = figure.add_subplot()
@@ -82,11 +82,15 @@ def curve(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], label: st
         if points:
             axes.plot(*zip(*points, strict=True), linewidth=1, marker="o" if len(points) < len(rows) else "",
                       markersize=3, label=what)  # fmt: skip
-    axes.set(xlabel="step", ylabel=label, yscale="log" if log else "linear")
-    if log:  # plain numbers, also where less than a power of ten is spanned
-        for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            axis_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    axes.grid(alpha=0.3, which="both" if log else "major")
+    values = [row[name] for row in rows for name in names if name in row]
+    # On less than a power of ten, a logarithmic axis has hardly a tick.
+    spans_decades = log and 0 < 10 * min(values) < max(values)
+    axes.set(xlabel="step", ylabel=label, yscale="log" if spans_decades else "linear")
+    if spans_decades:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
