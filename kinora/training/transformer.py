@@ -35,7 +35,7 @@ from kinora.training.log import last_row, read_rows, shown_figures
 from kinora.training.report import course_metrics, training_page, write_result
 
 HELD_OUT = 128  # clips that the held-out loss is measured on, at most
-RUN, EXPORTS = "run.json", "exports"  # what the processes are told, and the models that they leave
+ARGUMENTS, EXPORTS = "arguments.json", "exports"  # of the processes, and the models that they leave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +90,8 @@ class TransformerTraining(TrainingConfig):
 
 
 @dataclass(frozen=True)
-class WorkerRun:
-    """What the processes of a training are told: `autoencoder` is a folder, or "" where no samples are made."""
+class WorkerArguments:
+    """What the processes of a training are given: `autoencoder` is a folder, or "" where no samples are made."""
 
     config: TransformerTraining
     latents: str
@@ -264,8 +264,8 @@ def train_transformer(
         last = state.resume()
         if last is None or last.step < config.steps:
             decoder = str(Path(autoencoder).resolve()) if autoencoder is not None else ""
-            told = WorkerRun(config, str(latents.path.resolve()), decoder, sampling or Sampling())
-            write_json(state.folder / RUN, told)
+            arguments = WorkerArguments(config, str(latents.path.resolve()), decoder, sampling or Sampling())
+            write_json(state.folder / ARGUMENTS, arguments)
             _launch(state, config)
         rows = read_rows(state.log)
         own = {name: rows[-1][name] for name in ("parameters", "tokens", "tokens_per_s")}

@@ -31,13 +31,13 @@ from kinora.training.ema import EMA
 from kinora.training.loop import Trainer, fit
 from kinora.training.optimizers import set_learning_rates, split_parameters
 from kinora.training.transformer import (
+    ARGUMENTS,
     EXPORTS,
-    RUN,
     Batch,
     Batches,
     TrainingStep,
     TransformerTraining,
-    WorkerRun,
+    WorkerArguments,
     held_out_batches,
     token_clips,
 )
@@ -66,12 +66,12 @@ def main() -> int:
 
 def train(run: Path) -> None:
     """Train in this process together with the others, in the folder of a run."""
-    told = from_dict(WorkerRun, read_json(run / RUN))
-    trainer = TransformerTrainer(told, run / EXPORTS)
+    arguments = from_dict(WorkerArguments, read_json(run / ARGUMENTS))
+    trainer = TransformerTrainer(arguments, run / EXPORTS)
     checkpoints = Checkpoints(run.parent, run.name)
     if checkpoints.last() is None:
         trainer.export(0)
-    fit(trainer, told.config, checkpoints, first_process=trainer.rank == 0, barrier=dist.barrier)
+    fit(trainer, arguments.config, checkpoints, first_process=trainer.rank == 0, barrier=dist.barrier)
 
 
 def deepspeed_config(config: TransformerTraining) -> dict[str, Any]:
@@ -132,15 +132,15 @@ def muon_groups(model: nn.Module, config: TransformerTraining) -> list[dict[str,
 class TransformerTrainer(Trainer):
     """The model of one process within DeepSpeed's engine, its average, and the clips."""
 
-    def __init__(self, told: WorkerRun, exports: Path):
-        self.told, self.config, self.exports = told, told.config, exports
+    def __init__(self, arguments: WorkerArguments, exports: Path):
+        self.arguments, self.config, self.exports = arguments, arguments.config, exports
         torch.manual_seed(self.config.seed)
         model = TrainingStep(self.config.model, self.config.text)
         self.parameters = sum(p.numel() for p in model.parameters())
         self.ema = EMA(model, self.config.ema_decay)  # before DeepSpeed rounds the weights to bfloat16
         self.engine = initialise(model, self.config)
         self.rank = dist.get_rank()
-        self.latents = LatentDataset.open(told.latents)
+        self.latents = LatentDataset.open(arguments.latents)
         patch = self.config.model.patch_size
         self.batches = Batches(token_clips(self.latents.of_split("train"), patch), self.config, self.rank)
         held_out = held_out_batches(token_clips(self.latents.of_split("validation"), patch), self.config)
@@ -182,9 +182,9 @@ class TransformerTrainer(Trainer):
 
     def sample(self) -> list[Clip]:
         """Make clips from a few held-out captions with the averaged weights; the noise is always the same."""
-        if not self.told.autoencoder:
+        if not self.arguments.autoencoder:
             return []
-        vae = VAE.load(self.told.autoencoder).to(self.engine.device)
+        vae = VAE.load(self.arguments.autoencoder).to(self.engine.device)
         split = self.latents.of_split("validation")
         split = split if len(split) else self.latents.of_split("train")
         clips = [split[number] for number in range(0, len(split), max(1, len(split) // SAMPLES))][:SAMPLES]
@@ -204,7 +204,7 @@ class TransformerTrainer(Trainer):
                 noise,
                 torch.zeros_like(noise),
                 torch.zeros(len(noise), dtype=torch.bool, device=device),
-                self.told.sampling,
+                self.arguments.sampling,
             )
             frames = [to_frames(vae.decode(vae.denormalise(z[None]))[0]) for z in unpack(tokens, layout, patch)]
         return [Clip(made, clip.fps or 1.0, clip.caption) for made, clip in zip(frames, clips, strict=True)]
