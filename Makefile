@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SOURCE ?= worlds
 RECIPE ?= tiny
+SET ?=
 WORK ?= work
 ENGINE ?= docker
 IMAGE := kinora/python:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -21,7 +22,7 @@ help: ## list the targets
 	@touch $@
 
 demo: .venv/.installed ## raw clips to a served video, in about 11 minutes on two CPU cores (SOURCE=<folder> for your own)
-	@$(BIN)/python -m pipelines.demo --source "$(SOURCE)" --recipe $(RECIPE) --work "$(WORK)"
+	@$(BIN)/python -m pipelines.demo --source "$(SOURCE)" --recipe "$(RECIPE)" --set "$(SET)" --work "$(WORK)"
 
 serve: .venv/.installed ## serve the promoted model again, after a demo
 	@$(BIN)/kinora serve --work "$(WORK)"

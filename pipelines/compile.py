@@ -18,7 +18,7 @@ from kinora.files import atomic_write
 COMPILED = Path(__file__).parent / "compiled"
 PIPELINES = ("world_simulator",)
 # Parameters with a list of values become a dropdown in the run form of Kubeflow's page.
-LITERALS: dict[str, dict[str, tuple[str, ...]]] = {"world_simulator": {"recipe": recipes.NAMES}}
+LITERALS: dict[str, dict[str, tuple[str, ...]]] = {"world_simulator": {"recipe": (*recipes.NAMES, recipes.CUSTOM)}}
 HEADER = "# Generated from pipelines/{name}.py by 'make compile'. Do not edit.\n"
 
 

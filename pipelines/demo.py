@@ -1,6 +1,6 @@
 """`make demo`: from raw clips to a served video, through the whole pipeline and then as a client of the endpoint.
 
-Run as `python -m pipelines.demo [--source FOLDER] [--recipe NAME] [--work FOLDER] [--port N]`.
+Run as `python -m pipelines.demo [--source FOLDER] [--recipe NAME] [--set SETTINGS] [--work FOLDER] [--port N]`.
 """
 
 import signal
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -39,7 +40,13 @@ class GeneratedVideo:
     path: Path
 
 
-def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work"), port: int = 8000) -> int:
+def demo(
+    source: str = "worlds",
+    recipe: str = "tiny",
+    settings: Annotated[str, tyro.conf.arg(name="set")] = "",
+    work: Path = Path("work"),
+    port: int = 8000,
+) -> int:
     """Run the whole pipeline, serve the promoted model, and request a video from it.
 
     This takes about 11 minutes on two CPU cores, installation included; 7 of them are training. Run it again with
@@ -47,12 +54,13 @@ def demo(source: str = "worlds", recipe: str = "tiny", work: Path = Path("work")
 
     Args:
         source: "worlds" for the simulated worlds, or a folder with your own videos and images.
-        recipe: the complete configuration.
+        recipe: the complete configuration: a name, or a function of your own as path/to/file.py:function.
+        settings: other values of the recipe, such as "transformer.steps=500 sampling.guidance=3".
         work: the folder in which everything is kept.
         port: the port on which the endpoint listens, on this machine only.
     """
     check_port(port)  # now, not after ten minutes of training
-    result = run_world_simulator(RunOptions(source, recipe, work))
+    result = run_world_simulator(RunOptions(source, recipe, settings, work))
 
     from kinora.media import read_video  # imports torch, and most refusals come before
     from pipelines.run_page import write_run_page

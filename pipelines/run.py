@@ -31,7 +31,8 @@ class RunOptions:
     """What a person chooses.
 
     source: "worlds" for the simulated worlds, or a folder or s3:// address of videos and images.
-    recipe: the complete configuration.
+    recipe: the complete configuration: a name, or a function of your own as path/to/file.py:function.
+    settings: other values of the recipe, such as `transformer.steps=500 sampling.guidance=3`.
     work: the folder that everything is kept in.
     artifact_root: for training state and model versions, a folder, or s3://bucket/prefix, which gets every finished
         artifact too; by default KINORA_ARTIFACT_ROOT, or `artifacts` in the work folder.
@@ -39,6 +40,7 @@ class RunOptions:
 
     source: str = WORLDS
     recipe: str = "tiny"
+    settings: str = ""
     work: Path = Path("work")
     artifact_root: str = ""
 
@@ -80,42 +82,46 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
     """Run the whole pipeline.
 
     Raises:
-        UsageError: for an unknown recipe.
+        UsageError: for an unknown recipe or setting.
         KinoraError: if the source or a folder cannot be used, or a step fails.
     """
     check(options)
+    recipe, settings = recipes.portable(options.recipe, options.settings)
+    name = recipes.get(recipe, settings).name
+    described = f"{name} {options.settings}".strip()
     workspace = Workspace(options.work.absolute())
     with workspace.new_run() as run:
         arguments = {
             "source": resolved(options.source),
-            "recipe": options.recipe,
+            "recipe": recipe,
+            "settings": settings,
             "artifact_root": artifact_root(options.artifact_root, options.work),
             "fingerprint": fingerprint(options.source),
         }
-        expected, origins = expected_durations(workspace, options.recipe), known_origins(workspace.kept())
-        state = RunState(STEPS, expected, run.progress, origins)
+        expected = expected_durations(workspace, name) | expected_durations(workspace, described)
+        state = RunState(STEPS, expected, run.progress, known_origins(workspace.kept()))
         try:
             execute(run, PIPELINE, arguments, state, view or view_for(sys.stderr))
         finally:
             from pipelines import run_page  # which imports torch, and most refusals come before
 
+            shown = arguments | {"recipe": described}
             with friendly_os_errors(workspace.root):
-                record_durations(workspace, options.recipe, state)
-                run_page.write_run_page(run, state, arguments)
+                record_durations(workspace, described, state)
+                run_page.write_run_page(run, state, shown)
                 remove_old_runs(workspace)
                 run_page.write_runs_page(workspace)
-    return RunResult(state, run, arguments)
+    return RunResult(state, run, shown)
 
 
 def check(options: RunOptions) -> None:
     """Refuse what cannot work, before any work.
 
     Raises:
-        UsageError: for an unknown recipe.
+        UsageError: for an unknown recipe or setting.
         KinoraError: if the source is missing or empty, or the artifact root cannot be reached.
     """
-    if options.recipe not in recipes.NAMES:
-        recipes.get(options.recipe)
+    recipes.portable(options.recipe, options.settings)
     if options.source != WORLDS:
         scheme, _, path = split_uri(options.source)
         if scheme == "file" and not Path(path).is_dir():

@@ -23,6 +23,7 @@ class Submission:
     host: str
     source: str
     recipe: str
+    settings: str
     artifact_root: str
     namespace: str
     experiment: str
@@ -32,11 +33,11 @@ def submit_world_simulator(submission: Submission) -> str:
     """Upload the compiled pipeline as a new version, start a run of it and return the run's address.
 
     Raises:
-        UsageError: for an unknown recipe, a source that a cluster cannot see, or no artifact root.
+        UsageError: for an unknown recipe or setting, a source that a cluster cannot see, or no artifact root.
         KinoraError: if the compiled pipeline is out of date, or the server refuses or does not answer.
     """
-    if submission.recipe not in recipes.NAMES:
-        recipes.get(submission.recipe)
+    recipe, settings = recipes.portable(submission.recipe, submission.settings)
+    submission = replace(submission, recipe=recipe, settings=settings)
     submission = replace(submission, artifact_root=submission.artifact_root or os.environ.get(ARTIFACT_ROOT, ""))
     if not submission.artifact_root:
         raise UsageError(
@@ -77,6 +78,7 @@ def _upload_and_start(submission: Submission) -> str:
         params={
             "source": submission.source,
             "recipe": submission.recipe,
+            "settings": submission.settings,
             "artifact_root": submission.artifact_root,
             "fingerprint": fingerprint(submission.source),
         },

@@ -12,6 +12,7 @@ def evaluate(
     autoencoder: dsl.Input[dsl.Model],
     clips: dsl.Input[dsl.Dataset],
     recipe: str,
+    settings: str,
     artifact_root: str,
     fingerprint: str,
     evaluation: dsl.Output[dsl.Artifact],
@@ -31,7 +32,7 @@ def evaluate(
         from kinora.data.clips import ClipDataset
         from kinora.generation import VideoGenerator
 
-        chosen, out = recipes.get(recipe), Path(evaluation.path)
+        chosen, out = recipes.get(recipe, settings), Path(evaluation.path)
         dataset = ClipDataset.open(clips.path)
         prompts = prompts_for(dataset, chosen)
         worlds = chosen.ingest.worlds if simulated(dataset) else None

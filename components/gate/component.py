@@ -13,6 +13,7 @@ def gate(
     captioner: dsl.Input[dsl.Model],
     clips: dsl.Input[dsl.Dataset],
     recipe: str,
+    settings: str,
     artifact_root: str,
     version: dsl.Output[dsl.Model],
     report: dsl.Output[dsl.HTML],
@@ -32,7 +33,7 @@ def gate(
 
         models = TrainedModels(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
         results, dataset = [Path(result.path) for result in evaluations], ClipDataset.open(clips.path)
-        chosen, out = recipes.get(recipe), Path(version.path)
+        chosen, out = recipes.get(recipe, settings), Path(version.path)
         decision, made = select_version(models, results, dataset, chosen, code_digest(), step.registry, out)
         decision_page(decision).write(report.path)
         version.metadata.update(reason=decision.reason, checkpoint=made.record("lineage")["checkpoint"])

@@ -9,6 +9,7 @@ from components.images import CPU_IMAGE
 def ingest(
     source: str,
     recipe: str,
+    settings: str,
     artifact_root: str,
     fingerprint: str,
     clips: dsl.Output[dsl.Dataset],
@@ -25,7 +26,7 @@ def ingest(
         from kinora.data.ingest import ingest as ingest_clips
         from kinora.data.ingest import ingest_report
 
-        chosen = recipes.get(recipe)
+        chosen = recipes.get(recipe, settings)
         dataset = ingest_clips(source, Path(clips.path), chosen.ingest, chosen.grid)
         ingest_report(dataset).write(report.path)
         step.measured(metrics, dataset.describe())

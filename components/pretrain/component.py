@@ -10,6 +10,7 @@ def pretrain(
     latents: dsl.Input[dsl.Dataset],
     autoencoder: dsl.Input[dsl.Model],
     recipe: str,
+    settings: str,
     artifact_root: str,
     fingerprint: str,
     transformer: dsl.Output[dsl.Model],
@@ -27,7 +28,7 @@ def pretrain(
         from kinora.data.latents import LatentDataset
         from kinora.training.transformer import train_transformer
 
-        chosen, encoded = recipes.get(recipe), LatentDataset.open(latents.path)
+        chosen, encoded = recipes.get(recipe, settings), LatentDataset.open(latents.path)
         with step.state(chosen.transformer, encoded.digest) as state:
             result = train_transformer(
                 encoded,

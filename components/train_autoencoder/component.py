@@ -9,6 +9,7 @@ from components.images import GPU_IMAGE
 def train_autoencoder(
     clips: dsl.Input[dsl.Dataset],
     recipe: str,
+    settings: str,
     artifact_root: str,
     fingerprint: str,
     autoencoder: dsl.Output[dsl.Model],
@@ -26,7 +27,7 @@ def train_autoencoder(
         from kinora.data.clips import ClipDataset
         from kinora.training.autoencoder import train_autoencoder as train
 
-        config = recipes.get(recipe).autoencoder
+        config = recipes.get(recipe, settings).autoencoder
         dataset = ClipDataset.open(clips.path)
         with step.state(config, dataset.digest) as state:
             result = train(dataset, Path(autoencoder.path), config, checkpoints=state)

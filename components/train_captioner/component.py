@@ -9,6 +9,7 @@ from components.images import GPU_IMAGE
 def train_captioner(
     clips: dsl.Input[dsl.Dataset],
     recipe: str,
+    settings: str,
     artifact_root: str,
     fingerprint: str,
     captioner: dsl.Output[dsl.Model],
@@ -26,7 +27,7 @@ def train_captioner(
         from kinora.data.clips import ClipDataset
         from kinora.training.captioner import train_captioner as train
 
-        chosen = recipes.get(recipe)
+        chosen = recipes.get(recipe, settings)
         worlds, dataset = chosen.ingest.worlds, ClipDataset.open(clips.path)
         with step.state((chosen.captioner, worlds), dataset.digest) as state:
             result = train(dataset, Path(captioner.path), chosen.captioner, checkpoints=state, worlds=worlds)

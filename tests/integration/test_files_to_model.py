@@ -33,7 +33,8 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
     work = tmp_path / "work"
     command = [
         sys.executable, "-m", "cli", "pipeline", "run",
-        "--source", str(folder), "--recipe", "smoke", "--work", str(work), "--artifact-root", s3_root,
+        "--source", str(folder), "--recipe", "examples/own_recipe.py:small",
+        "--set", "transformer.steps=30", "--work", str(work), "--artifact-root", s3_root,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     log = work / "runs" / "latest" / "log.txt"
@@ -58,6 +59,8 @@ def test_real_files_become_a_model_version(folder, s3_root, tmp_path, root):
     asked = read_json(version / "evaluation.json")["clips"][0]["asked"]
     assert asked["prompt"] in set(table.loc[table["split"] == "validation", "caption"])
     assert VideoGenerator.from_version(version)
+    recipe = read_json(version / "recipe.json")  # of one's own, and one value beside it
+    assert (recipe["name"], recipe["transformer"]["model"]["depth"], recipe["transformer"]["steps"]) == ("small", 3, 30)
 
     store = open_store(s3_root)
     for step in set(STEPS) - {"evaluate", "promote"}:

@@ -61,9 +61,9 @@ def test_steps_follow_the_order_they_are_shown_in(compiled):
 def test_the_form_has_few_parameters_and_a_dropdown_of_recipes(compiled):
     parameters = compiled[0]["root"]["inputDefinitions"]["parameters"]
     assert set(parameters) == {
-        "source", "recipe", "artifact_root", "fingerprint", "gpu_node_selector", "gpu_tolerations"
+        "source", "recipe", "settings", "artifact_root", "fingerprint", "gpu_node_selector", "gpu_tolerations"
     }  # fmt: skip
-    assert parameters["recipe"]["literals"] == list(recipes.NAMES)
+    assert parameters["recipe"]["literals"] == [*recipes.NAMES, recipes.CUSTOM]
     assert all("defaultValue" in parameter for parameter in parameters.values())
 
 
