@@ -1,60 +1,112 @@
 """`kinora generate`: make a video from a prompt, an image or a video."""
 
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
-from kinora.errors import KinoraError, UsageError
-from kinora.files import atomic_write
-from kinora.media import read_image, read_video, write_image, write_video
-from kinora.progress import Progress
+from cli.options import ArtifactRoot
+from kinora.errors import UsageError
 
 LATER = ("loop", "edit", "connect", "fill")
+OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(optional)")]
 
 
-def generate(argv: list[str]) -> int:
-    """Parse the command line and make one clip."""
+def generate(argv: Sequence[str]) -> int:
+    """Run `kinora generate`."""
     later = next((name for name in LATER if f"--{name}" in argv), None)
     if later is not None:
         raise UsageError(f"--{later} comes in a later version; this one has --image and --extend.")
 
     def run(
-        prompt: tyro.conf.Positional[str],
+        prompt: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT")],
+        out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("out.mp4"),
+        size: Annotated[
+            str,
+            tyro.conf.arg(
+                metavar="WxH", help_behavior_hint="(default: that of --image or --extend, else of the training clips)"
+            ),
+        ] = "",
+        frames: Annotated[
+            int | None,
+            tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: that of the longest training clips)"),
+        ] = None,
+        fps: Annotated[
+            float | None,
+            tyro.conf.arg(
+                metavar="NUMBER", help_behavior_hint="(default: that of --extend, else of the training clips)"
+            ),
+        ] = None,
+        seed: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 0,
+        image: OptionalFile = None,
+        extend: OptionalFile = None,
+        direction: Annotated[Literal["forward", "backward"], tyro.conf.arg(metavar="forward|backward")] = "forward",
+        guidance: Annotated[
+            float | None, tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: that of the model's recipe)")
+        ] = None,
         model: Annotated[
-            str, tyro.conf.arg(help="a model version's folder, s3:// URI or name; else the one that is deployed")
+            str, tyro.conf.arg(metavar="VERSION", help_behavior_hint="(default: the one that is deployed)")
         ] = "",
-        out: Path = Path("out.mp4"),
-        size: Annotated[str, tyro.conf.arg(metavar="WxH", help="pixels, multiples of 8")] = "32x32",
-        frames: Annotated[int, tyro.conf.arg(help="1 (a still, .png) or 1 + a multiple of 4")] = 17,
-        fps: float = 8.0,
-        seed: int = 0,
-        image: Annotated[Path | None, tyro.conf.arg(help="animate this image")] = None,
-        extend: Annotated[Path | None, tyro.conf.arg(help="extend this video")] = None,
-        direction: Literal["forward", "backward"] = "forward",
-        artifact_root: Annotated[
-            str, tyro.conf.arg(help="where model versions are; else KINORA_ARTIFACT_ROOT, else work/artifacts")
-        ] = "",
-        guidance: Annotated[float | None, tyro.conf.arg(help="how closely to follow the prompt; 1 to 6")] = None,
+        artifact_root: ArtifactRoot = "",
     ) -> int:
-        """Make a video from a prompt, an image or a video."""
-        from kinora.generation import GenerationRequest, Registry, VideoGenerator
-        from kinora.storage import artifact_root as artifact_root_of
+        """Make a video from a prompt, an image or a video.
 
-        width, height = parse_size(size)
-        picture = read_image(image)[0] if image is not None else None
-        clip, rate = read_video(extend) if extend is not None else (None, fps)
-        request = GenerationRequest(prompt, width, height, frames, rate, seed, picture, clip, direction)
-        generator = VideoGenerator.from_version(Registry(artifact_root_of(artifact_root)).find(model).path)
+        Args:
+            prompt: What the video shows.
+            out: File to write, in the format of its suffix: .mp4, .webm, .gif, .webp, or .png for an image.
+            size: Width and height in pixels, such as 40x24, multiples of what the model takes (8 for most).
+            frames: Number of frames: 1 makes an image. Of --extend, the frames that the model sees at once.
+            fps: Frames a second.
+            seed: Another seed makes another video.
+            image: Image to animate: it becomes the first frame.
+            extend: Video to extend.
+            direction: Where to extend the video: after its end, or before its beginning.
+            guidance: How closely to follow the prompt, from 1 to about 6.
+            model: Model version: its folder, its s3:// address, or its name in the registry.
+        """
+        from kinora.generation import GeneratedClip, VideoGenerator, request_for
+        from kinora.media import check_clip_path
+        from kinora.progress import Progress
+
+        asked = parse_size(size) if size else None
+        if not prompt.strip():
+            raise UsageError("the prompt is empty; say what the video should show.")
+        generator = VideoGenerator.from_version(model, artifact_root)
         if guidance is not None:
             generator.sampling = replace(generator.sampling, guidance=guidance)
+        request = request_for(
+            prompt,
+            generator.grid,
+            generator.usual,
+            size=asked,
+            frames=frames,
+            fps=fps,
+            seed=seed,
+            image=image,
+            extend=extend,
+            direction=direction,
+        )
+        check_clip_path(out, request.frames, request.fps)  # now, not after sampling
+        unknown = generator.unknown_words(prompt)
+        if unknown:
+            print(
+                f"kinora generate: the model never saw: {', '.join(unknown)}. It goes by the other words.",
+                file=sys.stderr,
+            )
         with Progress("generate", generator.sampling.steps) as progress:
             made = generator.generate([request], lambda done, _: progress.update(done))[0]
-        save(out, made, rate)
-        print(f"{out}: {len(made)} frames of {width}x{height} at {rate:g} frames a second")
+        GeneratedClip(made, request.fps, prompt).save(out)
+        print(f"{out}: {len(made)} frames of {request.width}x{request.height} at {request.fps:g} frames a second")
+        given = request.image if request.image is not None else request.video
+        if asked is None and given is not None and given.shape[-3:-1] != (request.height, request.width):
+            print(
+                f"The input has {given.shape[-2]}x{given.shape[-3]} pixels; each side was rounded to the nearest "
+                f"multiple of {generator.grid.side}. --size chooses another."
+            )
         return 0
 
     return tyro.cli(run, prog="kinora generate", args=argv)
@@ -70,23 +122,3 @@ def parse_size(text: str) -> tuple[int, int]:
     if not match:
         raise UsageError(f"'{text}' is no size; give width and height in pixels, such as 40x24.")
     return int(match[1]), int(match[2])
-
-
-def save(out: Path, frames: np.ndarray, fps: float) -> None:
-    """Write a clip as MP4, or a still as PNG, by the suffix of `out`.
-
-    Raises:
-        UsageError: if the suffix does not fit the clip.
-        KinoraError: if the file cannot be written.
-    """
-    wanted = ".png" if len(frames) == 1 else ".mp4"
-    if out.suffix.lower() != wanted:
-        raise UsageError(f"{out} cannot hold {len(frames)} frames; name it *{wanted}.")
-    try:
-        with atomic_write(out) as temporary:
-            if len(frames) == 1:
-                write_image(temporary, frames[0])
-            else:
-                write_video(temporary, frames, fps)
-    except OSError as error:
-        raise KinoraError(f"{out} cannot be written ({error.strerror}); choose another place with --out.") from error

@@ -1,8 +1,19 @@
 """Prompt or media in, video out."""
 
+from kinora.generation.clip import GeneratedClip
 from kinora.generation.generator import VideoGenerator
 from kinora.generation.model_version import ModelVersion, read_version, write_version
 from kinora.generation.registry import Registry
-from kinora.generation.request import GenerationRequest
+from kinora.generation.request import ClipFormat, GenerationRequest, request_for
 
-__all__ = ["GenerationRequest", "ModelVersion", "Registry", "VideoGenerator", "read_version", "write_version"]
+__all__ = [
+    "ClipFormat",
+    "GeneratedClip",
+    "GenerationRequest",
+    "ModelVersion",
+    "Registry",
+    "VideoGenerator",
+    "read_version",
+    "request_for",
+    "write_version",
+]

@@ -1,15 +1,28 @@
 """What a person asks for, and the checks that turn impossible wishes into one sentence."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from kinora.data.grid import Grid
 from kinora.diffusion.conditioning import Task
-from kinora.errors import UsageError
+from kinora.errors import KinoraError, UsageError
+from kinora.media import read_image, read_video
 
 LARGEST_SIDE, MOST_FRAMES = 1024, 257
+Media = np.ndarray | str | Path  # frames `uint8`, or the file that holds them
+
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """The size in pixels, the length in frames and the frames a second of clips."""
+
+    width: int = 32
+    height: int = 32
+    frames: int = 17
+    fps: float = 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +98,52 @@ class GenerationRequest:
         """Return how many frames of the given video the model sees: at most about half of the window."""
         assert self.video is not None
         return grid.longest_within(min(len(self.video), self.frames // 2 + 1))
+
+
+def request_for(
+    prompt: str,
+    grid: Grid,
+    usual: ClipFormat,
+    *,
+    size: tuple[int, int] | None = None,
+    frames: int | None = None,
+    fps: float | None = None,
+    seed: int = 0,
+    image: Media | None = None,
+    extend: Media | None = None,
+    direction: str = "forward",
+) -> GenerationRequest:
+    """Return a request with what is None filled in.
+
+    The size is that of the image or video given, each side rounded to the nearest multiple that the model takes; the
+    rate is that of a video file. All else is as `usual`.
+
+    Args:
+        grid: the sizes and lengths that the model takes.
+        usual: what it makes unless told otherwise.
+        size: width and height in pixels.
+        image: the first frame, `[H, W, 3]`, or a file.
+        extend: the video to extend in `direction`, `[T, H, W, 3]`, or a file.
+
+    Raises:
+        UsageError: if the model cannot make it.
+        KinoraError: if a file is missing or cannot be decoded.
+    """
+    for source in (image, extend):
+        if isinstance(source, str | Path) and not Path(source).is_file():
+            raise KinoraError(f"there is no file {source}; name one that is there.")
+    picture = read_image(image)[0] if isinstance(image, str | Path) else image
+    video, rate = read_video(extend) if isinstance(extend, str | Path) else (extend, usual.fps)
+    shown = picture if picture is not None else video[0] if video is not None else None
+    if size is None and shown is not None:
+        size = grid.nearest_side(shown.shape[1]), grid.nearest_side(shown.shape[0])
+    width, height = size or (usual.width, usual.height)
+    rate = fps if fps is not None else rate
+    request = GenerationRequest(
+        prompt, width, height, usual.frames if frames is None else frames, rate, seed, picture, video, direction
+    )
+    request.check(grid)
+    return request
 
 
 def fitted(frames: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kinora.generation import GenerationRequest
+from kinora.errors import KinoraError
+from kinora.generation import ClipFormat, GenerationRequest
 from kinora.generation import generator as module
 from kinora.generation.request import fitted
-from kinora.media import to_frames, to_tensor
+from kinora.media import to_frames, to_tensor, write_video
 
 VIDEO = np.random.default_rng(0).integers(0, 255, (21, 24, 40, 3), dtype=np.uint8)
 TEXT = GenerationRequest("A red circle moves", 16, 24, 9, seed=5)
@@ -75,3 +76,21 @@ def test_steps_are_counted_over_all_packs(generator, monkeypatch):
 def test_short_prompts_are_expanded_as_far_as_the_model_knows_the_words(generator):
     assert generator.caption("red ball on grey") == "A red circle on a grey background."
     assert generator.caption("a purple ball") == "a purple ball"  # it never met purple
+
+
+def test_a_call_makes_a_clip_and_fills_in_what_is_left_open(generator, tmp_path):
+    generator.usual = ClipFormat(16, 8, 9, 12.0)
+    clip = generator("a red circle", seed=5)
+    assert (clip.frames.shape, clip.fps, clip.prompt) == ((9, 8, 16, 3), 12.0, "a red circle")
+    assert generator("a red circle", image=VIDEO[0, :21, :30]).frames.shape == (9, 24, 32, 3)  # rounded to the grid
+    asked = generator("a red circle", size=(24, 16), frames=5, fps=6.0, seed=5)
+    assert close(asked.frames, generator.generate([GenerationRequest("a red circle", 24, 16, 5, 6.0, 5)])[0])
+    write_video(tmp_path / "v.mp4", VIDEO, 15)
+    longer = generator("a red circle", extend=tmp_path / "v.mp4", direction="backward")
+    assert (longer.fps, longer.frames.shape[1:3]) == (15.0, (24, 40))
+    with pytest.raises(KinoraError, match=r"there is no file .*none\.mp4"):
+        generator("a red circle", extend=str(tmp_path / "none.mp4"))
+
+
+def test_words_never_seen_are_named_once(generator):
+    assert generator.unknown_words("a purple ball, purple") == ["purple", "ball"]

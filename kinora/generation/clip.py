@@ -1,0 +1,49 @@
+"""A generated clip: saved in any format, and shown where it is the last value of a notebook's cell."""
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kinora.media import enlarge, video_bytes, write_clip, write_image
+
+SIDE_SHOWN = 320  # pixels of the longer side that a notebook shows a small clip at
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedClip:
+    """What a generator made of a prompt: frames `uint8 [T, H, W, 3]`, one of an image, and frames a second."""
+
+    frames: np.ndarray
+    fps: float
+    prompt: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write it in the format of the suffix, .mp4, .webm, .gif, .webp or .png, whole or not at all; return the path.
+
+        Raises:
+            UsageError: if the suffix does not fit the clip.
+            KinoraError: if the file cannot be written.
+        """
+        write_clip(path, self.frames, self.fps)
+        return Path(path)
+
+    def __repr__(self) -> str:
+        frames, height, width = self.frames.shape[:3]
+        return f"<GeneratedClip '{self.prompt}', {frames} frames of {width}x{height} at {self.fps:g} frames a second>"
+
+    def _repr_html_(self) -> str:
+        shown = enlarge(self.frames, max(1, SIDE_SHOWN // max(self.frames.shape[1:3])))
+        if len(shown) == 1:
+            buffer = io.BytesIO()
+            write_image(buffer, shown[0])
+            return f'<img alt="{html.escape(self.prompt)}" src="{_data_url("image/png", buffer.getvalue())}">'
+        source = _data_url("video/mp4", video_bytes(shown, self.fps))
+        return f'<video controls autoplay loop muted title="{html.escape(self.prompt)}" src="{source}"></video>'
+
+
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
