@@ -1,21 +1,20 @@
 """`kinora caption`."""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
 
 import tyro
 
+from cli.options import Dataset, Folder, Out
 
-def caption(argv: list[str]) -> int:
+
+def caption(argv: Sequence[str]) -> int:
     """Run `kinora caption`."""
 
-    def run(dataset: Annotated[Path, tyro.conf.Positional], captioner: Path, out: Path) -> int:
+    def run(dataset: Dataset, captioner: Folder, out: Out) -> int:
         """Caption every clip of a dataset that has no caption yet.
 
         Args:
-            dataset: the folder of the dataset.
-            captioner: the folder of a trained captioner.
-            out: the folder that the captioned dataset is written to, with its report.html.
+            captioner: Folder of a trained captioner.
         """
         from kinora.captioning.caption import caption_dataset
         from kinora.data.clips import ClipDataset

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tyro
 
@@ -13,7 +13,7 @@ from cli.extras import ALL, PLAIN, TOOLS, distributions, installed, missing
 GIB = 2**30
 
 
-def doctor(argv: list[str]) -> int:
+def doctor(argv: Sequence[str]) -> int:
     """Print what is here; return 1 if anything that generating needs is missing."""
 
     def run() -> int:

@@ -1,86 +1,89 @@
 """`kinora evaluate`: find failures of physics and consistency in clips."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
+from cli.options import Folder, Out, RecipeName, Settings, chosen
 from kinora.config import write_json
-from kinora.errors import KinoraError, UsageError
-from kinora.progress import Progress
+from kinora.errors import UsageError
+
+Optional = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")]
 
 
-def evaluate(argv: list[str]) -> int:
-    """Run `kinora evaluate clips` or `kinora evaluate detectors`."""
-
-    def clips(path: Annotated[Path, tyro.conf.Positional], out: Path) -> int:
-        """Judge videos; write report.html and report.json.
-
-        Args:
-            path: A video, a folder of videos, or a clip dataset. The prompt of name.mp4 is read from name.txt.
-            out: Folder for the reports.
-        """
-        return evaluate_path(path, out)
-
-    def detectors(out: Path, clips: int = 64, autoencoder: Path | None = None, checkpoint: Path | None = None) -> int:
-        """Test the detectors themselves on clips whose failures are known; write detectors.html and detectors.json.
-
-        Args:
-            out: Folder for the reports.
-            clips: Number of simulated clips.
-            autoencoder: A trained autoencoder, to judge the same clips through it.
-            checkpoint: A checkpoint of the transformer, the untrained one for example, to judge clips of its own.
-        """
-        return evaluate_detectors(out, clips, autoencoder, checkpoint)
-
-    commands: dict[str, Any] = {"clips": clips, "detectors": detectors}
-    return tyro.extras.subcommand_cli_from_dict(
-        commands, prog="kinora evaluate", description="Find failures of physics and consistency in clips.", args=argv
+def evaluate(argv: Sequence[str]) -> int:
+    """Run `kinora evaluate clips`, `checkpoint` or `detectors`."""
+    code: int = tyro.extras.subcommand_cli_from_dict(
+        {"clips": clips, "checkpoint": checkpoint, "detectors": detectors},
+        prog="kinora evaluate",
+        description="Find failures of physics and consistency in clips, or in what a checkpoint makes.",
+        args=argv,
     )
+    return code
 
 
-def evaluate_path(path: Path, out: Path) -> int:
-    """Judge every clip at `path`; write `out/report.html` and `out/report.json`, and say what was found.
+def clips(path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")], out: Out) -> int:
+    """Find failures in videos and images of any origin; write report.html and report.json.
 
-    Raises:
-        KinoraError: if there is no clip there that can be read.
+    Args:
+        path: A video, a folder of videos, or a clip dataset. The prompt of name.mp4 is read from name.txt.
     """
-    from evaluation.evaluator import clip_record, evaluator, judge, summary
-    from evaluation.findings import ClipInput
-    from evaluation.loading import clip_files, read_clips
-    from evaluation.report import clips_page, failed_types
+    from evaluation.clips import evaluate_path
+    from evaluation.report import failed_types
 
-    clips: list[ClipInput] = []
-    records, unreadable = [], []
-    with Progress("evaluate clips", len(clip_files(path)), "clips") as progress:
-        for clip in read_clips(path):
-            if isinstance(clip, ClipInput):
-                records.append(clip_record(clip, judge(clip)))
-                clips.append(clip)
-            else:
-                unreadable.append({"clip": clip[0], "reason": clip[1]})
-                print(f"skipped {clip[1]}", file=sys.stderr)
-            progress.update(len(clips) + len(unreadable))
-    if not clips:
-        raise KinoraError(f"no clip at {path} can be read; the first: {unreadable[0]['reason']}")
-    report = {"evaluator": evaluator(), "clips": records, "unreadable": unreadable, "summary": summary(records)}
-    page = clips_page(report, clips)
-    if unreadable:
-        page.heading("Not readable").table(unreadable)
-    write_json(out / "report.json", report)
-    page.write(out / "report.html")
+    report = evaluate_path(path, out)
+    records, unreadable = report["clips"], report["unreadable"]
+    for row in unreadable:
+        print(f"skipped {row['reason']}", file=sys.stderr)
     failed = sum(bool(failed_types(record)) for record in records)
     print(f"{len(records)} clips judged: {failed} have a failure. {len(unreadable)} could not be read.")
     print(out / "report.html")
     return 0
 
 
-def evaluate_detectors(out: Path, count: int, autoencoder: Path | None, checkpoint: Path | None) -> int:
-    """Benchmark the detectors; write `out/detectors.html` and `out/detectors.json`.
+def checkpoint(
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")],
+    autoencoder: Folder,
+    dataset: Folder,
+    out: Out,
+    recipe: RecipeName = "tiny",
+    settings: Settings = (),
+) -> int:
+    """Generate a clip for each held-out prompt with one checkpoint of the transformer, and find its failures.
 
-    Raises:
-        UsageError: if a checkpoint is given without the autoencoder that decodes its latents.
+    Args:
+        checkpoint: Folder of the checkpoint, in the folder that `kinora train transformer` wrote.
+        autoencoder: Folder of the autoencoder that its latents are decoded by.
+        dataset: Folder of the captioned clip dataset that it was trained on.
+    """
+    from evaluation.checkpoint import evaluate_checkpoint
+    from evaluation.prompts import prompts_for, simulated
+    from kinora.data.clips import ClipDataset
+    from kinora.generation import VideoGenerator
+
+    found, clips = chosen(recipe, settings), ClipDataset.open(dataset)
+    prompts, worlds = prompts_for(clips, found), found.ingest.worlds if simulated(clips) else None
+    generator = VideoGenerator.load(autoencoder, checkpoint, sampling=found.sampling)
+    result = evaluate_checkpoint(generator, prompts, out, name=checkpoint.resolve().name, worlds=worlds)
+    print(f"Overall score {result['rates']['overall']:.1%} on {len(prompts)} prompts: {out / 'report.html'}")
+    return 0
+
+
+def detectors(
+    out: Out,
+    count: Annotated[int, tyro.conf.arg(name="clips", metavar="NUMBER")] = 64,
+    autoencoder: Optional = None,
+    checkpoint: Optional = None,
+) -> int:
+    """Test the detectors themselves on clips whose failures are known; write detectors.html and detectors.json.
+
+    Args:
+        count: Number of simulated clips.
+        autoencoder: Folder of a trained autoencoder, to judge the same clips through it too.
+        checkpoint: Folder of a checkpoint of the transformer, the untrained one for example, to judge its clips too.
     """
     from evaluation.benchmark import benchmark, benchmark_page, model_clips, through_autoencoder
 

@@ -20,21 +20,15 @@ class Command(NamedTuple):
 
 
 def _ingest() -> Run:
-    from cli.data import ingest
+    from cli.ingest import ingest
 
     return ingest
 
 
 def _validate() -> Run:
-    from cli.data import validate
+    from cli.validate import validate
 
     return validate
-
-
-def _caption() -> Run:
-    from cli.caption import caption
-
-    return caption
 
 
 def _train() -> Run:
@@ -43,10 +37,22 @@ def _train() -> Run:
     return train
 
 
-def _generate() -> Run:
-    from cli.generate import generate
+def _caption() -> Run:
+    from cli.caption import caption
 
-    return generate
+    return caption
+
+
+def _features() -> Run:
+    from cli.features import features
+
+    return features
+
+
+def _encode() -> Run:
+    from cli.encode import encode
+
+    return encode
 
 
 def _evaluate() -> Run:
@@ -55,8 +61,14 @@ def _evaluate() -> Run:
     return evaluate
 
 
+def _gate() -> Run:
+    from cli.gate import gate
+
+    return gate
+
+
 def _promote() -> Run:
-    from cli.serve import promote
+    from cli.promote import promote
 
     return promote
 
@@ -65,6 +77,18 @@ def _serve() -> Run:
     from cli.serve import serve
 
     return serve
+
+
+def _drift() -> Run:
+    from cli.drift import drift
+
+    return drift
+
+
+def _generate() -> Run:
+    from cli.generate import generate
+
+    return generate
 
 
 def _pipeline() -> Run:
@@ -79,16 +103,20 @@ def _doctor() -> Run:
     return doctor
 
 
-# In the order of the story. `--help` prints this table and imports nothing else.
+# The steps of the story in its order, then what stands beside it. `--help` prints this table and imports nothing else.
 COMMANDS = {
     "ingest": Command("turn raw videos and images, or simulated worlds, into a clip dataset", _ingest, "data"),
     "validate": Command("check a clip dataset against its contract", _validate, "data"),
-    "caption": Command("caption every clip of a dataset with a trained captioner", _caption, "data"),
-    "train": Command("train a captioner, an autoencoder or a transformer", _train, "training"),
-    "generate": Command("make a video from a prompt, an image or a video", _generate),
-    "evaluate": Command("find failures of physics and consistency in clips", _evaluate, "evaluation"),
+    "train": Command("train the captioner, the autoencoder or the transformer", _train, "training"),
+    "caption": Command("caption every clip of a dataset with the captioner", _caption, "data"),
+    "features": Command("publish the features of a dataset's clips to a feature store", _features, "data"),
+    "encode": Command("encode the clips of a dataset as latents with the autoencoder", _encode, "training"),
+    "evaluate": Command("find failures of physics and consistency in clips or a checkpoint", _evaluate, "evaluation"),
+    "gate": Command("make a model version of the best checkpoint, and say whether it is better", _gate, "evaluation"),
     "promote": Command("deploy a model version, or list what was promoted", _promote, "serving"),
     "serve": Command("serve the deployed model over HTTP", _serve, "serving"),
+    "drift": Command("compare what the endpoint was asked for with what its model was trained on", _drift, "serving"),
+    "generate": Command("make a video from a prompt, an image or a video", _generate),
     "pipeline": Command("run, compile or submit the whole workflow", _pipeline, "pipeline"),
     "doctor": Command("say what this machine can run and what is missing", _doctor),
 }

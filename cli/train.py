@@ -1,84 +1,81 @@
 """`kinora train`: one model at a time, outside the pipeline."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-import kinora.recipes
+from cli.options import Dataset, Out, RecipeName, Settings, chosen
 
 if TYPE_CHECKING:
     from kinora.training.config import TrainingResult
 
+Checkpoints = Annotated[
+    Path | None,
+    tyro.conf.arg(
+        metavar="FOLDER",
+        help="Folder that training keeps its state in, and goes on from when it is run again.",
+        help_behavior_hint="(default: beside the result)",
+    ),
+]
 
-def train(argv: list[str]) -> int:
-    """Parse the command line and train one model."""
-    return tyro.extras.subcommand_cli_from_dict(
+
+def train(argv: Sequence[str]) -> int:
+    """Run `kinora train captioner`, `autoencoder` or `transformer`."""
+    code: int = tyro.extras.subcommand_cli_from_dict(
         {"captioner": captioner, "autoencoder": autoencoder, "transformer": transformer},
         prog="kinora train",
         description="Train a captioner, an autoencoder or a transformer, with the settings of a recipe.",
         args=argv,
     )
-
-
-Checkpoints = Annotated[
-    Path | None, tyro.conf.arg(help="where training keeps its state, to go on from; beside OUT if not given")
-]
+    return code
 
 
 def captioner(
-    dataset: tyro.conf.Positional[Path], out: Path, recipe: str = "tiny", checkpoints: Checkpoints = None
+    dataset: Dataset, out: Out, recipe: RecipeName = "tiny", settings: Settings = (), checkpoints: Checkpoints = None
 ) -> int:
-    """Train the captioner on a clip dataset."""
+    """Train the captioner on the clips that have a caption."""
     from kinora.data.clips import ClipDataset
     from kinora.training.captioner import train_captioner
 
-    chosen = kinora.recipes.get(recipe)
-    return _report(
-        train_captioner(
-            ClipDataset.open(dataset),
-            out,
-            chosen.captioner,
-            _beside(out, checkpoints),
-            worlds=chosen.ingest.worlds,
-        )
-    )
+    found, clips = chosen(recipe, settings), ClipDataset.open(dataset)
+    state = _beside(out, checkpoints)
+    return _report(train_captioner(clips, out, found.captioner, state, worlds=found.ingest.worlds))
 
 
 def autoencoder(
-    dataset: tyro.conf.Positional[Path], out: Path, recipe: str = "tiny", checkpoints: Checkpoints = None
+    dataset: Dataset, out: Out, recipe: RecipeName = "tiny", settings: Settings = (), checkpoints: Checkpoints = None
 ) -> int:
     """Train the autoencoder on a clip dataset."""
     from kinora.data.clips import ClipDataset
     from kinora.training.autoencoder import train_autoencoder
 
-    chosen = kinora.recipes.get(recipe)
-    return _report(train_autoencoder(ClipDataset.open(dataset), out, chosen.autoencoder, _beside(out, checkpoints)))
+    found, clips = chosen(recipe, settings), ClipDataset.open(dataset)
+    return _report(train_autoencoder(clips, out, found.autoencoder, _beside(out, checkpoints)))
 
 
 def transformer(
-    latents: tyro.conf.Positional[Path],
-    out: Path,
-    autoencoder: Annotated[
-        Path | None, tyro.conf.arg(help="the one that made the latents, to show samples; none are made if not given")
-    ] = None,
-    recipe: str = "tiny",
+    latents: Annotated[
+        Path, tyro.conf.Positional, tyro.conf.arg(metavar="LATENTS", help="Folder that `kinora encode` wrote.")
+    ],
+    out: Out,
+    autoencoder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None,
+    recipe: RecipeName = "tiny",
+    settings: Settings = (),
     checkpoints: Checkpoints = None,
 ) -> int:
-    """Train the transformer on encoded latents, in several processes."""
+    """Train the transformer on encoded latents, in several processes.
+
+    Args:
+        autoencoder: Folder of the autoencoder that made the latents: with it the page shows samples along the way.
+    """
     from kinora.data.latents import LatentDataset
     from kinora.training.transformer import train_transformer
 
-    chosen = kinora.recipes.get(recipe)
+    found, encoded, state = chosen(recipe, settings), LatentDataset.open(latents), _beside(out, checkpoints)
     return _report(
-        train_transformer(
-            LatentDataset.open(latents),
-            out,
-            chosen.transformer,
-            _beside(out, checkpoints),
-            autoencoder=autoencoder,
-            sampling=chosen.sampling,
-        )
+        train_transformer(encoded, out, found.transformer, state, autoencoder=autoencoder, sampling=found.sampling)
     )
 
 
@@ -87,7 +84,6 @@ def _beside(out: Path, checkpoints: Path | None) -> Path:
 
 
 def _report(result: "TrainingResult") -> int:
-    print(f"{result.path}: " + ", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items()))
-    if result.checkpoints:
-        print(f"checkpoints: {', '.join(result.checkpoints)}")
+    print(", ".join(f"{name} {value:.3g}" for name, value in result.metrics.items()))
+    print(result.path / "report.html")
     return 0

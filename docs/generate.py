@@ -35,6 +35,7 @@ FOLDERS = {
     "docs/how-to": "One task a page.",
     "docs/media": "Pictures of the documentation.",
     "docs/reference": "What every command, step, route and file is.",
+    "examples": "Short scripts that use the library: generate, extend, evaluate, a recipe. The tests run them.",
     "k8s": "What a cluster needs once: namespaces, queues, GPU pools, roles.",
     "k8s/base": "Namespaces, network policies, priorities and roles.",
     "k8s/kueue": "Queues in which steps wait for GPUs.",

@@ -1,14 +1,12 @@
 """Drift between what the endpoint is asked for and what the model in service was trained on, reported by Evidently.
 
-Run as `python -m serving.drift --work FOLDER --reference TABLE.parquet --out FOLDER`.
+`kinora drift` runs it.
 """
 
 import sqlite3
-import sys
 from pathlib import Path
 
 import pandas as pd
-import tyro
 
 from kinora.config import write_json
 from kinora.data.drift import MIN_ROWS, comparable, drift_report
@@ -85,34 +83,3 @@ def request_drift(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> 
     with friendly_os_errors(out):
         write_json(out / "drift.json", figures)
     return figures
-
-
-def run(reference: Path, work: Path = Path("work"), out: Path = Path("drift")) -> int:
-    """Report the drift between the endpoint's requests and the training clips.
-
-    Args:
-        reference: the training clips of the model in service: a parquet table, such as a dataset's clips.parquet.
-        work: the folder that `kinora serve` was given.
-        out: drift.html and drift.json are written here.
-    """
-    try:
-        training = pd.read_parquet(reference)
-    except (OSError, ValueError) as error:
-        raise KinoraError(f"{reference} cannot be read as a parquet table; give a dataset's clips.parquet.") from error
-    for name, value in request_drift(read_requests(work), training, out).items():
-        print(f"{name:<18} {value:.3f}")
-    print(out / "drift.html")
-    return 0
-
-
-def main(argv: list[str]) -> int:
-    """Run the report; return its exit code."""
-    try:
-        return tyro.cli(run, prog="python -m serving.drift", args=argv)
-    except KinoraError as error:
-        print(f"drift: {error}", file=sys.stderr)
-        return error.exit_code
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,6 @@
 """The console command: every name in its table exists, help is light, and failures are sentences."""
 
+import re
 import subprocess
 import sys
 
@@ -25,6 +26,32 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert all(f"  {name} " in out for name in cli.COMMANDS)
     assert out.splitlines()[-1] == "0"
+
+
+def helps(words, capsys):
+    """Yield a command and its subcommands, each with what --help prints."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*words, "--help"])
+    assert stopped.value.code == 0
+    told = capsys.readouterr().out
+    inner = re.search(r"usage: [^{]*\[-h\] \{([\w,-]+)\}", told)
+    if inner is None:
+        yield words, told
+    for word in inner[1].split(",") if inner else ():
+        yield from helps([*words, word], capsys)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_option_has_a_sentence_and_is_named_for_what_it_takes(name, capsys):
+    for words, told in helps([name], capsys):
+        lines = re.sub(r"\s*\n {10,}(?=\S)", "  ", told).splitlines()  # what is broken over lines becomes whole again
+        rows = [line.strip() for line in lines if re.match(r"  \S", line) and not line.startswith("  -h, --help")]
+        assert rows or name == "doctor", words
+        for row in rows:
+            option, _, sentence = row.partition("  ")
+            said = re.sub(r"\((default|required|optional|repeatable)[^()]*\)", "", sentence).strip()
+            assert re.fullmatch(r"[A-Z].*\w.*[.]", said), f"{words}: {row}"
+            assert not re.search(r"\b(PATH\|None|STR|INT|FLOAT|\{None)", option), f"{words}: {row}"
 
 
 def test_an_unknown_command_is_bad_usage(capsys):

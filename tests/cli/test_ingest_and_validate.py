@@ -50,4 +50,4 @@ def test_bad_usage_exits_2_and_help_imports_nothing_heavy(command):
     with pytest.raises(SystemExit) as left:
         main([command, "--help"])
     assert left.value.code == 0
-    assert "cli.data" in sys.modules
+    assert "cli.options" in sys.modules

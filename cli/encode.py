@@ -1,0 +1,33 @@
+"""`kinora encode`."""
+
+from collections.abc import Sequence
+
+import tyro
+
+from cli.options import Dataset, Folder, Out
+
+
+def encode(argv: Sequence[str]) -> int:
+    """Run `kinora encode`."""
+
+    def run(dataset: Dataset, features: Folder, autoencoder: Folder, out: Out) -> int:
+        """Encode every clip with the autoencoder, beside the caption that the feature store serves.
+
+        Args:
+            features: Folder of the dataset's published features.
+            autoencoder: Folder of a trained autoencoder.
+        """
+        from kinora.data.clips import ClipDataset
+        from kinora.data.features import read_features
+        from kinora.data.latents import LatentDataset
+        from kinora.training.latents import encode_latents
+        from kinora.training.latents_report import latents_page
+
+        clips = ClipDataset.open(dataset)
+        captions = read_features(features, clips.clips["clip_id"].tolist())
+        figures = encode_latents(clips, captions, autoencoder, out)
+        report = latents_page(clips, LatentDataset.open(out), figures).write(out / "report.html")
+        print(f"{figures['clips']:.0f} clips encoded: {report}")
+        return 0
+
+    return tyro.cli(run, prog="kinora encode", args=argv)

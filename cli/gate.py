@@ -1,0 +1,52 @@
+"""`kinora gate`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from cli.options import ArtifactRoot, Folder, Out, RecipeName, Settings, Work, chosen
+
+
+def gate(argv: Sequence[str]) -> int:
+    """Run `kinora gate`."""
+
+    def run(
+        evaluations: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="EVALUATION")],
+        transformer: Folder,
+        autoencoder: Folder,
+        captioner: Folder,
+        dataset: Folder,
+        out: Out,
+        recipe: RecipeName = "tiny",
+        settings: Settings = (),
+        artifact_root: ArtifactRoot = "",
+        work: Work = Path("work"),
+    ) -> int:
+        """Make a model version of the best checkpoint, and say whether it is better than the deployed one.
+
+        Args:
+            evaluations: Folders that `kinora evaluate checkpoint` wrote, the untrained checkpoint's among them.
+            transformer: Folder of the trained transformer, with all its checkpoints.
+            autoencoder: Folder of the trained autoencoder.
+            captioner: Folder of the trained captioner.
+            dataset: Folder of the captioned clip dataset that they were trained on.
+        """
+        from components.runtime.code_digest import code_digest
+        from evaluation.gate import decision_page
+        from evaluation.selection import TrainedModels, select_version
+        from kinora.data.clips import ClipDataset
+        from kinora.generation.registry import Registry
+        from kinora.storage import artifact_root as artifact_root_of
+
+        models, clips = TrainedModels(transformer, autoencoder, captioner), ClipDataset.open(dataset)
+        registry = Registry(artifact_root_of(artifact_root, work))
+        found = chosen(recipe, settings)
+        decision, version = select_version(models, evaluations, clips, found, code_digest(), registry, out)
+        report = decision_page(decision).write(out / "report.html")
+        print(f"{decision.reason} {report}")
+        print(f"The model version is {version.path}" + ("; `kinora promote` deploys it." if decision.promote else "."))
+        return 0
+
+    return tyro.cli(run, prog="kinora gate", args=argv)
