@@ -37,7 +37,7 @@ METRIC_LABELS = {
 def clips_page(report: dict[str, Any], clips: Sequence[ClipInput]) -> Page:
     """Return the page of `kinora evaluate clips`."""
     records = report["clips"]
-    failed = share(sum(bool(failed_types(record)) for record in records), len(records))
+    failed = count_failed(records)
     page = Page(
         "Failures found in clips",
         f"{failed} clips have a failure. Types of failure that could not be measured are counted below.",
@@ -66,7 +66,7 @@ def clips_page(report: dict[str, Any], clips: Sequence[ClipInput]) -> Page:
 def checkpoint_page(evaluation: dict[str, Any], clips: Sequence[ClipInput], references: Sequence[np.ndarray]) -> Page:
     """Return the page of one checkpoint: rates, then every clip, beside the reference where there are `references`."""
     records = evaluation["clips"]
-    failed = share(sum(bool(failed_types(record)) for record in records), len(records))
+    failed = count_failed(records)
     beside = ", judged beside the simulator's own clip" if references else ""
     page = Page(
         f"Evaluation of {evaluation['name']}",
@@ -93,6 +93,11 @@ def checkpoint_page(evaluation: dict[str, Any], clips: Sequence[ClipInput], refe
 def failed_types(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the types in which a clip failed: found failing, or due and not measurable."""
     return tuple(kind for kind in record["measurable"] if failing(dict(record), kind))
+
+
+def count_failed(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many clips of all have a failure: `23 of 64`."""
+    return f"{sum(bool(failed_types(record)) for record in records)} of {len(records)}"
 
 
 def rate_figure(evaluation: Mapping[str, Any], metric: str) -> tuple[str, str]:

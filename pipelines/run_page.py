@@ -159,7 +159,7 @@ def _row(run: Run, state: RunState, step: StepState, task: Task | None, reports:
     return {
         "step": Markup('<a href="{}">{}</a>').format(reports[name], name) if name in reports else name,
         "result": _result(run, state, step, task),
-        "time": clock(made.ended - made.started) if made and made.ended else "",
+        "time": clock(made.ended - made.started).replace(" ", "\N{NO-BREAK SPACE}") if made and made.ended else "",
         "figures": "  ·  ".join(_figures(step.name, task)),
     }
 

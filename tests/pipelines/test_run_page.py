@@ -98,7 +98,13 @@ def second(first, workspace, tmp_path) -> tuple[Run, RunState]:
 def rows(page: Path) -> dict[str, list[str]]:
     """Return the cells of the page's table by their first one, as text."""
     found = re.findall(r"<tr>(<td.*?)</tr>", page.read_text())
-    cells = [[re.sub("<.*?>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in found]
+    cells = [
+        [
+            re.sub("<.*?>", "", cell).replace("\N{NO-BREAK SPACE}", " ")
+            for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)
+        ]
+        for row in found
+    ]
     return {first: rest for first, *rest in cells}
 
 
