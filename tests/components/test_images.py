@@ -95,8 +95,9 @@ def test_a_target_proves_its_imports_and_does_not_run_as_root(stages, target):
     steps = stages[target]
     proof = steps.index(Step("RUN", f"python -m components.imports {target}"))
     assert proof > steps.index(Step("COPY", "--from=code /opt/kinora/built /usr/local"))
-    (user,) = [rest for instruction, rest in steps if instruction == "USER"]
-    assert int(user) > 0  # a kubelet cannot tell whether a name is root
+    (user,) = [step for step in steps if step.instruction == "USER"]
+    assert int(user.rest) > 0  # a kubelet cannot tell whether a name is root
+    assert steps.index(user) < proof
 
 
 @pytest.mark.parametrize("target", PROGRAMS)
