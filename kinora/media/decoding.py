@@ -86,6 +86,7 @@ class Video:
         self.promised = stream.frames
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self.size = self._upright(stream.codec_context.width, stream.codec_context.height, turned=False)
+        self._orientation = (False, False, False)  # known with the first frame, and the same for all
         # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
         self._converters: dict[tuple[int, int], VideoReformatter] = {}
 
@@ -102,7 +103,8 @@ class Video:
             time = float(frame.time) if frame.time is not None else count / self.fps
             if first is None:
                 first = time
-                self.size = self._upright(frame.width, frame.height, _orientation(frame)[0])
+                self._orientation = _orientation(frame)
+                self.size = self._upright(frame.width, frame.height, self._orientation[0])
             count += 1
             yield Frame(self, frame, time - first)
         if not count:
@@ -164,7 +166,7 @@ class Video:
 
     def convert(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
         """Return a frame upright, as RGB `uint8 [H, W, 3]`, scaled to `size` (width, height)."""
-        transposed, mirrored, flipped = _orientation(frame)
+        transposed, mirrored, flipped = self._orientation
         stored = size[::-1] if transposed else size
         converter = self._converters.setdefault(stored, VideoReformatter())
         picture = converter.reformat(frame, *stored, format="rgb24", interpolation="AREA", threads=1).to_ndarray()
