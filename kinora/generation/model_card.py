@@ -123,7 +123,7 @@ def _scores(evaluation: Mapping[str, Any], lineage: Mapping[str, Any]) -> Sectio
         for name, value in sorted(rates.items(), key=lambda rate: (rate[0] != "overall", rate[0]))
     ]
     prompts = count(len(evaluation.get("clips", ())), "prompt")
-    text = [f"On {prompts} that it was not trained on, one clip each; the best is 100 %."] if rows else []
+    text = [f"On {prompts} that it was not trained on, one clip each; the best is 100%."] if rows else []
     if lineage.get("evaluator"):
         text.append(f"Only scores of the same evaluator compare: its digest is `{lineage['evaluator']}`.")
     return Section("What it scores", tuple(text), tuple(rows))

@@ -9,7 +9,8 @@ def version_page(version: ModelVersion, place: str) -> Page:
     """Return the model card of a version that is deployed at `place`, as a page."""
     page = Page(f"Model version {version.name}", f"Deployed, from {place}; its digest is {version.digest}.")
     rates = version.record("evaluation").get("rates") or {}
-    page.figures({name.replace("_", " "): f"{value:.0%}" for name, value in rates.items()})
+    first = {name: rates[name] for name in ("overall", *rates) if name in rates}
+    page.figures({name.replace("_", " "): f"{value:.0%}" for name, value in first.items()})
     for section in version.card():
         page.heading(section.title)
         for text in section.text:
