@@ -19,8 +19,10 @@ for image; do
         work='
             python -m pipelines.demo --recipe smoke --work /tmp/work
             python -c "
+from pathlib import Path
 from kinora.media import read_video
-frames, rate = read_video(\"/tmp/work/run/video.mp4\")
+(clip,) = Path(\"/tmp/work\").rglob(\"video.mp4\")
+frames, rate = read_video(clip)
 print(f\"The endpoint made a clip of {len(frames)} frames of {frames.shape[2]}x{frames.shape[1]} pixels.\")"'
     fi
     $engine run --rm --read-only --tmpfs /tmp --network none "$image" sh -euc "
