@@ -205,7 +205,8 @@ def _blob(frame: int, colour: int, pixels: np.ndarray, own: np.ndarray, labels: 
 
 def _commonest(colours_NC: np.ndarray) -> np.ndarray:
     """Return the median of the fullest cell of a 16-level colour grid, looked up on two offset grids."""
-    best, best_count = colours_NC[0], 0
+    best: np.ndarray = colours_NC[0]
+    best_count = 0
     for offset in (0, 16):
         cells = (colours_NC + offset).astype(np.int32) // 32
         keys = (cells[:, 0] * 16 + cells[:, 1]) * 16 + cells[:, 2]

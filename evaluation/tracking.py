@@ -55,18 +55,19 @@ class Track:
     @property
     def rgb(self) -> np.ndarray:
         """Typical colour `[3]`."""
-        return np.median([blob.rgb for blob in self.whole or self.blobs], axis=0)
+        return np.asarray(np.median([blob.rgb for blob in self.whole or self.blobs], axis=0))
 
     def step(self, *, forward: bool) -> np.ndarray:
         """Return the motion a frame `[2]` in pixels at the track's end (or, backward, before its start)."""
         if len(self.blobs) < 2:
             return np.zeros(2)
         ends = self.centres[-3:] if forward else self.centres[:3][::-1]
-        return (ends[-1] - ends[0]) / (len(ends) - 1)
+        return np.asarray(ends[-1] - ends[0]) / (len(ends) - 1)
 
     def expected(self, frame: int) -> np.ndarray:
         """Return where the object would be `[2]` in a frame after its end, moving on as it did."""
-        return self.centres[-1] + self.step(forward=True) * (frame - self.end)
+        position: np.ndarray = self.centres[-1] + self.step(forward=True) * (frame - self.end)
+        return position
 
 
 def follow(scene: Segmentation) -> list[Track]:

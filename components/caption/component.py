@@ -14,7 +14,7 @@ def caption(
     captioned_clips: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Write a caption for every clip that has none; captions by people and by the simulator stay."""
     from pathlib import Path
 

@@ -15,7 +15,7 @@ def encode_latents(
     latents: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Encode the clips with the autoencoder, beside the captions that the feature store serves."""
     from pathlib import Path
 

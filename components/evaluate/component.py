@@ -18,7 +18,7 @@ def evaluate(
     evaluation: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Generate a clip for each held-out prompt with one checkpoint and find its failures."""
     import shutil
     from pathlib import Path

@@ -15,7 +15,7 @@ def ingest(
     clips: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Turn raw videos and images, or simulated worlds, into a clip dataset; what cannot be used is quarantined."""
     from pathlib import Path
 

@@ -16,7 +16,7 @@ def pretrain(
     transformer: dsl.Output[dsl.Model],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-) -> list:
+) -> list[str]:
     """Train the transformer, sharded over processes; return the names of its checkpoints, the untrained one first."""
     import shutil
     from pathlib import Path

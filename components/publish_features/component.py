@@ -13,7 +13,7 @@ def publish_features(
     features: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Publish each clip's features to a feature store and report how the validation split differs from training."""
     import shutil
     from pathlib import Path

@@ -15,7 +15,7 @@ def train_autoencoder(
     autoencoder: dsl.Output[dsl.Model],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Train the video autoencoder and measure its reconstruction of unseen clips."""
     import shutil
     from pathlib import Path

@@ -15,7 +15,7 @@ def train_captioner(
     captioner: dsl.Output[dsl.Model],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Train the captioner on the captioned clips and measure it on unseen ones."""
     import shutil
     from pathlib import Path

@@ -13,7 +13,7 @@ def validate(
     valid_clips: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-):
+) -> None:
     """Check every clip against the dataset's contract; rows that break it go to quarantine."""
     from pathlib import Path
 

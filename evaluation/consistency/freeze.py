@@ -70,4 +70,4 @@ def at_rest(seen: Observation, length: int) -> np.ndarray:
 def repeated(pixels_THWC: np.ndarray) -> np.ndarray:
     """Return for every transition `[T - 1]` whether the frame repeats the one before."""
     change = np.abs(np.diff(pixels_THWC, axis=0)).max(axis=-1)
-    return np.quantile(change.reshape(len(change), -1), BUSIEST, axis=1) < REPEATED
+    return np.asarray(np.quantile(change.reshape(len(change), -1), BUSIEST, axis=1) < REPEATED)

@@ -118,7 +118,7 @@ def exactly(seen: Observation, number: int) -> np.ndarray:
     if seen.unseen:
         return np.zeros(seen.frames, dtype=bool)
     counts = seen.counts
-    return (counts <= number) & (counts + seen.away >= number)
+    return np.asarray((counts <= number) & (counts + seen.away >= number))
 
 
 def _list(names: list[str | None]) -> str:
