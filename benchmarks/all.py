@@ -38,7 +38,7 @@ def head() -> str:
     """Return the top of the page: what was measured where and when."""
     cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / GIB
     return (
-        "# Benchmarks\n\n"
+        "# Benchmarks\n\nFor: somebody who asks how fast and how good it is.\n\n"
         f"Measured on {datetime.date.today()} by the scripts that `make bench` runs, on {cores} cores "
         f"({processor()}), {memory:.0f} GiB, "
         f"no GPU, Python {platform.python_version()}. One run each unless said; "

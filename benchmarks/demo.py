@@ -85,7 +85,7 @@ def markdown(first: float, again: float, memory: float, work: Path) -> str:
         + ".",
         "",
         f"Autoencoder, unseen clips: {autoencoder['psnr_video']:.1f} dB on video, "
-        f"{autoencoder['psnr_image']:.1f} dB on stills.",
+        f"{autoencoder['psnr_image']:.1f} dB on images.",
         "",
         *scores(work),
     ]

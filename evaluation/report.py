@@ -9,7 +9,8 @@ from evaluation.evaluator import DETECTORS, failing
 from evaluation.findings import TYPES, ClipInput
 from evaluation.overlay import annotated, failing_frames
 from evaluation.rates import METRICS
-from kinora.report import Clip, Page, amount, count, share
+from kinora.numbers import amount, count, share
+from kinora.report import Clip, Page
 
 SHOWN_CLIPS = 48  # a page shows at most this many clips, the worst first
 SHOWN_SECONDS = 10.0

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from kinora.config import read_json
 from kinora.files import atomic_write
 from kinora.media import enlarge
-from kinora.report import Clip, Link, Page, add_navigation, amount, count
+from kinora.numbers import amount, count
+from kinora.report import Clip, Link, Page, add_navigation
 from pipelines.events import EventReader
 from pipelines.origins import Origin
 from pipelines.state import RunState, StepState, Task, gate_reason, promoted_by, report_name

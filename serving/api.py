@@ -173,14 +173,14 @@ def video_object(endpoint: Endpoint, job: Job) -> dict[str, Any]:
 
 
 def model_object(endpoint: Endpoint) -> dict[str, Any]:
-    """Return the model in service, with what its version says of itself."""
+    """Return the deployed model, with what its version says of itself."""
     alive, facts = endpoint.jobs.workers()
     known = {name: value for name, value in (facts or {}).items() if name != "vocabulary"}
     return {"id": MODEL, "object": "model", "created": 0, "owned_by": "kinora", "workers": alive} | known
 
 
 def unknown_words(prompt: str, facts: dict[str, Any] | None) -> list[str]:
-    """Return the words of a prompt that the model in service never saw in training."""
+    """Return the words of a prompt that the deployed model never saw in training."""
     known = set((facts or {}).get("vocabulary") or ())
     return [word for word in dict.fromkeys(split_words(prompt)) if word not in known] if known else []
 
@@ -195,7 +195,7 @@ async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str) -> tup
 
 def _refuse_version(endpoint: Endpoint, job_request: JobRequest) -> None:
     if job_request.requested_version and not endpoint.jobs.serves(job_request.requested_version):
-        message = f"the model version {job_request.requested_version} is not in service; ask for '{MODEL}'."
+        message = f"the model version {job_request.requested_version} is not deployed; ask for '{MODEL}'."
         raise ApiError(404, message, "model_not_found", "model")
 
 

@@ -1,4 +1,4 @@
-"""Drift between what the endpoint is asked for and what the model in service was trained on, reported by Evidently.
+"""Drift between what the endpoint is asked for and what the deployed model was trained on, reported by Evidently.
 
 `kinora drift` runs it.
 """
@@ -71,7 +71,7 @@ def request_drift(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> 
     # An image has no frame rate: the comparison is of what is there.
     training = training.dropna(subset=["caption", "width", "height", "frames", "fps"])
     if training.empty:
-        raise KinoraError("the reference holds no captioned clips; give the training clips of the model in service.")
+        raise KinoraError("the reference holds no captioned clips; give the training clips of the deployed model.")
     known = {word for caption in training["caption"] for word in split_words(caption)}
     tables = features(requests, known), features(training, known)
     if not comparable(*tables):

@@ -49,7 +49,7 @@ async def extension_from(
     Args:
         fields: as sent: `prompt`, `seconds` (of the new part), `video` (a file, or the id of one made here), and
             maybe `direction`, `seed`, `model`.
-        facts: what the model version in service says of itself; may be empty.
+        facts: what the deployed model version says of itself; may be empty.
         find: returns the file of a video made here.
 
     Raises:

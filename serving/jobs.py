@@ -316,7 +316,7 @@ class JobStore:
             return int(count)
 
     def workers(self) -> tuple[int, dict[str, Any] | None]:
-        """Return how many workers are there, and the facts of the model version that was last seen in service."""
+        """Return how many workers are there, and the facts of the deployed model version as last seen."""
         with self._transaction() as now:
             (alive,) = self._db.execute(
                 "SELECT COUNT(*) FROM workers WHERE seen >= ?", (now - ALIVE_SECONDS,)

@@ -129,7 +129,7 @@ def job_request_from(fields: Mapping[str, Any], kind: str, facts: Mapping[str, A
     Args:
         fields: as sent; texts, or JSON values.
         kind: "video" or "image".
-        facts: what the model version in service says of itself; may be empty.
+        facts: what the deployed model version says of itself; may be empty.
         limits: of this gateway.
 
     Raises:

@@ -1,1 +1,1 @@
-"""The step `gate`: the best candidate against the version in service."""
+"""The step `gate`: the best candidate against the deployed version."""

@@ -62,7 +62,7 @@ def events(seen: Observation) -> Events:
 def _judge(seen: Observation, kind: str) -> Finding:
     due = seen.wanted is not None and seen.frames >= SHORTEST
     if seen.frames < SHORTEST:
-        return unmeasurable(kind, "a still shows nothing come or go", due=False)
+        return unmeasurable(kind, "an image shows nothing come or go", due=False)
     if seen.unseen:
         return unmeasurable(kind, seen.unseen, due=due)
     found = events(seen)

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from kinora.config import read_json
 from kinora.models.text_encoder import SPECIAL
-from kinora.report.numbers import count, share
+from kinora.numbers import count, share
 
 PARTS = {
     "vae": "the autoencoder: videos and images to latents and back",

@@ -36,7 +36,7 @@ def test_on_a_cluster_the_first_step_refuses_a_root_that_keeps_nothing(tmp_path,
         dsl.Artifact(name=name, uri=str(tmp_path / name), metadata={}) for name in ("clips", "report", "metrics")
     ]
     with pytest.raises(SystemExit) as end:
-        ingest.python_func("worlds", "smoke", root, "", *outputs)
+        ingest.python_func("worlds", "smoke", "", root, "", *outputs)
     assert re.fullmatch(r"ingest: artifact_root is [^.]* lost[^.]*; give s3://BUCKET/PREFIX[^.]*\.", end.value.code)
     assert not list(tmp_path.iterdir())
 

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from kinora.report import Clip, Link, Page, add_navigation, amount, count, share
+from kinora.numbers import amount, count, share
+from kinora.report import Clip, Link, Page, add_navigation
 
 NAME = "a_file_with_a_very_long_name_that_has_no_space_anywhere_" * 3 + ".mp4"
 

@@ -42,8 +42,8 @@ def test_a_video_is_made_and_says_how(video, version):
 def test_its_files_are_what_was_asked_for(client, video):
     frames, fps = read_video(io.BytesIO(client.videos.download_content(video.id).read()))
     assert (frames.shape, fps) == ((9, 24, 40, 3), 8)
-    still = read_image(io.BytesIO(client.videos.download_content(video.id, variant="thumbnail").read()))
-    assert still.shape == (1, 24, 40, 3)
+    image = read_image(io.BytesIO(client.videos.download_content(video.id, variant="thumbnail").read()))
+    assert image.shape == (1, 24, 40, 3)
     sheet = read_image(io.BytesIO(client.videos.download_content(video.id, variant="spritesheet").read()))
     assert sheet.shape == (1, 24, 9 * 40, 3)
 
@@ -92,9 +92,9 @@ def test_an_image_may_come_as_a_data_url(client, served):
 
 def test_stills_come_as_images(client):
     made = client.images.generate(prompt=PROMPT, n=2, size="40x24", extra_body={"seed": 1})
-    stills = [read_image(io.BytesIO(base64.b64decode(item.b64_json))) for item in made.data]
-    assert [still.shape for still in stills] == [(1, 24, 40, 3)] * 2
-    assert (stills[0] != stills[1]).any()
+    images = [read_image(io.BytesIO(base64.b64decode(item.b64_json))) for item in made.data]
+    assert [image.shape for image in images] == [(1, 24, 40, 3)] * 2
+    assert (images[0] != images[1]).any()
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ asked = st.fixed_dictionaries(
 @pytest.fixture
 def client(tmp_path):
     """The gateway's routes, without workers; a failure inside is raised here."""
-    endpoint = Endpoint(JobStore(tmp_path / "jobs.sqlite"), MediaStore(tmp_path / "media"), Limits(waiting=20))
+    endpoint = Endpoint(JobStore(tmp_path / "jobs.sqlite"), MediaStore(tmp_path / "media"), Limits(queued=20))
     with TestClient(build_app(endpoint, TOKEN, local=False)) as client:
         yield client
     endpoint.jobs.close()
