@@ -9,6 +9,7 @@ from torch import Tensor
 from kinora.data.packing import Layout
 from kinora.diffusion.path import shift_time, velocity
 from kinora.models.dit import DiT
+from kinora.models.precision import autocast
 from kinora.models.text_encoder import Text, TextEncoder
 
 
@@ -72,7 +73,7 @@ def guided(
 ) -> Tensor:
     """Estimate clean tokens, pushed away from the estimate without text (https://arxiv.org/abs/2207.12598)."""
     times_S = time.expand(len(layout.grids))
-    with torch.autocast(x.device.type, torch.bfloat16):
+    with autocast(x.device):
         conditional: Tensor = dit(x, layout, times_S, conditioning_mask_N, text).float()
         if guidance == 1:
             return conditional

@@ -17,7 +17,7 @@ from kinora.data.clips import ClipDataset
 from kinora.errors import KinoraError
 from kinora.files import atomic_folder
 from kinora.media import enlarge, to_frames
-from kinora.models.precision import device
+from kinora.models.precision import autocast, device
 from kinora.models.vae import VAE, VAEConfig, to_blocks
 from kinora.progress import Progress
 from kinora.report import Clip, Page
@@ -165,7 +165,7 @@ class AutoencoderTrainer(Trainer):
 
 def elbo(model: VAE, video: Tensor, kl_weight: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return the loss of `video [B, 3, T, H, W]`, a weighted evidence lower bound, and its mean squared pixel error."""
-    with torch.autocast(video.device.type, torch.bfloat16):
+    with autocast(video.device):
         mean, log_variance = (moment.float() for moment in model.encode(video))
         noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         decoded = model.decode(mean + (0.5 * log_variance).exp() * noise)  # the reparameterisation, 1312.6114 eq. 4

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from kinora.training.config import TrainingConfig
+from kinora.training.muon import Muon
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -47,11 +48,10 @@ def build_optimizers(model: nn.Module, hidden: str, config: TrainingConfig) -> l
         {"params": split.vectors, "use_muon": False, "weight_decay": 0.0},
     ]
     return [
-        torch.optim.Muon(
+        Muon(
             [{"params": split.hidden, "use_muon": True}],
             lr=config.muon_learning_rate,
             weight_decay=config.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
         ),
         torch.optim.AdamW(adam, lr=config.learning_rate, betas=config.betas, fused=True),
     ]

@@ -118,11 +118,13 @@ def muon_groups(model: nn.Module, config: TransformerTraining) -> list[dict[str,
         parameter.use_muon = False  # type: ignore[attr-defined]
     for parameter in split.hidden:
         parameter.use_muon = True  # type: ignore[attr-defined]
+    # DeepSpeed's standard iteration runs in bfloat16; the one over Gram matrices falls back to float32.
+    method = "standard" if compute_dtype() is torch.bfloat16 else "gram"
     adam = {"use_muon": False, "lr": config.learning_rate, "betas": config.betas, "eps": 1e-10}
     return [
         {
             "params": split.hidden, "use_muon": True, "lr": config.muon_learning_rate, "momentum": 0.95,
-            "weight_decay": config.weight_decay, "ns_method": "standard",
+            "weight_decay": config.weight_decay, "ns_method": method,
         },
         {"params": split.matrices, "weight_decay": config.weight_decay, **adam},
         {"params": split.vectors, "weight_decay": 0.0, **adam},
