@@ -146,7 +146,7 @@ def type_table(page: Page, report: dict[str, Any]) -> None:
     for kind, row in report["summary"]["types"].items():
         rows.append(
             {
-                "type": kind,
+                "type": kind.replace("_", " "),
                 "what it is": TYPES[kind].meaning,
                 "measurable": f"{row['measurable']} of {row['clips']}",
                 "failed": f"{row['failed']} of {row['clips']}",
