@@ -1,24 +1,20 @@
-"""Training of the diffusion transformer: configuration, the batches of every step, and the launch.
+"""Training of the diffusion transformer: configuration and the launch.
 
 The work itself is done by `kinora.training.transformer_worker`, in several processes that `kinora.training.launcher`
 starts.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from kinora.config import digest, to_dict, write_json
 from kinora.data.latents import LatentDataset
-from kinora.data.packing import Layout, layout_of, patch_grid, patchify
-from kinora.diffusion.conditioning import conditioning_mask, draw_conditioning_frames
 from kinora.diffusion.loss import velocity_loss
-from kinora.diffusion.path import add_noise, sample_times, shift_time
+from kinora.diffusion.path import add_noise
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, file_digest
@@ -28,13 +24,13 @@ from kinora.models.vocabulary import build_vocabulary
 from kinora.models.world_model import WorldModel
 from kinora.progress import Progress
 from kinora.report import Page
+from kinora.training.batches import Batch
 from kinora.training.checkpoints import Checkpoints, checkpoint_name, open_checkpoints
 from kinora.training.config import TrainingConfig, TrainingResult, milestones
 from kinora.training.launcher import launch
 from kinora.training.log import last_row, read_rows, shown_figures
 from kinora.training.report import course_metrics, training_page, write_result
 
-HELD_OUT = 128  # clips that the held-out loss is measured on, at most
 ARGUMENTS, EXPORTS = "arguments.json", "exports"  # of the processes, and the models that they leave
 
 
@@ -99,28 +95,6 @@ class WorkerArguments:
     sampling: Sampling
 
 
-@dataclass(frozen=True)
-class TokenClip:
-    """A clip ready to be packed: patch tokens `[L, D]`, its grid, latent frames a second, its caption."""
-
-    tokens: Tensor
-    grid: tuple[int, int, int]
-    rate: float
-    caption: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One packed step of one process: what `TrainingStep.forward` takes."""
-
-    clean: Tensor  # [N, D]
-    layout: Layout
-    conditioning_mask: Tensor  # [N] bool
-    times: Tensor  # [S]
-    noise: Tensor  # [N, D]
-    captions: list[str]  # [S], empty where dropped
-
-
 class TrainingStep(WorldModel):
     """The model as it is trained: a batch in, the loss out."""
 
@@ -131,94 +105,6 @@ class TrainingStep(WorldModel):
         noisy = add_noise(batch.clean, batch.noise, times_N1)
         estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text)
         return velocity_loss(estimate, batch.clean, batch.times, batch.conditioning_mask, batch.layout)
-
-
-class Batches:
-    """The batches of a run. Each is a function of (seed, process, step) alone, so a resumed run meets the same ones."""
-
-    def __init__(self, clips: list[TokenClip], config: TransformerTraining, process: int):
-        videos = [clip for clip in clips if clip.grid[0] > 1]
-        images = [clip for clip in clips if clip.grid[0] == 1] or [first_frame(clip) for clip in videos]
-        budget = config.tokens_per_step // config.processes
-        image_budget = round(budget * config.image_share) if videos else budget
-        self.pools = [(images, image_budget), (videos, budget - image_budget)]
-        self.config, self.process = config, process
-
-    def at(self, step: int) -> Batch:
-        """Return the batch of a step (0, 1, ...)."""
-        config = self.config
-        generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1_009 + self.process)
-        clips = [clip for pool, budget in self.pools for clip in draw(pool, budget, generator)]
-        return make_batch(clips, config, generator, config.conditioning_share, config.caption_dropout)
-
-
-def make_batch(
-    clips: Sequence[TokenClip],
-    config: TransformerTraining,
-    generator: torch.Generator,
-    conditioning_share: float,
-    caption_dropout: float,
-) -> Batch:
-    """Pack clips with times, noise, conditioning frames and dropped captions drawn from `generator`."""
-    layout = layout_of([clip.grid for clip in clips], [clip.rate for clip in clips])
-    clean = torch.cat([clips[i].tokens for i in layout.order]).float()
-    mask = conditioning_mask(
-        layout, [draw_conditioning_frames(clip.grid[0], generator, conditioning_share) for clip in clips]
-    )
-    times = sample_times(len(clips), generator, config.time_logit_mean, config.time_logit_std)
-    kept = torch.rand(len(clips), generator=generator) >= caption_dropout
-    captions = [clips[i].caption if kept[i] else "" for i in layout.order]
-    noise = torch.randn(clean.shape, generator=generator)
-    return Batch(clean, layout, mask, shift_time(times, config.time_shift), noise, captions)
-
-
-def held_out_batches(clips: Sequence[TokenClip], config: TransformerTraining) -> list[Batch]:
-    """Return at most `HELD_OUT` clips in batches of a process's size, the same times and noise at every call.
-
-    Every caption is kept and no frame is a conditioning frame, so that the loss is of text to video alone.
-    """
-    generator = torch.Generator().manual_seed(config.seed)
-    some = clips[:: max(1, len(clips) // HELD_OUT)][:HELD_OUT]
-    return [make_batch(group, config, generator, 0.0, 0.0) for group in _groups(some, config)]
-
-
-def _groups(clips: Sequence[TokenClip], config: TransformerTraining) -> Iterator[list[TokenClip]]:
-    budget, group = config.tokens_per_step // config.processes, list[TokenClip]()
-    for clip in clips:
-        if group and sum(len(c.tokens) for c in [*group, clip]) > budget:
-            yield group
-            group = []
-        group.append(clip)
-    if group:
-        yield group
-
-
-def draw(pool: list[TokenClip], budget: int, generator: torch.Generator) -> list[TokenClip]:
-    """Draw clips, with replacement, until their tokens reach the budget (at least one, if the budget is not 0)."""
-    clips: list[TokenClip] = []
-    while pool and budget > 0:
-        clip = pool[int(torch.randint(len(pool), (1,), generator=generator))]
-        if clips and len(clip.tokens) > budget:
-            break
-        clips.append(clip)
-        budget -= len(clip.tokens)
-    return clips
-
-
-def first_frame(clip: TokenClip) -> TokenClip:
-    """Return the first latent frame of a clip as an image, which is a video of one frame."""
-    _, rows, columns = clip.grid
-    return TokenClip(clip.tokens[: rows * columns], (1, rows, columns), clip.rate, clip.caption)
-
-
-def token_clips(dataset: LatentDataset, patch: int) -> list[TokenClip]:
-    """Read every latent of a dataset as tokens."""
-    clips = []
-    for index in range(len(dataset)):
-        clip = dataset[index]
-        grid = patch_grid(clip.latent.shape, patch)
-        clips.append(TokenClip(patchify(clip.latent, patch), grid, clip.fps / dataset.config["temporal"], clip.caption))
-    return clips
 
 
 def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerTraining:

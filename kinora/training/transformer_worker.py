@@ -26,6 +26,7 @@ from kinora.models.vae import VAE
 from kinora.models.world_model import save_world_model
 from kinora.processes import end_with_parent
 from kinora.report import Clip
+from kinora.training.batches import Batch, Batches, held_out_batches, token_clips
 from kinora.training.checkpoints import Checkpoints, checkpoint_name
 from kinora.training.ema import EMA
 from kinora.training.loop import Trainer, fit
@@ -33,13 +34,9 @@ from kinora.training.optimizers import set_learning_rates, split_parameters
 from kinora.training.transformer import (
     ARGUMENTS,
     EXPORTS,
-    Batch,
-    Batches,
     TrainingStep,
     TransformerTraining,
     WorkerArguments,
-    held_out_batches,
-    token_clips,
 )
 
 HIDDEN = r"\.(blocks|layers)\.(?!.*modulation)"  # names of the matrices between hidden layers
@@ -144,7 +141,7 @@ class TransformerTrainer(Trainer):
         self.rank = dist.get_rank()
         self.latents = LatentDataset.open(arguments.latents)
         patch = self.config.model.patch_size
-        self.batches = Batches(token_clips(self.latents.of_split("train"), patch), self.config, self.rank)
+        self.batches = Batches(token_clips(self.latents.of_split("train"), patch), self.config)
         held_out = held_out_batches(token_clips(self.latents.of_split("validation"), patch), self.config)
         self.has_held_out = bool(held_out)
         self.held_out = held_out[self.rank :: dist.get_world_size()]
@@ -153,7 +150,7 @@ class TransformerTrainer(Trainer):
     def step(self, step: int, rate: float) -> dict[str, Tensor]:
         """Take one optimizer step and keep a model where one is due."""
         set_learning_rates(self.engine.optimizer.param_groups, self.config, rate)
-        batch = to_device(self.batches.at(step - 1), self.engine.device)
+        batch = to_device(self.batches.at(step - 1, self.rank), self.engine.device)
         loss, error = self.engine(batch)
         self.engine.backward(loss)
         self.engine.step()

@@ -1,4 +1,4 @@
-"""Transformer training: its batches, what it learns, its log, and going on after being killed."""
+"""Transformer training: what it keeps, its log, and going on after being killed."""
 
 import json
 import os
@@ -21,11 +21,7 @@ from kinora.models.world_model import load_world_model
 from kinora.training.checkpoints import checkpoint_name
 from kinora.training.log import read_rows
 from kinora.training.transformer import (
-    Batches,
-    TrainingStep,
     TransformerTraining,
-    held_out_batches,
-    token_clips,
     train_transformer,
 )
 
@@ -35,69 +31,9 @@ SMALL = TransformerTraining(
 )  # fmt: skip
 
 
-def clips_of(latents: Path):
-    return token_clips(LatentDataset.open(latents).of_split("train"), 2)
-
-
-def test_a_batch_depends_on_seed_process_and_step_alone(latents):
-    one, again = Batches(clips_of(latents), SMALL, 0), Batches(clips_of(latents), SMALL, 0)
-    one.at(3)
-    assert torch.equal(one.at(7).noise, again.at(7).noise)
-    assert one.at(7).captions == again.at(7).captions
-    assert not torch.equal(one.at(7).times[:3], one.at(8).times[:3])
-    assert not torch.equal(one.at(7).times[:3], Batches(clips_of(latents), SMALL, 1).at(7).times[:3])
-
-
-def test_a_batch_mixes_sizes_videos_and_images_within_its_budget(latents):
-    batches = Batches(clips_of(latents), SMALL, 0)
-    drawn = [batches.at(step) for step in range(20)]
-    assert all(len(batch.clean) <= SMALL.tokens_per_step // SMALL.processes for batch in drawn)
-    grids = {grid for batch in drawn for grid in batch.layout.grids}
-    assert grids == {(3, 2, 2), (2, 2, 3), (1, 2, 2), (1, 3, 2)}
-    assert any("" in batch.captions for batch in drawn)  # dropped for guidance
-    assert any(batch.conditioning_mask.any() for batch in drawn)
-
-
-def test_without_images_first_frames_are_images(latents):
-    videos = [clip for clip in clips_of(latents) if clip.grid[0] > 1]
-    batch = Batches(videos, SMALL, 0).at(0)
-    assert any(grid[0] == 1 for grid in batch.layout.grids)
-
-
-def test_a_few_steps_learn_to_tell_two_captions_apart():
-    """On latents that the caption decides, the loss falls well below what the mean of all would reach."""
-    torch.set_num_threads(1)  # threads cost more than they bring in matrices this small
-    torch.manual_seed(0)
-    config = replace(SMALL, processes=1, caption_dropout=0.0)
-    config = replace(config, text=replace(config.text, vocabulary=("<pad>", "<unknown>", "up", "down")))
-    step = TrainingStep(replace(config.model, latent_channels=4), config.text)
-    from kinora.training.transformer import TokenClip
-
-    clips = [
-        TokenClip(torch.full((4, 16), value), (1, 2, 2), 2.0, word) for word, value in (("up", 1.0), ("down", -1.0))
-    ]
-    batches, optimizer = Batches(clips, config, 0), torch.optim.Adam(step.parameters(), lr=3e-3)
-    errors = []
-    for number in range(120):
-        loss, error = step(batches.at(number))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        errors.append(float(error))
-    assert sum(errors[-10:]) < 0.1 * sum(errors[:10])
-
-
 def test_the_untrained_and_the_last_model_are_always_kept():
     assert SMALL.checkpoint_steps() == [0, 30, 60]
     assert replace(SMALL, checkpoints=1).checkpoint_steps() == [0, 60]
-
-
-def test_held_out_batches_are_the_same_at_every_call_and_whatever_the_processes_do(latents):
-    clips = token_clips(LatentDataset.open(latents).of_split("validation"), 2)
-    one, again = held_out_batches(clips, SMALL), held_out_batches(clips, SMALL)
-    assert sum(len(batch.captions) for batch in one) == len(clips)
-    assert all(torch.equal(a.noise, b.noise) and torch.equal(a.times, b.times) for a, b in zip(one, again, strict=True))
-    assert not any(batch.conditioning_mask.any() or "" in batch.captions for batch in one)
 
 
 def test_nothing_to_train_on_is_one_sentence(latents, tmp_path):
