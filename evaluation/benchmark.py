@@ -144,16 +144,14 @@ def blurred(frames: np.ndarray) -> np.ndarray:
 
 def through_autoencoder(folder: Path) -> Through:
     """Return the function that encodes frames with the autoencoder in `folder` and decodes them again."""
-    import torch
 
     from kinora.media import to_frames, to_tensor
-    from kinora.models.vae import VAE
+    from kinora.models.autoencoder import load_autoencoder
 
-    model = VAE.load(folder).eval()
+    model = load_autoencoder(folder).for_inference()
 
     def through(frames: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return to_frames(model.decode(model.encode(to_tensor(frames)[None])[0])[0])
+        return to_frames(model.video_of(model.latents_of(to_tensor(frames)[None]), frames.shape[:3])[0])
 
     return through
 

@@ -20,8 +20,8 @@ from kinora.generation.model_version import read_version
 from kinora.generation.registry import Registry
 from kinora.generation.request import ClipFormat, GenerationRequest, Media, fitted, request_for
 from kinora.media import to_frames, to_tensor
+from kinora.models.autoencoder import Autoencoder, load_autoencoder
 from kinora.models.precision import compute_dtype, device
-from kinora.models.vae import VAE
 from kinora.models.world_model import WorldModel, load_world_model
 from kinora.storage import artifact_root as find_artifact_root
 
@@ -41,9 +41,9 @@ class SamplingInput:
 class VideoGenerator:
     """Makes clips. One object serves many requests; it keeps no state between them."""
 
-    def __init__(self, vae: VAE, model: WorldModel, sampling: Sampling, usual: ClipFormat | None = None):
+    def __init__(self, vae: Autoencoder, model: WorldModel, sampling: Sampling, usual: ClipFormat | None = None):
         self.device = device()
-        self.vae = vae.to(self.device).eval().requires_grad_(False)
+        self.vae = vae.for_inference()
         self.model = model.to(self.device, compute_dtype()).eval().requires_grad_(False)
         self.sampling = sampling
         self.usual = usual or ClipFormat()  # what is made where a request leaves it open
@@ -55,7 +55,7 @@ class VideoGenerator:
         Raises:
             KinoraError: if either is not there.
         """
-        return cls(VAE.load(vae), load_world_model(dit), sampling or Sampling())
+        return cls(load_autoencoder(vae), load_world_model(dit), sampling or Sampling())
 
     @classmethod
     def from_version(cls, version: str | Path = "", artifact_root: str = "") -> "VideoGenerator":
@@ -177,8 +177,8 @@ class VideoGenerator:
             assert request.video is not None
             context = request.context_frames(self.grid)
             frames = request.video[:context] if request.task is Task.BACKWARD else request.video[-context:]
-        video = to_tensor(fitted(frames, request.width, request.height))[None].to(self.device)
-        latent = self.vae.normalise(self.vae.encode(video)[0])[0].cpu()
+        video = to_tensor(fitted(frames, request.width, request.height))[None]
+        latent = self.vae.latents_of(video)[0].cpu()
         # Looking backward, these frames do not begin the clip: the latent of a first frame has no place there.
         return latent[:, 1:] if request.task is Task.BACKWARD else latent
 
@@ -206,7 +206,8 @@ class VideoGenerator:
 
     def _finish(self, request: GenerationRequest, latent: Tensor) -> np.ndarray:
         """Decode, and join an extension with the video that it extends."""
-        frames = to_frames(self.vae.decode(self.vae.denormalise(latent[None]))[0])
+        size = (request.frames, request.height, request.width)
+        frames = np.concatenate([to_frames(chunk[0]) for chunk in self.vae.decode_stream([latent[None]], size)])
         if request.video is None:
             return frames
         video, context = fitted(request.video, request.width, request.height), request.context_frames(self.grid)

@@ -11,53 +11,33 @@ Working on blocks (space-to-depth) keeps every convolution at latent resolution,
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kinora.data.grid import Grid
-from kinora.errors import KinoraError
-from kinora.models.folder import load_model, save_model
+from kinora.models.autoencoder import Autoencoder, AutoencoderConfig
 
 
-@dataclass(frozen=True)
-class VAEConfig:
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig(AutoencoderConfig):
     """The shape of an autoencoder.
 
-    `spatial` pixels each way and `temporal` frames make one latent; `width` channels inside; `encoder_blocks` and
-    `decoder_blocks` residual blocks.
+    `width` channels inside; `encoder_blocks` and `decoder_blocks` residual blocks; the rest as in `AutoencoderConfig`.
     """
 
+    kind: str = "vae"
     latent_channels: int = 8
+    spatial: int = 4
+    temporal: int = 4
     width: int = 96
     encoder_blocks: int = 2
     decoder_blocks: int = 4
-    spatial: int = 4
-    temporal: int = 4
 
     @property
     def block_values(self) -> int:
         """Pixel values of one block."""
         return 3 * self.temporal * self.spatial**2
-
-    def grid(self, patch_size: int) -> Grid:
-        """Return what this autoencoder and a transformer of `patch_size` latent pixels take together."""
-        return Grid(self.spatial * patch_size, self.temporal)
-
-    def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
-        """Return (t, h, w) of the latent of a clip.
-
-        Raises:
-            KinoraError: if the clip cannot be cut into blocks.
-        """
-        if (frames - 1) % self.temporal or height % self.spatial or width % self.spatial or frames < 1:
-            raise KinoraError(
-                f"A clip of {frames} frames of {width}x{height} cannot be encoded; frames must be 1 more than a "
-                f"multiple of {self.temporal}, and both sides multiples of {self.spatial}."
-            )
-        return 1 + (frames - 1) // self.temporal, height // self.spatial, width // self.spatial
 
 
 class Block(nn.Module):
@@ -98,47 +78,29 @@ class ResidualNetwork(nn.Module):
         return torch.add(self.linear(x), self.head(F.rms_norm(y, y.shape[-1:])))
 
 
-class VAE(nn.Module):
-    """A variational autoencoder (https://arxiv.org/abs/1312.6114) of clips of any size and length.
+class VAE(Autoencoder):
+    """A variational autoencoder (https://arxiv.org/abs/1312.6114) of clips of any size and length."""
 
-    `latent_mean` and `latent_std`, one value a channel, are measured after training: `normalise` makes latents of zero
-    mean and unit variance, which the transformer learns to generate.
-    """
-
-    latent_mean: Tensor
-    latent_std: Tensor
+    Config = VAEConfig
+    config: VAEConfig
 
     def __init__(self, config: VAEConfig):
-        super().__init__()
-        self.config, values = config, config.block_values
-        self.encoder = ResidualNetwork(
-            config.block_values, config.width, 2 * config.latent_channels, config.encoder_blocks
-        )
+        super().__init__(config)
+        values = config.block_values
+        self.encoder = ResidualNetwork(values, config.width, 2 * config.latent_channels, config.encoder_blocks)
         self.decoder = ResidualNetwork(config.latent_channels, config.width, values, config.decoder_blocks)
-        self.register_buffer("latent_mean", torch.zeros(config.latent_channels))
-        self.register_buffer("latent_std", torch.ones(config.latent_channels))
 
-    def encode(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance, `[B, z, t, h, w]` each, of the latents of `video [B, 3, T, H, W]`.
-
-        Raises:
-            KinoraError: if the clip cannot be cut into blocks.
-        """
-        moments = self.encoder(to_blocks(video, self.config))  # [B, t, h, w, 2z]
+    def encode_moments(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance `[B, z, t, h, w]` of the latents of `video [B, 3, T, H, W]` on the grid."""
+        blocks = to_blocks(video, self.config).to(self.encoder.stem.weight.dtype)
+        moments = self.encoder(blocks)  # [B, t, h, w, 2z]
         mean, log_variance = moments.movedim(-1, 1).chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 4)
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """Return the video `[B, 3, T, H, W]` of latents `[B, z, t, h, w]`; values may leave [-1, 1] a little."""
+    def decode_pixels(self, latent: Tensor) -> Tensor:
+        """Return the video `[B, 3, T, H, W]` on the grid of latents `[B, z, t, h, w]`."""
+        latent = latent.to(self.decoder.stem.weight.dtype)
         return from_blocks(self.decoder(latent.movedim(1, -1)), self.config)
-
-    def normalise(self, latent: Tensor) -> Tensor:
-        """Turn encoder means into latents of zero mean and unit variance a channel."""
-        return (latent - _per_channel(self.latent_mean)) / _per_channel(self.latent_std)
-
-    def denormalise(self, latent: Tensor) -> Tensor:
-        """Undo `normalise`."""
-        return latent * _per_channel(self.latent_std) + _per_channel(self.latent_mean)
 
     @torch.no_grad()
     def initialise_from_pca(self, blocks: Tensor, deviation: float = 0.1) -> None:
@@ -158,19 +120,6 @@ class VAE(nn.Module):
         self.encoder.linear.bias[z:] = 2 * torch.tensor(deviation).log()
         self.decoder.linear.weight.copy_(axes * scale)
         self.decoder.linear.bias.copy_(centre)
-
-    def save(self, folder: str | Path) -> None:
-        """Write `model.safetensors` and `config.json` into `folder`."""
-        save_model(folder, self, self.config)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> "VAE":
-        """Read what `save` wrote, ready for use on the CPU.
-
-        Raises:
-            KinoraError: if the folder holds no autoencoder.
-        """
-        return load_model(folder, cls, VAEConfig, "autoencoder")
 
 
 def to_blocks(video: Tensor, config: VAEConfig) -> Tensor:
@@ -197,7 +146,3 @@ def convolve_frames(kernel: nn.Linear, x: Tensor) -> Tensor:
     weight = torch.unflatten(kernel.weight, 1, (3, 3, -1)).permute(0, 3, 1, 2)  # channels-last in memory, as x is
     y = F.conv2d(x.flatten(0, 1).permute(0, 3, 1, 2), weight, kernel.bias, padding=1)  # [B*t, C, h, w]
     return torch.unflatten(y.permute(0, 2, 3, 1), 0, x.shape[:2])
-
-
-def _per_channel(values: Tensor) -> Tensor:
-    return values[:, None, None, None]

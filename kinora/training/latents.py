@@ -13,7 +13,7 @@ from kinora.data.latents import LatentDataset
 from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media import to_tensor
-from kinora.models.vae import VAE
+from kinora.models.autoencoder import Autoencoder, load_autoencoder
 from kinora.progress import Progress
 
 CLIPS_AT_ONCE = 16
@@ -24,7 +24,7 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
 
     Args:
         captions: a row a clip, with `clip_id`, `caption` and `short_caption` (the published features).
-        vae: a folder that `VAE.load` reads.
+        vae: a folder that `load_autoencoder` reads.
 
     Returns:
         How many clips and latent values there are, and how far the training split's latents are from zero mean and
@@ -33,8 +33,7 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
     Raises:
         KinoraError: if a clip has no caption.
     """
-    model = VAE.load(vae)
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    model = load_autoencoder(vae).for_inference()
     texts = captions.set_index("clip_id")[["caption", "short_caption"]]
     table = dataset.clips.drop(columns=["caption", "short_caption"]).join(texts, on="clip_id")
     uncaptioned = table["caption"].isna() | (table["caption"] == "")
@@ -55,9 +54,8 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
     return {"clips": len(written), **statistics.metrics()}
 
 
-@torch.no_grad()
 def _encoded(
-    dataset: ClipDataset, table: pd.DataFrame, model: VAE, statistics: "_Statistics"
+    dataset: ClipDataset, table: pd.DataFrame, model: Autoencoder, statistics: "_Statistics"
 ) -> Iterator[tuple[dict[str, Any], Tensor]]:
     """Yield index rows and latents, clips of one size and length together."""
     done = 0
@@ -66,7 +64,7 @@ def _encoded(
             for start in range(0, len(group), CLIPS_AT_ONCE):
                 some = group.iloc[start : start + CLIPS_AT_ONCE]
                 video = torch.stack([to_tensor(frames) for frames in dataset.read(some["clip_id"])])
-                latents = model.normalise(model.encode(video.to(model.latent_mean.device))[0]).cpu()
+                latents = model.latents_of(video).cpu()
                 rows = [{str(name): value for name, value in row.items()} for row in some.to_dict("records")]
                 for row, latent in zip(rows, latents, strict=True):
                     statistics.add(row, latent)

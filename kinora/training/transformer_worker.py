@@ -21,8 +21,8 @@ from kinora.data.packing import layout_of, pack, patch_grid, unpack
 from kinora.diffusion.sampler import sample
 from kinora.errors import KinoraError
 from kinora.media import to_frames
+from kinora.models.autoencoder import load_autoencoder
 from kinora.models.precision import compute_dtype
-from kinora.models.vae import VAE
 from kinora.models.world_model import save_world_model
 from kinora.processes import end_with_parent
 from kinora.report import Clip
@@ -183,7 +183,7 @@ class TransformerTrainer(Trainer):
         """Make clips from a few held-out captions with the averaged weights; the noise is always the same."""
         if not self.arguments.autoencoder:
             return []
-        vae = VAE.load(self.arguments.autoencoder).to(self.engine.device)
+        vae = load_autoencoder(self.arguments.autoencoder).for_inference()
         split = self.latents.of_split("validation")
         split = split if len(split) else self.latents.of_split("train")
         clips = [split[number] for number in range(0, len(split), max(1, len(split) // SAMPLES))][:SAMPLES]
@@ -205,7 +205,7 @@ class TransformerTrainer(Trainer):
                 torch.zeros(len(noise), dtype=torch.bool, device=device),
                 self.arguments.sampling,
             )
-            frames = [to_frames(vae.decode(vae.denormalise(z[None]))[0]) for z in unpack(tokens, layout, patch)]
+            frames = [to_frames(vae.video_of(z[None])[0]) for z in unpack(tokens, layout, patch)]
         return [Clip(made, clip.fps or 1.0, clip.caption) for made, clip in zip(frames, clips, strict=True)]
 
     def export(self, step: int) -> None:

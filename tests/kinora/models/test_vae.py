@@ -1,10 +1,13 @@
 """The autoencoder is causal, has the stated shapes, and starts as the best linear one."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
 
 from kinora.errors import KinoraError
+from kinora.models.autoencoder import AUTOENCODERS, Autoencoder, load_autoencoder
 from kinora.models.vae import VAE, VAEConfig, from_blocks, to_blocks
 
 SMALL = VAEConfig(latent_channels=6, width=8, encoder_blocks=2, decoder_blocks=2)
@@ -100,7 +103,40 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         VAE.load(tmp_path)
 
 
-@pytest.mark.parametrize("shape", [(4, 32, 32), (5, 30, 32), (5, 32, 34)])
-def test_a_clip_that_cannot_be_cut_into_blocks_is_refused(model, shape):
-    with pytest.raises(KinoraError, match="cannot be encoded"):
-        model.encode(video(*shape))
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(4, 32, 32), (6, 30, 32), (5, 17, 34), (3, 3, 1)])
+def test_a_clip_off_the_grid_is_as_if_its_last_frame_row_and_column_were_repeated(model, size):
+    clip = video(*size)
+    frames, height, width = size
+    times = torch.arange(1 + -(-(frames - 1) // 4) * 4).clamp(max=frames - 1)
+    rows, columns = (torch.arange(-(-side // 4) * 4).clamp(max=side - 1) for side in (height, width))
+    padded = clip[:, :, times][:, :, :, rows][:, :, :, :, columns]
+    mean = model.encode(clip)[0]
+    torch.testing.assert_close(mean, model.encode(padded)[0])
+    assert model.config.latent_shape(*size) == mean.shape[2:]
+    decoded = model.decode(mean, size)
+    assert decoded.shape == clip.shape
+    torch.testing.assert_close(decoded, model.decode(mean)[:, :, :frames, :height, :width])
+    torch.testing.assert_close(model.video_of(model.latents_of(clip), size), decoded)
+
+
+def test_a_clip_of_nothing_is_refused(model):
+    with pytest.raises(KinoraError, match="0 frames"):
+        model.encode(torch.zeros(1, 3, 0, 8, 8))
+
+
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+def test_every_kind_is_loaded_by_the_name_in_its_folder(kind, model, tmp_path):
+    module, name = AUTOENCODERS[kind]
+    assert issubclass(getattr(import_module(module), name), Autoencoder)
+    model.save(tmp_path)
+    assert isinstance(load_autoencoder(tmp_path), VAE)
+
+
+def test_an_unknown_kind_is_refused_with_the_list_of_those_there_are(model, tmp_path):
+    model.save(tmp_path)
+    (tmp_path / "config.json").write_text('{"model": {"kind": "wavelet"}}')
+    with pytest.raises(KinoraError, match=r"wavelet.*known: vae"):
+        load_autoencoder(tmp_path)
+    with pytest.raises(KinoraError, match="holds no autoencoder"):
+        load_autoencoder(tmp_path / "nothing")
