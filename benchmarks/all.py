@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import autoencoder, demo, detectors, pipeline, showcase, transformer
+from benchmarks import against_diffusers, autoencoder, demo, detectors, pipeline, showcase, transformer
 from kinora.files import atomic_write
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -29,7 +29,7 @@ def main() -> None:
         vae = demo.artifacts(work, "train-autoencoder", "autoencoder")[-1]
         sections.append(detectors.measure(autoencoder=vae))
         showcase.write_showcase(work)
-    sections += [autoencoder.measure(), transformer.measure()]
+    sections += [autoencoder.measure(), transformer.measure(), against_diffusers.measure()]
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
 
