@@ -24,6 +24,7 @@ from kinora.models.precision import compute_dtype
 from kinora.models.text_encoder import attention
 from kinora.recipes.recipe import Recipe
 from kinora.training.batches import Batches, token_clips
+from kinora.training.compute import Compute
 from kinora.training.transformer import (
     TrainingStep,
     TransformerTraining,
@@ -68,10 +69,10 @@ def plain_rate(latents: Path, config: TransformerTraining) -> float:
     return tokens / (time.monotonic() - began)
 
 
-def trained_rate(latents: Path, config: TransformerTraining, folder: Path) -> float:
+def trained_rate(latents: Path, config: TransformerTraining, folder: Path, compute: Compute | None = None) -> float:
     """Return tokens a second of the real training, start-up left out."""
     short = replace(config, steps=2 * STEPS, save_every=10**6, validate_every=10**6)
-    train_transformer(LatentDataset.open(latents), folder / "out", short)
+    train_transformer(LatentDataset.open(latents), folder / "out", short, compute=compute)
     rows = [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
     first, last = rows[0], rows[-1]
     return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
@@ -110,16 +111,16 @@ def _rate(run: Callable[[], Tensor], layout: Layout) -> float:
 def measure(recipe: str = "tiny") -> str:
     """Return the benchmark as a section of Markdown."""
     chosen = recipes.get(recipe)
-    config = chosen.transformer
+    config, compute = chosen.transformer, chosen.compute
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         latents = Path(folder) / "latents"
         write_latents(chosen, latents)
-        alone = replace(config, processes=1, tokens_per_step=config.tokens_per_step // config.processes)
+        alone = replace(config, tokens_per_step=config.tokens_per_pack)
         table = [
             ("gradients only, one process", plain_rate(latents, alone)),
             ("training, one process", trained_rate(latents, alone, Path(folder) / "one")),
-            (f"training, {config.processes} processes", trained_rate(latents, config, Path(folder) / "all")),
+            (f"training, {compute.processes} processes", trained_rate(latents, config, Path(folder) / "all", compute)),
         ]
         table += [(f"attention alone, {name}", rate) for name, rate in attention_rates(latents, config).items()]
     lines = [f"| {name} | {rate:,.0f} |" for name, rate in table]
@@ -127,7 +128,7 @@ def measure(recipe: str = "tiny") -> str:
         [
             f"## Transformer, recipe `{recipe}`",
             "",
-            f"ZeRO stage {config.zero_stage}, {config.tokens_per_step} tokens a step, one thread a process.",
+            f"ZeRO stage {compute.zero_stage}, {config.tokens_per_step} tokens a step, one thread a process.",
             "",
             "| What | Tokens a second |",
             "| --- | ---: |",

@@ -75,7 +75,15 @@ def transformer(
 
     found, encoded, state = chosen(recipe, settings), LatentDataset.open(latents), _beside(out, checkpoints)
     return _report(
-        train_transformer(encoded, out, found.transformer, state, autoencoder=autoencoder, sampling=found.sampling)
+        train_transformer(
+            encoded,
+            out,
+            found.transformer,
+            state,
+            compute=found.compute,
+            autoencoder=autoencoder,
+            sampling=found.sampling,
+        )
     )
 
 

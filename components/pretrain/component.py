@@ -35,6 +35,7 @@ def pretrain(
                 Path(transformer.path),
                 chosen.transformer,
                 checkpoints=state,
+                compute=chosen.compute,
                 autoencoder=autoencoder.path,
                 sampling=chosen.sampling,
             )

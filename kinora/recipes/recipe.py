@@ -8,7 +8,10 @@ from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
 from kinora.training.autoencoder import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
+from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining
+
+ONE_PROCESS = Compute()
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class EvaluationPlan:
 class Recipe:
     """One complete configuration, from raw clips to judged checkpoints.
 
+    `compute` says on what it is trained; the rest, what is learned and how it is judged.
+
     Raises:
         UsageError: if its parts do not fit together.
     """
@@ -37,6 +42,7 @@ class Recipe:
     transformer: TransformerTraining
     sampling: Sampling
     evaluation: EvaluationPlan = EvaluationPlan()
+    compute: Compute = ONE_PROCESS
 
     def __post_init__(self) -> None:
         vae, dit = self.autoencoder.model, self.transformer.model

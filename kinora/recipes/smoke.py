@@ -9,6 +9,7 @@ from kinora.models.vae import VAEConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
 from kinora.training.autoencoder import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
+from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining
 from kinora.worlds import WorldsConfig
 
@@ -32,10 +33,12 @@ def smoke() -> Recipe:
             model=DiTConfig(latent_channels=8, width=64, depth=2),
             steps=30,
             tokens_per_step=512,
+            tokens_per_pack=256,
             warmup_steps=5,
             ema_decay=0.9,
             save_every=10,
         ),
         sampling=Sampling(steps=6, guidance=1.0),
         evaluation=EvaluationPlan(prompts=8),
+        compute=Compute(processes=2),
     )

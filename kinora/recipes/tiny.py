@@ -7,6 +7,7 @@ from kinora.models.dit import DiTConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
 from kinora.training.autoencoder import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
+from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining
 from kinora.worlds import WorldsConfig
 
@@ -33,6 +34,7 @@ def tiny() -> Recipe:
             model=DiTConfig(latent_channels=8),
             steps=2200,
             tokens_per_step=2560,
+            tokens_per_pack=1280,
             image_share=0.25,
             conditioning_share=0.2,
             muon_learning_rate=0.023,
@@ -40,4 +42,5 @@ def tiny() -> Recipe:
         ),
         sampling=Sampling(steps=25, guidance=2.0),
         evaluation=EvaluationPlan(prompts=64),
+        compute=Compute(processes=2),
     )

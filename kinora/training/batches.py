@@ -51,7 +51,7 @@ class Batches:
     def __init__(self, clips: list[TokenClip], config: "TransformerTraining"):
         videos = [clip for clip in clips if clip.grid[0] > 1]
         images = [clip for clip in clips if clip.grid[0] == 1] or [first_frame(clip) for clip in videos]
-        budget = config.tokens_per_step // config.processes
+        budget = config.tokens_per_pack
         image_budget = round(budget * config.image_share) if videos else budget
         self.pools = [(images, image_budget), (videos, budget - image_budget)]
         self.config = config
@@ -113,7 +113,7 @@ def held_out_batches(clips: Sequence[TokenClip], config: "TransformerTraining") 
 
 
 def _groups(clips: Sequence[TokenClip], config: "TransformerTraining") -> Iterator[list[TokenClip]]:
-    budget, group = config.tokens_per_step // config.processes, list[TokenClip]()
+    budget, group = config.tokens_per_pack, list[TokenClip]()
     for clip in clips:
         if group and sum(len(c.tokens) for c in [*group, clip]) > budget:
             yield group

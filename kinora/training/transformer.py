@@ -26,6 +26,7 @@ from kinora.progress import Progress
 from kinora.report import Page
 from kinora.training.batches import Batch
 from kinora.training.checkpoints import Checkpoints, checkpoint_name, open_checkpoints
+from kinora.training.compute import Compute
 from kinora.training.config import TrainingConfig, TrainingResult, milestones
 from kinora.training.launcher import launch
 from kinora.training.log import last_row, read_rows, shown_figures
@@ -38,14 +39,13 @@ ARGUMENTS, EXPORTS = "arguments.json", "exports"  # of the processes, and the mo
 class TransformerTraining(TrainingConfig):
     """How the transformer is trained; see `TrainingConfig` for the rest.
 
-    tokens_per_step: of all processes together.
+    tokens_per_step: of all packs together; a step is the same on any number of processes.
+    tokens_per_pack: of one packed sequence, which a process (or those that share its tokens) computes at once.
     image_share: share of the tokens that come from images (or first frames of videos, where there are none).
     conditioning_share: share of the videos with conditioning frames (image to video, extension).
     caption_dropout: share of the clips trained without text, for guidance.
     ema_decay: of the moving average of the weights, which is what is evaluated and served.
     time_logit_mean, time_logit_std, time_shift: the distribution of training times, see `kinora.diffusion.path`.
-    processes: of this machine, each with its own share of a step's tokens.
-    zero_stage: what ZeRO shards over the processes: 1 optimizer state, 2 gradients as well.
     checkpoints: how many models are kept for evaluation, the untrained one included.
     """
 
@@ -53,6 +53,7 @@ class TransformerTraining(TrainingConfig):
     text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     steps: int = 2200
     tokens_per_step: int = 2560
+    tokens_per_pack: int = 1280
     image_share: float = 0.25
     conditioning_share: float = 0.2
     caption_dropout: float = 0.1
@@ -66,8 +67,6 @@ class TransformerTraining(TrainingConfig):
     time_logit_mean: float = 0.5
     time_logit_std: float = 1.0
     time_shift: float = 1.0
-    processes: int = 2
-    zero_stage: int = 1
     checkpoints: int = 3
     save_every: int = 500
 
@@ -75,10 +74,16 @@ class TransformerTraining(TrainingConfig):
         super().__post_init__()
         if self.steps < 1:
             raise UsageError("the transformer's steps are 0; give 1 or more.")
-        if self.zero_stage not in (1, 2):
+        if self.tokens_per_pack < 1 or self.tokens_per_step % self.tokens_per_pack:
             raise UsageError(
-                f"zero_stage is {self.zero_stage}; this version shards optimizer state (1) and gradients (2)."
+                f"tokens_per_step is {self.tokens_per_step} and tokens_per_pack {self.tokens_per_pack}; "
+                "give a step that is a whole number of packs."
             )
+
+    @property
+    def packs(self) -> int:
+        """Packs of a step."""
+        return self.tokens_per_step // self.tokens_per_pack
 
     def checkpoint_steps(self) -> list[int]:
         """Return the steps after which a model is kept for evaluation, the first being 0 (untrained)."""
@@ -90,6 +95,7 @@ class WorkerArguments:
     """What the processes of a training are given: `autoencoder` is a folder, or "" where no samples are made."""
 
     config: TransformerTraining
+    compute: Compute
     latents: str
     autoencoder: str
     sampling: Sampling
@@ -120,6 +126,7 @@ def train_transformer(
     config: TransformerTraining,
     checkpoints: str | Path | None = None,
     *,
+    compute: Compute | None = None,
     autoencoder: str | Path | None = None,
     sampling: Sampling | None = None,
 ) -> TrainingResult:
@@ -131,6 +138,7 @@ def train_transformer(
         config: the training configuration.
         checkpoints: a folder for the state of training while it runs; an interrupted training goes on from its last
             whole state there, provided that data and configuration are the same.
+        compute: where and how it is computed; one process if none is given.
         autoencoder: the folder of the autoencoder that made the latents; without it no samples are made along the way.
         sampling: how those samples are made.
 
@@ -145,14 +153,14 @@ def train_transformer(
         raise KinoraError(f"{latents.path} has no latents of the split 'train'; ingest more clips.")
     if autoencoder is not None and latents.config.get("vae_digest") != _weights_digest(autoencoder):
         raise KinoraError(f"{latents.path} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
-    config = resolve(config, dataset)
+    config, compute = resolve(config, dataset), compute or Compute()
     with open_checkpoints(checkpoints, digest({"config": to_dict(config), "latents": latents.digest})) as state:
         last = state.resume()
         if last is None or last.step < config.steps:
             decoder = str(Path(autoencoder).resolve()) if autoencoder is not None else ""
-            arguments = WorkerArguments(config, str(latents.path.resolve()), decoder, sampling or Sampling())
+            arguments = WorkerArguments(config, compute, str(latents.path.resolve()), decoder, sampling or Sampling())
             write_json(state.folder / ARGUMENTS, arguments)
-            _launch(state, config)
+            _launch(state, config, compute)
         rows = read_rows(state.log)
         own = {name: rows[-1][name] for name in ("parameters", "tokens", "tokens_per_s")}
         names = tuple(checkpoint_name(step) for step in config.checkpoint_steps())
@@ -160,11 +168,11 @@ def train_transformer(
         with atomic_folder(out) as folder:
             for name in names:
                 shutil.copytree(state.folder / EXPORTS / name, folder / name)
-            write_result(folder, config, metrics, state, transformer_page(config, metrics, state, latents))
+            write_result(folder, config, metrics, state, transformer_page(config, compute, metrics, state, latents))
     return TrainingResult(Path(out), metrics, names)
 
 
-def _launch(state: Checkpoints, config: TransformerTraining) -> None:
+def _launch(state: Checkpoints, config: TransformerTraining, compute: Compute) -> None:
     """Run the processes, and show the log that the first of them writes as progress."""
     with Progress("train transformer", config.steps) as progress:
 
@@ -173,7 +181,7 @@ def _launch(state: Checkpoints, config: TransformerTraining) -> None:
             if row is not None:
                 progress.update(row["step"], **shown_figures(row))
 
-        launch("kinora.training.transformer_worker", [str(state.folder.resolve())], config.processes, show)
+        launch("kinora.training.transformer_worker", [str(state.folder.resolve())], compute.processes, show)
         show()
 
 
@@ -185,7 +193,11 @@ def _weights_digest(autoencoder: str | Path) -> str:
 
 
 def transformer_page(
-    config: TransformerTraining, metrics: dict[str, float], checkpoints: Checkpoints, latents: LatentDataset
+    config: TransformerTraining,
+    compute: Compute,
+    metrics: dict[str, float],
+    checkpoints: Checkpoints,
+    latents: LatentDataset,
 ) -> Page:
     """Return the report: figures, the course of training, and clips that the model made along the way."""
     split = "held-out" if len(latents.of_split("validation")) else "training"
@@ -196,8 +208,8 @@ def transformer_page(
             "parameters": f"{metrics['parameters'] / 1e6:.2f} million",
             "latent tokens seen": f"{metrics['tokens'] / 1e6:.2f} million",
             "tokens a second": f"{metrics['tokens_per_s']:,.0f}",
-            f"{'process' if config.processes == 1 else 'processes'}, ZeRO stage {config.zero_stage}": str(
-                config.processes
+            f"{'process' if compute.world_size == 1 else 'processes'}, ZeRO stage {compute.zero_stage}": str(
+                compute.world_size
             ),
         },
         checkpoints,

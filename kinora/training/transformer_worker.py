@@ -28,6 +28,7 @@ from kinora.processes import end_with_parent
 from kinora.report import Clip
 from kinora.training.batches import Batch, Batches, held_out_batches, token_clips
 from kinora.training.checkpoints import Checkpoints, checkpoint_name
+from kinora.training.compute import Compute
 from kinora.training.ema import EMA
 from kinora.training.loop import Trainer, fit
 from kinora.training.optimizers import set_learning_rates, split_parameters
@@ -71,16 +72,16 @@ def train(run: Path) -> None:
     fit(trainer, arguments.config, checkpoints, first_process=trainer.rank == 0, barrier=dist.barrier)
 
 
-def deepspeed_config(config: TransformerTraining) -> dict[str, Any]:
+def deepspeed_config(compute: Compute) -> dict[str, Any]:
     """Return DeepSpeed's configuration: bfloat16 weights, float32 masters sharded over the processes."""
     return {
-        "train_micro_batch_size_per_gpu": 1,  # one packed batch a process and step
+        "train_micro_batch_size_per_gpu": 1,  # one pack at a time
         "bf16": {"enabled": compute_dtype() is torch.bfloat16},
         # DeepSpeed would clip Muon's updates, not the gradients; neither Muon nor Adam minds a gradient's scale.
         "gradient_clipping": 0.0,
         "zero_allow_untested_optimizer": True,
         "zero_optimization": {
-            "stage": config.zero_stage,
+            "stage": compute.zero_stage,
             "overlap_comm": False,
             "contiguous_gradients": True,
             "reduce_bucket_size": 50_000_000,  # all gradients of a small model in one message
@@ -90,7 +91,7 @@ def deepspeed_config(config: TransformerTraining) -> dict[str, Any]:
     }
 
 
-def initialise(model: nn.Module, config: TransformerTraining) -> Any:
+def initialise(model: nn.Module, config: TransformerTraining, compute: Compute) -> Any:
     """Return a DeepSpeed engine around the model, with Muon for the matrices inside the blocks and Adam for the rest.
 
     Muon: https://kellerjordan.github.io/posts/muon. Under ZeRO each process orthogonalises its own share.
@@ -104,7 +105,7 @@ def initialise(model: nn.Module, config: TransformerTraining) -> Any:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
     optimizer = MuonWithAuxAdam(muon_groups(model, config))
-    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=deepspeed_config(config))
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=deepspeed_config(compute))
     return engine
 
 
@@ -137,7 +138,7 @@ class TransformerTrainer(Trainer):
         model = TrainingStep(self.config.model, self.config.text)
         self.parameters = sum(p.numel() for p in model.parameters())
         self.ema = EMA(model, self.config.ema_decay)  # before DeepSpeed rounds the weights to bfloat16
-        self.engine = initialise(model, self.config)
+        self.engine = initialise(model, self.config, arguments.compute)
         self.rank = dist.get_rank()
         self.latents = LatentDataset.open(arguments.latents)
         patch = self.config.model.patch_size
@@ -145,25 +146,46 @@ class TransformerTrainer(Trainer):
         held_out = held_out_batches(token_clips(self.latents.of_split("validation"), patch), self.config)
         self.has_held_out = bool(held_out)
         self.held_out = held_out[self.rank :: dist.get_world_size()]
-        self.tokens = 0
+        self.tokens = torch.zeros((), dtype=torch.int64, device=self.engine.device)  # of all processes
 
     def step(self, step: int, rate: float) -> dict[str, Tensor]:
         """Take one optimizer step and keep a model where one is due."""
         set_learning_rates(self.engine.optimizer.param_groups, self.config, rate)
-        batch = to_device(self.batches.at(step - 1, self.rank), self.engine.device)
-        loss, error = self.engine(batch)
-        self.engine.backward(loss)
+        packs = [to_device(pack, self.engine.device) for pack in self.packs(step)]
+        counts = torch.tensor([[int((~p.conditioning_mask).sum()), len(p.clean)] for p in packs]).to(self.engine.device)
+        if not self.has_pack(len(packs) - 1):
+            counts[-1] = 0  # computed in step with the others, which have one more, and worth nothing
+        free, tokens = dist_sum(counts.sum(dim=0))
+        sums = torch.zeros(2, device=self.engine.device)
+        for number, batch in enumerate(packs):
+            loss, error = self.engine(batch)
+            share = counts[number, 0] / free
+            self.engine.set_gradient_accumulation_boundary(number == len(packs) - 1)
+            self.engine.backward(loss * share * dist.get_world_size())  # DeepSpeed averages over the processes
+            sums += torch.stack([loss.detach(), error]) * share
         self.engine.step()
         self.ema.update(self.engine.module)
-        self.tokens += len(batch.clean) * dist.get_world_size()
+        self.tokens += tokens
         if step in self.config.checkpoint_steps():
             self.export(step)
+        loss, error = dist_sum(sums)
         return {"loss": loss, "error": error}
+
+    def packs(self, step: int) -> list[Batch]:
+        """Return this process's packs of a step, as many as any other's: the last may be one that another has too."""
+        world, packs = dist.get_world_size(), self.config.packs
+        places = range(self.rank, -(-packs // world) * world, world)
+        return [self.batches.at(step - 1, place % packs) for place in places]
+
+    def has_pack(self, number: int) -> bool:
+        """Say whether the process's pack of that number is its own."""
+        return number * dist.get_world_size() + self.rank < self.config.packs
 
     def row(self, means: dict[str, float], seconds: float) -> dict[str, float]:
         """Return the means, and how many tokens all processes have trained on how quickly."""
-        speed = round(self.tokens / max(seconds, 1e-9))
-        return {**means, "tokens": self.tokens, "tokens_per_s": speed, "parameters": self.parameters,
+        tokens = int(self.tokens)
+        speed = round(tokens / max(seconds, 1e-9))
+        return {**means, "tokens": tokens, "tokens_per_s": speed, "parameters": self.parameters,
                 "cpu_seconds": round(time.process_time(), 2)}  # fmt: skip
 
     @torch.no_grad()
@@ -219,7 +241,7 @@ class TransformerTrainer(Trainer):
         self.engine.save_checkpoint(str(folder), tag=ZERO, save_latest=False)
         if self.rank == 0:
             save_file(self.ema.weights, folder / "ema.safetensors")
-        return {"tokens": self.tokens, "ema_updates": self.ema.updates}
+        return {"tokens": int(self.tokens), "ema_updates": self.ema.updates}
 
     def load(self, folder: Path, values: dict[str, Any]) -> None:
         """Put it back.
@@ -231,7 +253,13 @@ class TransformerTrainer(Trainer):
         if path is None:
             raise KinoraError(f"the checkpoint {folder} cannot be read; remove that folder and train again.")
         self.ema.restore(values["ema_updates"], load_file(folder / "ema.safetensors"))
-        self.tokens = values["tokens"]
+        self.tokens.fill_(values["tokens"])
+
+
+def dist_sum(values: Tensor) -> Tensor:
+    """Return the sum of `values` over all processes."""
+    dist.all_reduce(values)
+    return values
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

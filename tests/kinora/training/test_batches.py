@@ -12,7 +12,10 @@ from kinora.training.batches import Batches, TokenClip, held_out_batches, token_
 from kinora.training.transformer import TrainingStep, TransformerTraining
 
 SMALL = TransformerTraining(
-    model=DiTConfig(width=16, depth=1, heads=2), text=TextEncoderConfig(width=16, heads=2), tokens_per_step=128
+    model=DiTConfig(width=16, depth=1, heads=2),
+    text=TextEncoderConfig(width=16, heads=2),
+    tokens_per_step=128,
+    tokens_per_pack=64,
 )
 
 
@@ -32,7 +35,7 @@ def test_a_batch_depends_on_seed_pack_and_step_alone(latents):
 def test_a_batch_mixes_sizes_videos_and_images_within_its_budget(latents):
     batches = Batches(clips_of(latents), SMALL)
     drawn = [batches.at(step, 0) for step in range(20)]
-    assert all(len(batch.clean) <= SMALL.tokens_per_step // SMALL.processes for batch in drawn)
+    assert all(len(batch.clean) <= SMALL.tokens_per_pack for batch in drawn)
     grids = {grid for batch in drawn for grid in batch.layout.grids}
     assert grids == {(3, 2, 2), (2, 2, 3), (1, 2, 2), (1, 3, 2)}
     assert any("" in batch.captions for batch in drawn)  # dropped for guidance
@@ -49,7 +52,7 @@ def test_a_few_steps_learn_to_tell_two_captions_apart():
     """On latents that the caption decides, the loss falls well below what the mean of all would reach."""
     torch.set_num_threads(1)  # threads cost more than they bring in matrices this small
     torch.manual_seed(0)
-    config = replace(SMALL, processes=1, caption_dropout=0.0)
+    config = replace(SMALL, tokens_per_pack=128, caption_dropout=0.0)
     config = replace(config, text=replace(config.text, vocabulary=("<pad>", "<unknown>", "up", "down")))
     step = TrainingStep(replace(config.model, latent_channels=4), config.text)
     clips = [

@@ -36,7 +36,7 @@ CONFIGS = {
     ),
     "transformer": TransformerTraining(
         model=DiTConfig(width=32, depth=1, heads=2), text=TextEncoderConfig(width=16), tokens_per_step=128,
-        processes=1, **COMMON,
+        tokens_per_pack=128, **COMMON,
     ),
 }  # fmt: skip
 

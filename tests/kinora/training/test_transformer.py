@@ -19,6 +19,7 @@ from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.world_model import load_world_model
 from kinora.training.checkpoints import checkpoint_name
+from kinora.training.compute import Compute
 from kinora.training.log import read_rows
 from kinora.training.transformer import (
     TransformerTraining,
@@ -27,8 +28,9 @@ from kinora.training.transformer import (
 
 SMALL = TransformerTraining(
     model=DiTConfig(width=16, depth=1, heads=2), text=TextEncoderConfig(width=16, heads=2),
-    steps=60, tokens_per_step=128, save_every=15, warmup_steps=5, checkpoints=3,
+    steps=60, tokens_per_step=128, tokens_per_pack=64, save_every=15, warmup_steps=5, checkpoints=3,
 )  # fmt: skip
+TWO = Compute(processes=2)
 
 
 def test_the_untrained_and_the_last_model_are_always_kept():
@@ -51,7 +53,7 @@ def test_nothing_to_train_on_is_one_sentence(latents, tmp_path):
 def unbroken(latents, tmp_path_factory):
     """A training of two processes that nobody interrupted."""
     folder = tmp_path_factory.mktemp("unbroken")
-    return train_transformer(LatentDataset.open(latents), folder / "out", SMALL, folder / "state")
+    return train_transformer(LatentDataset.open(latents), folder / "out", SMALL, folder / "state", compute=TWO)
 
 
 def test_checkpoints_are_kept_oldest_first_and_load(unbroken):
@@ -67,10 +69,11 @@ TRAIN = """
 import json, sys
 from kinora.config import from_dict
 from kinora.data.latents import LatentDataset
+from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining, train_transformer
 latents, out, state, config = sys.argv[1:]
 config = from_dict(TransformerTraining, json.loads(config))
-train_transformer(LatentDataset.open(latents), out, config, state)
+train_transformer(LatentDataset.open(latents), out, config, state, compute=Compute(processes=2))
 """
 
 
