@@ -96,7 +96,7 @@ def train_autoencoder(
     return TrainingResult(Path(out), metrics)
 
 
-class AutoencoderTrainer(Trainer):
+class AutoencoderTrainer(Trainer[Tensor]):
     """An autoencoder, its optimizers, and the clips that it learns from and is measured on."""
 
     def __init__(
@@ -115,16 +115,19 @@ class AutoencoderTrainer(Trainer):
         self.model.to(self.device)
         self.optimizers = build_optimizers(self.model, HIDDEN, config)
 
-    def step(self, step: int, rate: float) -> dict[str, Tensor]:
-        """Take one step on a batch of one size and length."""
-        video = to_video(_batch(self.clips, self.config.pixels_per_step, self.generator), self.device)
-        loss, error = elbo(self.model, video, self.config.kl_weight, self.generator)
-        take_step(self.model, self.optimizers, loss, self.config, rate)
-        return {"loss": loss, "error": error}
+    def batch(self, step: int) -> Tensor:
+        """Draw clips `[B, 3, T, H, W]` of one size and length."""
+        return to_video(_batch(self.clips, self.config.pixels_per_step, self.generator), self.device)
 
-    def row(self, means: dict[str, float], seconds: float) -> dict[str, float]:
-        """Return the loss, and the PSNR of what was decoded with the noise of the posterior."""
-        return {"loss": means["loss"], "psnr": _decibels(means["error"])}
+    def step(self, step: int, batch: Tensor, rate: float) -> dict[str, Tensor | float]:
+        """Take one step on a batch of clips."""
+        loss, error = elbo(self.model, batch, self.config.kl_weight, self.generator)
+        norm = take_step(self.model, self.optimizers, loss, self.config, rate)
+        return {"loss": loss, "gradient_norm": norm, "error": error}
+
+    def row(self, means: dict[str, float], steps_per_s: float) -> dict[str, float]:
+        """Return the means, with the PSNR of what was decoded with the noise of the posterior for the error."""
+        return {"psnr": _decibels(means.pop("error")), **means}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -153,7 +153,7 @@ def _simulated(worlds: WorldsConfig, count: int, *, held_out: bool) -> Iterator[
         yield Example(sample.frames, worlds.fps, sample.caption)
 
 
-class CaptionerTrainer(Trainer):
+class CaptionerTrainer(Trainer[CaptionedBatch]):
     """A captioner, its optimizers, and the clips that it learns from and is measured on."""
 
     def __init__(
@@ -177,12 +177,15 @@ class CaptionerTrainer(Trainer):
             self.model, [sample_frames(e.frames, e.fps, config.model) for e in some], [e.caption for e in some]
         )
 
-    def step(self, step: int, rate: float) -> dict[str, Tensor]:
-        """Take one step on a batch of clips of one size."""
-        batch = _draw_batch(self.batches, self.config.batch_size, self.mirror, self.random)
+    def batch(self, step: int) -> CaptionedBatch:
+        """Draw clips of one size."""
+        return _draw_batch(self.batches, self.config.batch_size, self.mirror, self.random)
+
+    def step(self, step: int, batch: CaptionedBatch, rate: float) -> dict[str, Tensor | float]:
+        """Take one step on a batch of clips."""
         loss = self._cross_entropy(batch, "mean")
-        take_step(self.model, self.optimizers, loss, self.config, rate)
-        return {"loss": loss}
+        norm = take_step(self.model, self.optimizers, loss, self.config, rate)
+        return {"loss": loss, "gradient_norm": norm}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

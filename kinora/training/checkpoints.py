@@ -65,7 +65,7 @@ class Checkpoints:
     def commit(self, step: int, values: dict[str, Any]) -> None:
         """Make the unfinished state the newest one. One process calls this after all of them have written."""
         temporary, path = self.unfinished(step), self.folder / checkpoint_name(step)
-        if self.log.exists():
+        if self.log.is_file():  # a log that cannot be written does not keep the state from being saved
             shutil.copy(self.log, temporary / LOG)
         write_json(temporary / RECORD, {"step": step, "values": values})
         shutil.rmtree(path, ignore_errors=True)

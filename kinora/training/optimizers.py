@@ -65,11 +65,15 @@ def set_learning_rates(groups: Iterable[dict[str, Any]], config: TrainingConfig,
 
 def take_step(
     model: nn.Module, optimizers: Sequence[Optimizer], loss: Tensor, config: TrainingConfig, rate: float
-) -> None:
-    """Take one step down the gradient of `loss`, clipped to `MAX_GRADIENT_NORM`, at `rate` of the learning rates."""
+) -> Tensor:
+    """Take one step down the gradient of `loss`, clipped to `MAX_GRADIENT_NORM`, at `rate` of the learning rates.
+
+    Returns the norm of the gradient before it was clipped.
+    """
     torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
     for optimizer in optimizers:
         set_learning_rates(optimizer.param_groups, config, rate)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+    return norm

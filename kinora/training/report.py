@@ -66,7 +66,8 @@ def write_result(
     """Write what lies beside every trained model: `config.json`, `metrics.json`, `training.jsonl`, `report.html`."""
     write_json(folder / "config.json", config)
     write_json(folder / "metrics.json", dict(metrics))
-    shutil.copy(checkpoints.log, folder / LOG)
+    if checkpoints.log.is_file():
+        shutil.copy(checkpoints.log, folder / LOG)
     page.write(folder / "report.html")
 
 

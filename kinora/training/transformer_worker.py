@@ -5,7 +5,6 @@ Started by `kinora.training.launcher` through torchrun; the first process writes
 
 import argparse
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def train(run: Path) -> None:
     checkpoints = Checkpoints(run.parent, run.name)
     if checkpoints.last() is None:
         trainer.export(0)
-    fit(trainer, arguments.config, checkpoints, first_process=trainer.rank == 0, barrier=dist.barrier)
+    fit(trainer, arguments.config, checkpoints)
 
 
 def deepspeed_config(compute: Compute) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def muon_groups(model: nn.Module, config: TransformerTraining) -> list[dict[str,
     ]  # fmt: skip
 
 
-class TransformerTrainer(Trainer):
+class TransformerTrainer(Trainer[list[Batch]]):
     """The model of one process within DeepSpeed's engine, its average, and the clips."""
 
     def __init__(self, arguments: WorkerArguments, exports: Path):
@@ -148,19 +147,22 @@ class TransformerTrainer(Trainer):
         self.held_out = held_out[self.rank :: dist.get_world_size()]
         self.tokens = torch.zeros((), dtype=torch.int64, device=self.engine.device)  # of all processes
 
-    def step(self, step: int, rate: float) -> dict[str, Tensor]:
+    def batch(self, step: int) -> list[Batch]:
+        """Return this process's packs of a step."""
+        return [to_device(one, self.engine.device) for one in self.packs(step)]
+
+    def step(self, step: int, batch: list[Batch], rate: float) -> dict[str, Tensor | float]:
         """Take one optimizer step and keep a model where one is due."""
         set_learning_rates(self.engine.optimizer.param_groups, self.config, rate)
-        packs = [to_device(pack, self.engine.device) for pack in self.packs(step)]
-        counts = torch.tensor([[int((~p.conditioning_mask).sum()), len(p.clean)] for p in packs]).to(self.engine.device)
-        if not self.has_pack(len(packs) - 1):
+        counts = torch.tensor([[int((~p.conditioning_mask).sum()), len(p.clean)] for p in batch]).to(self.engine.device)
+        if not self.has_pack(len(batch) - 1):
             counts[-1] = 0  # computed in step with the others, which have one more, and worth nothing
         free, tokens = dist_sum(counts.sum(dim=0))
         sums = torch.zeros(2, device=self.engine.device)
-        for number, batch in enumerate(packs):
-            loss, error = self.engine(batch)
+        for number, part in enumerate(batch):
+            loss, error = self.engine(part)
             share = counts[number, 0] / free
-            self.engine.set_gradient_accumulation_boundary(number == len(packs) - 1)
+            self.engine.set_gradient_accumulation_boundary(number == len(batch) - 1)
             self.engine.backward(loss * share * dist.get_world_size())  # DeepSpeed averages over the processes
             sums += torch.stack([loss.detach(), error]) * share
         self.engine.step()
@@ -169,7 +171,7 @@ class TransformerTrainer(Trainer):
         if step in self.config.checkpoint_steps():
             self.export(step)
         loss, error = dist_sum(sums)
-        return {"loss": loss, "error": error}
+        return {"loss": loss, "error": error, "tokens": tokens}
 
     def packs(self, step: int) -> list[Batch]:
         """Return this process's packs of a step, as many as any other's: the last may be one that another has too."""
@@ -181,12 +183,10 @@ class TransformerTrainer(Trainer):
         """Say whether the process's pack of that number is its own."""
         return number * dist.get_world_size() + self.rank < self.config.packs
 
-    def row(self, means: dict[str, float], seconds: float) -> dict[str, float]:
+    def row(self, means: dict[str, float], steps_per_s: float) -> dict[str, float]:
         """Return the means, and how many tokens all processes have trained on how quickly."""
-        tokens = int(self.tokens)
-        speed = round(tokens / max(seconds, 1e-9))
-        return {**means, "tokens": tokens, "tokens_per_s": speed, "parameters": self.parameters,
-                "cpu_seconds": round(time.process_time(), 2)}  # fmt: skip
+        speed = round(means.pop("tokens") * steps_per_s)
+        return {**means, "tokens": int(self.tokens), "tokens_per_s": speed, "parameters": self.parameters}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -203,7 +203,7 @@ class TransformerTrainer(Trainer):
 
     def sample(self) -> list[Clip]:
         """Make clips from a few held-out captions with the averaged weights; the noise is always the same."""
-        if not self.arguments.autoencoder:
+        if self.rank > 0 or not self.arguments.autoencoder:
             return []
         vae = load_autoencoder(self.arguments.autoencoder).for_inference()
         split = self.latents.of_split("validation")

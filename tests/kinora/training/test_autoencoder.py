@@ -21,7 +21,7 @@ from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError
 from kinora.models.vae import VAE, VAEConfig
 from kinora.training.autoencoder import AutoencoderTraining, load_clips, psnr, train_autoencoder
-from kinora.training.log import read_rows
+from kinora.training.log import MEASURED, read_rows
 from kinora.worlds import WorldsConfig
 
 WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32), (40, 24)), frames=(9, 17), held_out=60, seed=3)
@@ -48,9 +48,9 @@ def trained(dataset, tmp_path_factory):
 
 
 def course(out: Path) -> list[dict[str, float]]:
-    """Return the log without its times."""
+    """Return the log without what differs between two runs."""
     return [
-        {name: value for name, value in row.items() if "seconds" not in name}
+        {name: value for name, value in row.items() if name not in MEASURED}
         for row in read_rows(out / "training.jsonl")
     ]
 

@@ -13,7 +13,7 @@ from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.training import captioner as module
 from kinora.training.captioner import CaptionerTraining, train_captioner
-from kinora.training.log import read_rows
+from kinora.training.log import MEASURED, read_rows
 from kinora.worlds import WorldsConfig, parse
 
 WORLDS = WorldsConfig(sizes=((32, 32), (40, 24)), held_out=32)
@@ -34,9 +34,9 @@ def dataset(tmp_path_factory):
 
 
 def course(out):
-    """Return the log without its times."""
+    """Return the log without what differs between two runs."""
     return [
-        {name: value for name, value in row.items() if "seconds" not in name}
+        {name: value for name, value in row.items() if name not in MEASURED}
         for row in read_rows(out / "training.jsonl")
     ]
 
