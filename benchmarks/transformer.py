@@ -20,8 +20,8 @@ from torch import Tensor
 from kinora import recipes
 from kinora.data.latents import LatentDataset
 from kinora.data.packing import Layout
+from kinora.models.attention import VarlenMetadata, varlen_attention
 from kinora.models.precision import compute_dtype
-from kinora.models.text_encoder import attention
 from kinora.recipes.recipe import Recipe
 from kinora.training.batches import Batches, token_clips
 from kinora.training.compute import Compute
@@ -87,10 +87,8 @@ def attention_rates(latents: Path, config: TransformerTraining) -> dict[str, flo
     q, k, v = (torch.randn(len(layout.segments), heads, config.model.width // heads) for _ in range(3))
 
     def grouped() -> Tensor:
-        from kinora.models.dit import group_segments, ungroup_segments
-
-        sides = [group_segments(side.requires_grad_(), layout) for side in (q, k, v)]
-        return ungroup_segments([attention(*side) for side in zip(*sides, strict=True)])
+        metadata = VarlenMetadata(layout.cu_seq, layout.cu_seq, layout.longest, layout.longest)
+        return varlen_attention(*(side.requires_grad_() for side in (q, k, v)), metadata)
 
     def dense() -> Tensor:
         mask = layout.segments[:, None] == layout.segments

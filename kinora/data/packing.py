@@ -6,35 +6,15 @@ https://arxiv.org/abs/2307.06304.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kinora.errors import KinoraError
 
 REFERENCE_RATE = 2.0  # latent frames a second that make one unit of the time axis: 8 fps, compressed 4 times
-
-
-@dataclass(frozen=True)
-class Group:
-    """`count` neighbouring segments of one `length`: tokens from `start`, segments from `first`."""
-
-    start: int
-    first: int
-    count: int
-    length: int
-
-    @property
-    def tokens(self) -> slice:
-        """The group's tokens in the sequence."""
-        return slice(self.start, self.start + self.count * self.length)
-
-    @property
-    def segments(self) -> slice:
-        """The group's segments."""
-        return slice(self.first, self.first + self.count)
 
 
 @dataclass(frozen=True)
@@ -45,28 +25,24 @@ class Layout:
         row and column as a fraction of the frame (-1..1).
     frames: `[N]` latent frame of each token.
     segments: `[N]` segment of each token, ascending.
-    groups: segments of equal length, which attention takes together.
-    grids: (t, rows, columns) of patches of each segment.
+    cu_seq: `int32 [S + 1]`, the first token of each segment, and N.
+    longest: tokens of the longest segment.
+    grids: (t, rows, columns) of patches of each segment, neighbours of equal length side by side.
     order: `order[s]` is the place, among the latents given to `pack`, of segment `s`.
     """
 
     positions: Tensor
     frames: Tensor
     segments: Tensor
-    groups: tuple[Group, ...]
+    cu_seq: Tensor
+    longest: int
     grids: tuple[tuple[int, int, int], ...]
     order: tuple[int, ...]
 
     def to(self, device: torch.device | str) -> "Layout":
         """Return the layout on a device."""
-        return Layout(
-            self.positions.to(device),
-            self.frames.to(device),
-            self.segments.to(device),
-            self.groups,
-            self.grids,
-            self.order,
-        )
+        moved = {name: getattr(self, name).to(device) for name in ("positions", "frames", "segments", "cu_seq")}
+        return replace(self, **moved)
 
 
 def layout_of(grids: Sequence[tuple[int, int, int]], rates: Sequence[float]) -> Layout:
@@ -77,12 +53,8 @@ def layout_of(grids: Sequence[tuple[int, int, int]], rates: Sequence[float]) -> 
     frames = torch.cat([torch.arange(t).repeat_interleave(rows * columns) for t, rows, columns in ordered])
     lengths = [_length(grid) for grid in ordered]
     segments = torch.arange(len(grids)).repeat_interleave(torch.tensor(lengths))
-    groups, start, first = [], 0, 0
-    for length, members in groupby(lengths):
-        count = len(list(members))
-        groups.append(Group(start, first, count, length))
-        start, first = start + count * length, first + count
-    return Layout(positions, frames, segments, tuple(groups), tuple(ordered), tuple(order))
+    cu_seq = F.pad(torch.tensor(lengths).cumsum(0), (1, 0)).int()
+    return Layout(positions, frames, segments, cu_seq, max(lengths), tuple(ordered), tuple(order))
 
 
 def pack(latents: Sequence[Tensor], layout: Layout, patch: int) -> Tensor:

@@ -6,17 +6,18 @@ Since v = (x_t - x0) / t, an error of x0 is an error of v divided by t, so the s
 
 from torch import Tensor
 
-from kinora.data.packing import Layout
-
 SMALLEST_TIME = 0.1  # below it the weight 1/t^2 would let nearly clean tokens drown the others
 
 
 def velocity_loss(
-    estimate_ND: Tensor, clean_ND: Tensor, times_S: Tensor, conditioning_mask_N: Tensor, layout: Layout
+    estimate_ND: Tensor, clean_ND: Tensor, times_S: Tensor, conditioning_mask_N: Tensor, segments_N: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the loss over tokens outside conditioning frames, and the squared error of the clean data (to report)."""
+    """Return sums over the tokens outside conditioning frames: of the loss, and of the squared error of clean data.
+
+    Whoever knows how many such tokens there are in a step divides by their number. The tokens may be any rows of a
+    pack; `segments_N` says which of `times_S` is theirs.
+    """
     error_N = (estimate_ND.float() - clean_ND.float()).square().mean(dim=1)
-    weight_N = times_S.clamp_min(SMALLEST_TIME).pow(-2)[layout.segments]
+    weight_N = times_S.float().clamp_min(SMALLEST_TIME).pow(-2)[segments_N]
     free_N = (~conditioning_mask_N).to(error_N.dtype)
-    total = free_N.sum().clamp_min(1)
-    return (error_N * weight_N * free_N).sum() / total, ((error_N * free_N).sum() / total).detach()
+    return (error_N * weight_N * free_N).sum(), (error_N * free_N).sum().detach()

@@ -1,24 +1,28 @@
 """The diffusion transformer over packed spacetime patches (DiT, https://arxiv.org/abs/2212.09748).
 
-Axes: N tokens of all segments together, D values of a token, S segments, W width, H heads, K values of a head,
-M words. Segments see only themselves and their own text: attention runs over groups of segments of equal length, so
-that nothing is padded and no dense mask is built, on CPU and GPU alike. The network computes in the type of its
-weights: bfloat16 in training and sampling, three times as fast as float32 on a CPU that has AVX512-BF16.
+Axes: N tokens of all segments together (with a `SequenceShard`, this rank's), D values of a token, S segments,
+R = 2 S rows of conditions, W width, H heads, K values of a head, M words. Segments see only themselves and their own
+text. The network computes in the type of its weights, whatever the tokens come in; times, positions and the condition
+that is made of them are computed in float32.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from kinora.data.packing import Layout
+from kinora.models.attention import VarlenMetadata, needs_flex, varlen_attention, word_metadata
 from kinora.models.embeddings import geometric_frequencies, sinusoidal_embedding
-from kinora.models.text_encoder import Text, attention
+from kinora.models.modulation import Rows, gated_add, modulate
+from kinora.models.rotary import POSITION_FREQUENCIES, apply_rotary, position_features, rotary_embedding
+from kinora.models.sequence_parallel import SequenceShard
+from kinora.models.text_encoder import Text
 
 TIME_FREQUENCIES = 64
-POSITION_FREQUENCIES = 4
+PARTS = 6  # shift, scale and gate of attention, and of the MLP
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,38 @@ class DiTConfig:
         return self.latent_channels * self.patch_size**2
 
 
+Words = tuple[Tensor, Tensor]  # keys and values of captions in one block, `[S * M, H, K]` each
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this rank's tokens stand, the same for every block and every step of sampling.
+
+    rows: each token's row of the conditions.
+    rotation: rotary cosines and sines.
+    segments: which tokens of the whole pack see each other; `count` is their number.
+    words: which words this rank's tokens see.
+    shard: this rank's part of the pack, None where it computes all of it.
+    """
+
+    rows: Rows
+    rotation: tuple[Tensor, Tensor]
+    segments: VarlenMetadata
+    count: int
+    words: VarlenMetadata
+    shard: SequenceShard | None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a pack is estimated from besides its noisy tokens and their times."""
+
+    place: Place
+    position_NW: Tensor
+    text_SW: Tensor
+    words: tuple[Words | None, ...]  # of each block
+
+
 class DiT(nn.Module):
     """Noisy tokens, times and text in; an estimate of the clean tokens out."""
 
@@ -52,54 +88,112 @@ class DiT(nn.Module):
         self.config = config
         w = config.width
         self.patch_embedding = nn.Linear(config.token_dim, w)
-        self.position_embedding = nn.Linear(5 * 2 * POSITION_FREQUENCIES, w)
-        self.time_embedding = nn.Sequential(nn.Linear(TIME_FREQUENCIES, w), nn.SiLU(), nn.Linear(w, w))
-        self.text_projection = nn.Linear(config.text_width, w)
+        self.position_embedding = Float32Linear(5 * 2 * POSITION_FREQUENCIES, w)
+        self.time_embedding = nn.Sequential(Float32Linear(TIME_FREQUENCIES, w), nn.SiLU(), Float32Linear(w, w))
+        self.text_projection = Float32Linear(config.text_width, w)
+        # One projection for all blocks, and a table of each: adaLN-single, section 2.3 of arXiv:2310.00426.
+        self.modulation = Float32Linear(w, (PARTS + 2) * w)
         self.blocks = nn.ModuleList(
             Block(config, cross_attends=n in config.cross_attention_blocks) for n in range(config.depth)
         )
-        self.modulation = nn.Linear(w, 2 * w)
         self.head = nn.Linear(w, config.token_dim)
+        self.checkpointed = False
         self._initialise()
 
     def _initialise(self) -> None:
-        """Start every block as the identity and the output at zero (adaLN-zero), so that early steps are calm."""
+        """Start every block as the identity and the output at zero (adaLN-zero), so that early steps are calm.
+
+        Here the gates are zero because the shared projection and the tables are.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        blocks = [module for module in self.modules() if isinstance(module, Block)]
-        cross_attentions = [block.cross_attention for block in blocks if block.cross_attention is not None]
-        for zeroed in (*(b.modulation for b in blocks), *(c.out for c in cross_attentions), self.modulation, self.head):
+        outputs = [module.out for module in self.modules() if isinstance(module, CrossAttention)]
+        for zeroed in (*outputs, self.modulation, self.head):
             nn.init.zeros_(zeroed.weight)
 
+    def compile_blocks(self) -> None:
+        """Compile every block with `torch.compile`, for packs of any layout."""
+        for block in self.blocks:
+            block.compile(fullgraph=True, dynamic=True)
+
+    def checkpoint_blocks(self) -> None:
+        """Keep only the inputs of every block for backward, which computes the rest again."""
+        self.checkpointed = True
+
     def forward(
-        self, tokens_ND: Tensor, layout: Layout, times_S: Tensor, conditioning_mask_N: Tensor, text: Text
+        self,
+        tokens_ND: Tensor,
+        layout: Layout,
+        times_S: Tensor,
+        conditioning_mask_N: Tensor,
+        text: Text,
+        shard: SequenceShard | None = None,
     ) -> Tensor:
-        """Estimate the clean tokens `[N, D]`.
+        """Estimate the clean tokens `[N, D]`, or this rank's rows of them.
 
         Args:
-            tokens_ND: tokens at their segment's time, or clean where the conditioning mask is set.
+            tokens_ND: all tokens of the pack at their segment's time, or clean where the conditioning mask is set.
             layout: the packed layout.
             times_S: time of each segment, 0 (clean) to 1 (noise).
             conditioning_mask_N: bool; conditioning tokens are clean, which is time 0.
             text: the encoded caption of each segment.
+            shard: the rank's part, where several ranks share the pack; the estimate is of `shard.rows(N)`.
+
+        Raises:
+            UsageError: if the heads cannot be shared by the ranks of `shard`.
         """
-        dtype = self.patch_embedding.weight.dtype
+        return self.estimate(tokens_ND, times_S, self.context(layout, conditioning_mask_N, text, shard))
+
+    def context(
+        self, layout: Layout, conditioning_mask_N: Tensor, text: Text, shard: SequenceShard | None = None
+    ) -> Context:
+        """Compute what does not depend on noise and time; the arguments are those of `forward`."""
+        count, segments = len(layout.segments), len(layout.grids)
+        if shard is not None:
+            shard.check(self.config.heads)
+        own = slice(0, count) if shard is None else shard.rows(count)
+        dtype, device = self.patch_embedding.weight.dtype, layout.positions.device
+        cu_seq, longest = layout.cu_seq, layout.longest
         # Rows 0..S-1 are the conditions of noisy tokens, rows S..2S-1 those of conditioning tokens, at time 0.
-        row_N = layout.segments + len(times_S) * conditioning_mask_N
-        frequencies = geometric_frequencies(TIME_FREQUENCIES // 2, 10_000.0, times_S.device)
-        time_2SF = sinusoidal_embedding(1000 * torch.cat([times_S, torch.zeros_like(times_S)]), frequencies)
-        condition_2SW = self.time_embedding(time_2SF.to(dtype)) + self.text_projection(text.pooled).repeat(2, 1)
-        condition_2SW = F.silu(condition_2SW)
-        position_NF = position_features(layout.positions).to(dtype)
-        x_NW = self.patch_embedding(tokens_ND.to(dtype)) + self.position_embedding(position_NF)
-        rotation = rotary_embedding(layout.positions, self.config.width // self.config.heads)
-        for block in self.blocks:
-            x_NW = block(x_NW, condition_2SW, row_N, layout, rotation, text)
-        shift, scale = modulation_parameters(self.modulation(condition_2SW), row_N, 2)
-        clean_ND: Tensor = self.head(modulate(x_NW, shift, scale))
+        row_N = (layout.segments + segments * conditioning_mask_N)[own]
+        words = word_metadata((cu_seq.clamp(own.start, own.stop) - own.start), longest, text.mask)
+        pack = VarlenMetadata(cu_seq, cu_seq, longest, longest)
+        if needs_flex(device, dtype, self.config.width // self.config.heads):
+            pack = pack.with_block_mask(count, count)
+            words = words.with_block_mask(own.stop - own.start, text.mask.numel())
+        positions = layout.positions[own]
+        crossings = [block.cross_attention for block in self.blocks]
+        rotation = rotary_embedding(positions, self.config.width // self.config.heads)
+        return Context(
+            Place(Rows.of(row_N, 2 * segments, dtype), rotation, pack, count, words, shard),
+            self.position_embedding(position_features(positions)),
+            self.text_projection(text.pooled),
+            tuple(cross.keys_values(text) if isinstance(cross, CrossAttention) else None for cross in crossings),
+        )
+
+    def estimate(self, tokens_ND: Tensor, times_S: Tensor, context: Context) -> Tensor:
+        """Estimate the clean tokens in a context; the arguments are those of `forward`."""
+        place = context.place
+        if place.shard is not None:
+            tokens_ND = tokens_ND[place.shard.rows(place.count)]
+        dtype = self.patch_embedding.weight.dtype
+        x_NW = (self.patch_embedding(tokens_ND.to(dtype)) + context.position_NW).to(dtype)
+        modulation_R8W = self.modulation(self.condition(times_S, context.text_SW)).unflatten(1, (PARTS + 2, -1))
+        for block, words in zip(self.blocks, context.words, strict=True):
+            arguments = (x_NW, modulation_R8W[:, :PARTS], place, words)
+            x_NW = checkpoint(block, *arguments, use_reentrant=False) if self.checkpointed else block(*arguments)
+        shift, scale = modulation_R8W[:, PARTS:].to(dtype).unbind(1)
+        clean_ND: Tensor = self.head(modulate(x_NW, shift, 1 + scale, place.rows))
         return clean_ND
+
+    def condition(self, times_S: Tensor, text_SW: Tensor) -> Tensor:
+        """Return the conditions `[R, W]`: of noisy tokens, then of conditioning tokens, whose time is 0."""
+        frequencies = geometric_frequencies(TIME_FREQUENCIES // 2, 10_000.0, times_S.device)
+        times_R = torch.cat([times_S.float(), torch.zeros_like(times_S, dtype=torch.float32)])
+        time_RF = sinusoidal_embedding(1000 * times_R, frequencies)
+        return F.silu(self.time_embedding(time_RF) + text_SW.repeat(2, 1))
 
 
 class Block(nn.Module):
@@ -109,30 +203,36 @@ class Block(nn.Module):
         super().__init__()
         w = config.width
         self.heads = config.heads
-        self.modulation = nn.Linear(w, 6 * w)
+        self.modulation_table = nn.Parameter(torch.zeros(PARTS, w))
         self.qkv, self.out = nn.Linear(w, 3 * w), nn.Linear(w, w)
         self.qk_norm = nn.LayerNorm(w // self.heads, bias=False)
         self.cross_attention = CrossAttention(config) if cross_attends else None
         self.up, self.down = nn.Linear(w, config.mlp_ratio * w), nn.Linear(config.mlp_ratio * w, w)
 
-    def forward(
-        self, x_NW: Tensor, condition_2SW: Tensor, row_N: Tensor, layout: Layout, rotation: Tensor, text: Text
-    ) -> Tensor:
-        """Return the tokens after the block, `[N, W]`."""
-        shift1, scale1, gate1, shift2, scale2, gate2 = modulation_parameters(self.modulation(condition_2SW), row_N, 6)
-        x_NW = torch.addcmul(x_NW, gate1, self.self_attention(modulate(x_NW, shift1, scale1), layout, rotation))
-        if self.cross_attention is not None:
-            x_NW = x_NW + self.cross_attention(x_NW, layout, text)
-        return torch.addcmul(x_NW, gate2, self.down(F.gelu(self.up(modulate(x_NW, shift2, scale2)))))
+    def forward(self, x_NW: Tensor, modulation_R6W: Tensor, place: Place, words: Words | None) -> Tensor:
+        """Return the tokens after the block, `[N, W]`; `words` are the captions' keys and values in this block."""
+        rows = place.rows
+        parts = (modulation_R6W + self.modulation_table).to(x_NW.dtype).unbind(1)
+        shift1, scale1, gate1, shift2, scale2, gate2 = parts  # [R, W] each
+        attended = self.self_attention(modulate(x_NW, shift1, 1 + scale1, rows), place)
+        x_NW = gated_add(x_NW, attended, gate1, rows)
+        if self.cross_attention is not None and words is not None:
+            x_NW = x_NW + self.cross_attention(x_NW, words, place.words)
+        hidden = F.gelu(self.up(modulate(x_NW, shift2, 1 + scale2, rows)))
+        return gated_add(x_NW, self.down(hidden), gate2, rows)
 
-    def self_attention(self, x_NW: Tensor, layout: Layout, rotation: Tensor) -> Tensor:
+    def self_attention(self, x_NW: Tensor, place: Place) -> Tensor:
         """Let every token attend to the tokens of its own segment."""
-        n, w = x_NW.shape
-        qk, v = self.qkv(x_NW).split([2 * w, w], dim=1)
+        qkv = self.qkv(x_NW).unflatten(1, (3 * self.heads, -1))  # [N, 3 H, K]
+        qk, v = qkv.split([2 * self.heads, self.heads], dim=1)
         # Normalised queries and keys keep attention bounded at high learning rates (arXiv:2302.05442, section 2).
-        q, k = apply_rotary(self.qk_norm(qk.view(n, 2 * self.heads, -1)), rotation).chunk(2, dim=1)  # [N, H, K]
-        qkv = [group_segments(part, layout) for part in (q, k, v.view(n, self.heads, -1))]
-        attended_NW: Tensor = self.out(ungroup_segments([attention(*group) for group in zip(*qkv, strict=True)]))
+        q, k = apply_rotary(self.qk_norm(qk), place.rotation).to(v.dtype).chunk(2, dim=1)  # [N, H, K]
+        if place.shard is None:
+            attended_NHK = varlen_attention(q, k, v, place.segments)
+        else:
+            q, k, v = (place.shard.scatter_heads(side, place.count) for side in (q, k, v))
+            attended_NHK = place.shard.gather_heads(varlen_attention(q, k, v, place.segments))
+        attended_NW: Tensor = self.out(attended_NHK.flatten(1))
         return attended_NW
 
 
@@ -146,72 +246,23 @@ class CrossAttention(nn.Module):
         self.norm = nn.LayerNorm(w)
         self.q, self.kv, self.out = nn.Linear(w, w), nn.Linear(config.text_width, 2 * w), nn.Linear(w, w)
 
-    def forward(self, x_NW: Tensor, layout: Layout, text: Text) -> Tensor:
+    def keys_values(self, text: Text) -> Words:
+        """Return the keys and values of all words and padding, `[S * M, H, K]` each."""
+        words = text.words.to(self.kv.weight.dtype).flatten(0, 1)
+        k, v = self.kv(words).unflatten(1, (2 * self.heads, -1)).chunk(2, dim=1)
+        return k, v
+
+    def forward(self, x_NW: Tensor, words: Words, metadata: VarlenMetadata) -> Tensor:
         """Return what the tokens attended to, `[N, W]`."""
-        s, m, _ = text.words.shape
-        q = group_segments(self.q(self.norm(x_NW)).view(len(x_NW), self.heads, -1), layout)
-        k, v = self.kv(text.words).view(s, m, 2, self.heads, -1).permute(2, 0, 3, 1, 4)  # [S, H, M, K]
-        mask = text.mask[:, None, None, :]
-        rows = [group.segments for group in layout.groups]
-        attended = [attention(q_group, k[row], v[row], mask[row]) for q_group, row in zip(q, rows, strict=True)]
-        attended_NW: Tensor = self.out(ungroup_segments(attended))
+        q = self.q(self.norm(x_NW)).unflatten(1, (self.heads, -1))
+        attended_NW: Tensor = self.out(varlen_attention(q, *words, metadata).flatten(1))
         return attended_NW
 
 
-def group_segments(x_NHK: Tensor, layout: Layout) -> list[Tensor]:
-    """Cut `[N, H, K]` into one `[segments, H, length, K]` for each group of segments of equal length."""
-    heads = x_NHK.shape[1]
-    pieces = torch.split(x_NHK, [group.count * group.length for group in layout.groups])
-    return [
-        piece.view(group.count, group.length, heads, -1).transpose(1, 2)
-        for piece, group in zip(pieces, layout.groups, strict=True)
-    ]
+class Float32Linear(nn.Linear):
+    """A linear layer of times, positions and conditions: sines and their sums keep float32 in a bfloat16 model."""
 
-
-def ungroup_segments(pieces: list[Tensor]) -> Tensor:
-    """Undo `group_segments`, with heads side by side: `[N, W]`."""
-    return torch.cat([piece.transpose(1, 2).flatten(2).flatten(0, 1) for piece in pieces])
-
-
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Normalise, then scale and shift by the condition: adaptive layer normalisation. `scale` includes its 1."""
-    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), scale)
-
-
-def modulation_parameters(modulation: Tensor, row_N: Tensor, parts: int) -> tuple[Tensor, ...]:
-    """Cut a condition's modulation `[2S, parts*W]` into its parts and give every token its row of each.
-
-    The parts come as shift, scale and, where there are three in a set, gate; 1 is added to the scales.
-    """
-    pieces = list(modulation.chunk(parts, dim=1))
-    for scale in range(1, parts, 3):
-        pieces[scale] = pieces[scale] + 1
-    return tuple(piece.index_select(0, row_N) for piece in pieces)
-
-
-def position_features(positions: Tensor) -> Tensor:
-    """Return absolute positions as Fourier features `[N, 5 * 2 * POSITION_FREQUENCIES]`; rotary angles are relative."""
-    octaves = math.pi / 16 * 2 ** torch.arange(POSITION_FREQUENCIES, device=positions.device)
-    return sinusoidal_embedding(positions, octaves).flatten(1)
-
-
-def rotary_embedding(positions: Tensor, head: int) -> Tensor:
-    """Return unit complex numbers `[N, 1, K/2]`: rotary embedding of time, row and column (arXiv:2104.09864).
-
-    A quarter of the pairs turn with time, the rest with rows and columns in equal parts.
-    """
-    pairs = head // 2
-    for_time = pairs // 4
-    for_row = (pairs - for_time) // 2
-    angles = []
-    for axis, count in enumerate((for_time, for_row, pairs - for_time - for_row)):
-        # Grids here are small: the fastest pair turns one radian a patch, the slowest a hundredth.
-        angles.append(positions[:, axis, None] * geometric_frequencies(count, 100.0, positions.device))
-    angle = torch.cat(angles, dim=1)[:, None]
-    return torch.polar(torch.ones_like(angle), angle)
-
-
-def apply_rotary(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn neighbouring values of queries or keys `[N, H, K]` by `rotation` `[N, 1, K/2]`; the result is float32."""
-    pairs = torch.view_as_complex(torch.unflatten(x.float(), -1, (-1, 2)))
-    return torch.view_as_real(pairs * rotation).flatten(-2)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `[..., out]` in float32, also under autocast."""
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(x.float(), self.weight.float(), self.bias.float())

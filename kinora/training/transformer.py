@@ -110,7 +110,9 @@ class TrainingStep(WorldModel):
         times_N1 = (batch.times[batch.layout.segments] * ~batch.conditioning_mask)[:, None]
         noisy = add_noise(batch.clean, batch.noise, times_N1)
         estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text)
-        return velocity_loss(estimate, batch.clean, batch.times, batch.conditioning_mask, batch.layout)
+        loss, error = velocity_loss(estimate, batch.clean, batch.times, batch.conditioning_mask, batch.layout.segments)
+        free = (~batch.conditioning_mask).sum().clamp_min(1)
+        return loss / free, error / free
 
 
 def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerTraining:

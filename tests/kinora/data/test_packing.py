@@ -24,14 +24,13 @@ def test_what_is_packed_comes_back_in_its_order(shapes, patch):
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(grids, min_size=1, max_size=8))
-def test_groups_cover_every_token_and_segment_once(shapes):
+def test_segments_begin_where_it_says_and_equal_lengths_are_neighbours(shapes):
     layout = layout_of(shapes, [2.0] * len(shapes))
-    tokens = [n for group in layout.groups for n in range(group.tokens.start, group.tokens.stop)]
-    assert tokens == list(range(len(layout.segments)))
-    assert [n for group in layout.groups for n in range(*group.segments.indices(99))] == list(range(len(shapes)))
-    for group in layout.groups:
-        assert layout.segments[group.tokens].view(group.count, group.length).unique(dim=1).shape[1] == 1
-    assert len({group.length for group in layout.groups}) == len(layout.groups)
+    lengths = layout.segments.bincount(minlength=len(shapes))
+    assert layout.cu_seq.dtype is torch.int32
+    assert layout.cu_seq.tolist() == [0, *lengths.cumsum(0).tolist()]
+    assert layout.longest == lengths.max()
+    assert lengths.tolist() == sorted(lengths.tolist(), reverse=True)
 
 
 def test_a_token_is_one_patch_of_the_latent():

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from kinora.data.packing import layout_of
-from kinora.models.dit import DiT, DiTConfig, apply_rotary, rotary_embedding
+from kinora.models.dit import DiT, DiTConfig
+from kinora.models.rotary import apply_rotary
 from kinora.models.text_encoder import Text
 
 GRIDS = [(3, 2, 2), (1, 2, 3), (3, 2, 2), (2, 3, 2), (1, 1, 1)]
@@ -47,27 +48,15 @@ def test_attention_is_the_formula(dit):
     """softmax(QK^T / sqrt(K)) V with a dense mask that lets tokens see their own segment only."""
     layout = layout_of(GRIDS, [2.0] * len(GRIDS))
     n, block = len(layout.segments), dit.blocks[0]
-    x, rotation = torch.randn(n, 32), rotary_embedding(layout.positions, 16)
+    x, given = torch.randn(n, 32), torch.zeros(n, dtype=torch.bool)
+    place = dit.context(layout, given, random_text(5)).place
     q, k, v = block.qkv(x).chunk(3, dim=1)
-    q, k, v = (a.view(n, 2, 16).transpose(0, 1) for a in (q, k, v))
-    q, k = (apply_rotary(F.layer_norm(a, (16,)) * block.qk_norm.weight, rotation.transpose(0, 1)) for a in (q, k))
-    scores = (q @ k.transpose(1, 2)) / 16**0.5
+    q, k, v = (a.view(n, 2, 16) for a in (q, k, v))
+    q, k = (apply_rotary(F.layer_norm(a, (16,)) * block.qk_norm.weight, place.rotation) for a in (q, k))
+    scores = torch.einsum("nhk,mhk->hnm", q, k) / 16**0.5
     scores = scores.masked_fill(layout.segments[:, None] != layout.segments, float("-inf"))
-    expected = block.out((scores.softmax(-1) @ v).transpose(0, 1).reshape(n, 32))
-    torch.testing.assert_close(block.self_attention(x, layout, rotation), expected, atol=1e-4, rtol=1e-4)
-
-
-def test_rotary_scores_depend_on_distance_only():
-    q, k = torch.randn(1, 1, 16), torch.randn(1, 1, 16)
-
-    def score(a, b):
-        turned = [
-            apply_rotary(x, rotary_embedding(torch.tensor([[*place, 0.0, 0.0]]), 16)) for x, place in ((q, a), (k, b))
-        ]
-        return (turned[0] * turned[1]).sum()
-
-    torch.testing.assert_close(score((1.0, 2.0, 3.0), (2.0, 4.0, 2.0)), score((5.0, 0.0, 1.0), (6.0, 2.0, 0.0)))
-    assert abs(score((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)) - score((0.0, 0.0, 0.0), (1.0, 0.0, 0.0))) > 1e-4
+    expected = block.out(torch.einsum("hnm,mhk->nhk", scores.softmax(-1), v).reshape(n, 32))
+    torch.testing.assert_close(block.self_attention(x, place), expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("what", ["text", "time", "given", "place", "rate"])

@@ -1,0 +1,42 @@
+"""Positions of patches: rotary angles for attention, and Fourier features of the absolute place. In real numbers."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from kinora.models.embeddings import geometric_frequencies, sinusoidal_embedding
+
+POSITION_FREQUENCIES = 4
+
+
+def position_features(positions: Tensor) -> Tensor:
+    """Return absolute positions as Fourier features `[N, 5 * 2 * POSITION_FREQUENCIES]`; rotary angles are relative."""
+    octaves = math.pi / 16 * 2 ** torch.arange(POSITION_FREQUENCIES, device=positions.device)
+    return sinusoidal_embedding(positions, octaves).flatten(1)
+
+
+def rotary_embedding(positions: Tensor, head: int) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines `[N, 1, K/2]`: rotary embedding of time, row and column (arXiv:2104.09864).
+
+    A quarter of the pairs turn with time, the rest with rows and columns in equal parts.
+    """
+    pairs = head // 2
+    for_time = pairs // 4
+    for_row = (pairs - for_time) // 2
+    angles = []
+    for axis, count in enumerate((for_time, for_row, pairs - for_time - for_row)):
+        # Grids here are small: the fastest pair turns one radian a patch, the slowest a hundredth.
+        angles.append(positions[:, axis, None] * geometric_frequencies(count, 100.0, positions.device))
+    angle = torch.cat(angles, dim=1)[:, None]
+    return angle.cos(), angle.sin()
+
+
+def apply_rotary(x_NHK: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn queries or keys by `rotation`, in float32: value k of the first half of a head pairs with k of the second.
+
+    (a + ib)(cos + i sin), where the halves are a and b: GPT-NeoX's pairing, whose halves lie side by side in memory.
+    """
+    a, b = x_NHK.float().chunk(2, dim=-1)
+    cos, sin = rotation
+    return torch.cat([torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(a * sin, b, cos)], dim=-1)
