@@ -8,10 +8,13 @@ VERSION = "0.1.0"
 CPU_IMAGE = f"{REPOSITORY}:{VERSION}-cpu"
 GPU_IMAGE = f"{REPOSITORY}:{VERSION}-gpu"
 
+# Modules that a configuration names, which nothing imports in its source.
+LOADED_BY_NAME = ("kinora.models.hf_autoencoder",)
 # What is started in each besides its components, as modules: commands, servers, and processes that these start.
 PROGRAMS = {
     "cpu": (
         "cli.main",
+        *LOADED_BY_NAME,
         "kinora.training.transformer_worker",
         "pipelines.demo",
         "pipelines.local_runner",
@@ -20,5 +23,5 @@ PROGRAMS = {
         "serving.gateway",
         "serving.worker",
     ),
-    "gpu": ("cli.doctor", "kinora.training.transformer_worker", "serving.worker"),
+    "gpu": ("cli.doctor", *LOADED_BY_NAME, "kinora.training.transformer_worker", "serving.worker"),
 }

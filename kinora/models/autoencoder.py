@@ -161,7 +161,10 @@ class Autoencoder(nn.Module):
 
 
 # The module and the class of every kind; imported when it is asked for.
-AUTOENCODERS: dict[str, tuple[str, str]] = {"vae": ("kinora.models.vae", "VAE")}
+AUTOENCODERS: dict[str, tuple[str, str]] = {
+    "vae": ("kinora.models.vae", "VAE"),
+    "hf": ("kinora.models.hf_autoencoder", "HFAutoencoder"),
+}
 
 
 def load_autoencoder(folder: str | Path) -> Autoencoder:
