@@ -48,13 +48,7 @@ class AutoencoderConfig:
         return Grid(self.spatial * patch_size, self.temporal)
 
     def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
-        """Return (t, h, w) of the latent of a clip.
-
-        Raises:
-            KinoraError: if the clip has no frames or no pixels.
-        """
-        if min(frames, height, width) < 1:
-            raise KinoraError(f"A clip of {frames} frames of {width}x{height} cannot be encoded; give some.")
+        """Return (t, h, w) of the latent of a clip; sides and lengths off the grid are rounded up."""
         return 1 + -(-(frames - 1) // self.temporal), -(-height // self.spatial), -(-width // self.spatial)
 
 
@@ -184,15 +178,18 @@ def load_autoencoder(folder: str | Path) -> Autoencoder:
     return found.load(folder)
 
 
-def pad_to_grid(video: Tensor, config: AutoencoderConfig) -> Tensor:
+def pad_to_grid(video: Tensor, config: AutoencoderConfig, starts: bool = True) -> Tensor:
     """Repeat the last frame, row and column of `video [B, 3, T, H, W]` until it is on the grid.
+
+    `starts` says whether it begins with a first frame, as it does unless it goes on with a stream.
 
     Raises:
         KinoraError: if the clip has no frames or no pixels.
     """
     frames, height, width = video.shape[2:]
-    t, h, w = config.latent_shape(frames, height, width)
-    missing = (w * config.spatial - width, h * config.spatial - height, 1 + (t - 1) * config.temporal - frames)
+    if min(frames, height, width) < 1:
+        raise KinoraError(f"A clip of {frames} frames of {width}x{height} cannot be encoded; give some.")
+    missing = (-width % config.spatial, -height % config.spatial, (starts - frames) % config.temporal)
     if not any(missing):
         return video
     return F.pad(video, [side for after in missing for side in (0, after)], mode="replicate")

@@ -1,26 +1,51 @@
-"""The autoencoder is causal, has the stated shapes, and starts as the best linear one."""
+"""The autoencoder is causal, has the stated shapes, and starts as the best linear one, whatever its levels."""
 
 from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from kinora.errors import KinoraError
+from kinora.config import from_dict, to_dict
+from kinora.errors import KinoraError, UsageError
 from kinora.models.autoencoder import AUTOENCODERS, Autoencoder, load_autoencoder
-from kinora.models.vae import VAE, VAEConfig, from_blocks, to_blocks
+from kinora.models.vae import BASE, HIGH_COMPRESSION, VAE, Level, VAEConfig, to_blocks
+from kinora.models.vae.network import Down, Up
+from kinora.models.vae.pca import principal_components
+from kinora.models.vae.rearrange import from_depth, to_depth
 
 SMALL = VAEConfig(latent_channels=6, width=8, encoder_blocks=2, decoder_blocks=2)
+LEVELS = VAEConfig(
+    latent_channels=6,
+    spatial=8,
+    width=16,
+    encoder_blocks=1,
+    decoder_blocks=2,
+    finer=(
+        Level(spatial=2, temporal=1, width=4, encoder_blocks=1, decoder_blocks=1),
+        Level(spatial=4, temporal=2, width=8, encoder_blocks=1, decoder_blocks=1),
+    ),
+)
+
+
+def with_random_weights(config: VAEConfig) -> VAE:
+    """A fresh model is linear, which would hide what looks ahead in time."""
+    torch.manual_seed(0)
+    model = VAE(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model
 
 
 @pytest.fixture
 def model() -> VAE:
-    """A model whose every weight is random: a fresh one is linear, which would hide what looks ahead in time."""
-    torch.manual_seed(0)
-    model = VAE(SMALL).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model
+    return with_random_weights(SMALL)
+
+
+@pytest.fixture(params=[SMALL, LEVELS], ids=["one level", "three levels"])
+def any_model(request) -> VAE:
+    return with_random_weights(request.param)
 
 
 def video(frames: int, height: int, width: int, count: int = 2) -> torch.Tensor:
@@ -28,48 +53,101 @@ def video(frames: int, height: int, width: int, count: int = 2) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 32, 32), (17, 32, 32), (9, 24, 40), (5, 40, 24)])
-def test_latents_and_reconstructions_have_the_stated_shape(model, frames, height, width):
-    clip = video(frames, height, width)
-    mean, log_variance = model.encode(clip)
-    assert mean.shape == log_variance.shape == (2, 6, 1 + (frames - 1) // 4, height // 4, width // 4)
-    assert model.decode(mean).shape == clip.shape
+def test_latents_and_reconstructions_have_the_stated_shape(any_model, frames, height, width):
+    clip, side = video(frames, height, width), any_model.config.spatial
+    mean, log_variance = any_model.encode(clip)
+    assert mean.shape == log_variance.shape == (2, 6, 1 + (frames - 1) // 4, height // side, width // side)
+    assert any_model.decode(mean).shape == clip.shape
 
 
 @torch.no_grad()
-def test_the_latent_of_an_image_is_the_first_latent_of_every_video_that_starts_with_it(model):
+def test_the_latent_of_an_image_is_the_first_latent_of_every_video_that_starts_with_it(any_model):
     clip = video(17, 24, 40)
-    torch.testing.assert_close(model.encode(clip[:, :, :1])[0], model.encode(clip)[0][:, :, :1])
+    torch.testing.assert_close(any_model.encode(clip[:, :, :1])[0], any_model.encode(clip)[0][:, :, :1])
 
 
 @torch.no_grad()
-def test_encoder_and_decoder_never_look_ahead(model):
+def test_encoder_and_decoder_never_look_ahead(any_model):
     clip = video(17, 16, 16)
     changed = clip.clone()
     changed[:, :, 9:] = -changed[:, :, 9:]  # the fourth and fifth latents
-    latent, latent_changed = model.encode(clip)[0], model.encode(changed)[0]
+    latent, latent_changed = any_model.encode(clip)[0], any_model.encode(changed)[0]
     torch.testing.assert_close(latent[:, :, :3], latent_changed[:, :, :3])
     assert (latent[:, :, 3:] - latent_changed[:, :, 3:]).abs().amax(dim=(1, 2, 3, 4)).min() > 0.01
-    both = model.decode(torch.stack([latent[0], latent_changed[0]]))
+    both = any_model.decode(torch.stack([latent[0], latent_changed[0]]))
     torch.testing.assert_close(both[0, :, :9], both[1, :, :9])
+    assert (both[0, :, 9:] - both[1, :, 9:]).abs().max() > 0.01
 
 
-def test_blocks_hold_the_pixels_that_they_are_cut_from():
-    clip = video(9, 8, 12)
-    blocks = to_blocks(clip, SMALL)  # [B, t, h, w, 3 * 4 * 4 * 4]
-    assert blocks.shape == (2, 3, 2, 3, 192)
-    block = blocks[1, 2, 1, 2].reshape(3, 4, 4, 4)
-    torch.testing.assert_close(block, clip[1, :, 5:9, 4:8, 8:12])
-    torch.testing.assert_close(from_blocks(blocks, SMALL), clip)
+def test_cells_hold_the_values_that_they_are_cut_from():
+    x = torch.randn(2, 7, 8, 12, 5)  # [B, T, H, W, C]
+    cells = to_depth(x, 3, 4)
+    assert cells.shape == (2, 3, 2, 3, 5 * 3 * 4 * 4)
+    torch.testing.assert_close(cells[1, 2, 1, 2].reshape(5, 3, 4, 4), x[1, 4:7, 4:8, 8:12].movedim(-1, 0))
+    torch.testing.assert_close(cells[1, 0, 1, 2].reshape(5, 3, 4, 4)[:, 1], x[1, 0, 4:8, 8:12].movedim(-1, 0))
+    torch.testing.assert_close(from_depth(cells, 3, 4), x)
+    torch.testing.assert_close(to_depth(x[:, 1:], 3, 4, starts=False), cells[:, 1:])
+    torch.testing.assert_close(from_depth(cells[:, 1:], 3, 4, starts=False), x[:, 1:])
 
 
 @torch.no_grad()
-def test_a_fresh_model_is_the_best_linear_autoencoder_of_its_blocks():
+def test_a_network_of_one_level_is_the_formula_that_it_is_described_by(model):
+    clip = video(9, 16, 24)
+    blocks = to_blocks(clip, SMALL)  # [B, t, h, w, D]
+    x = model.encoder.stem(blocks)
+    for block in model.encoder.blocks:
+        y = x / x.square().mean(-1, keepdim=True).add(torch.finfo(x.dtype).eps).sqrt()
+        kernel = block.space.weight.view(8, 3, 3, 8)
+        padded = F.pad(y, (0, 0, 1, 1, 1, 1))
+        y = block.space.bias + sum(
+            padded[:, :, i : i + 4, j : j + 6] @ kernel[:, i, j].T for i in range(3) for j in range(3)
+        )
+        y = F.silu(y)
+        before = torch.cat([torch.zeros_like(y[:, :1]), y[:, :-1]], dim=1)
+        x = x + block.out(F.silu(block.time(torch.cat([before, y], dim=-1))))
+    x = x / x.square().mean(-1, keepdim=True).add(torch.finfo(x.dtype).eps).sqrt()
+    moments = model.encoder.linear(blocks) + model.encoder.head(x)
+    torch.testing.assert_close(model.encode(clip)[0], moments.movedim(-1, 1)[:, :6], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_shortcuts_between_levels_average_and_repeat_channels():
+    down, up = Down(*LEVELS.levels[1:]), Up(*LEVELS.levels[1:])
+    for parameter in (*down.parameters(), *up.parameters()):
+        torch.nn.init.zeros_(parameter)
+    x = torch.randn(1, 4, 4, 6, 8)  # cells of level 4 x 4 x 2, eight channels; two frames x 2 x 2 of them make one
+    coarse = down(x, starts=False)
+    assert coarse.shape == (1, 2, 2, 3, 16)
+    for channel in range(16):  # 8 channels x 8 cells in 16 groups of four: the cells of one frame and one channel
+        frames = x[:, channel % 2 :: 2, :, :, channel // 2]  # [1, 2, 4, 6]
+        torch.testing.assert_close(coarse[..., channel], frames.reshape(1, 2, 2, 2, 3, 2).mean((3, 5)))
+    torch.testing.assert_close(down(up(coarse, starts=False), starts=False), coarse)
+
+
+def test_the_named_shapes_compress_as_they_say():
+    assert (BASE.spatial, BASE.temporal, BASE.latent_channels) == (8, 4, 16)
+    assert (HIGH_COMPRESSION.spatial, HIGH_COMPRESSION.temporal, HIGH_COMPRESSION.latent_channels) == (32, 8, 128)
+    for config in (VAEConfig(), BASE, HIGH_COMPRESSION):
+        assert from_dict(VAEConfig, to_dict(config)) == config
+
+
+def test_levels_that_do_not_fit_each_other_are_refused():
+    level = Level(spatial=4, temporal=2, width=8, encoder_blocks=1, decoder_blocks=1)
+    with pytest.raises(UsageError, match="must divide the next"):
+        VAEConfig(spatial=6, finer=(level,))
+    with pytest.raises(UsageError, match="widths that do"):
+        VAEConfig(spatial=8, width=24, finer=(level,))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("config", [SMALL, LEVELS], ids=["one level", "three levels"])
+def test_a_fresh_model_is_the_best_linear_autoencoder_of_its_blocks(config):
     clips = video(9, 16, 16, count=8).cumsum(2).cumsum(3) / 40  # correlated, as real pixels are
-    model = VAE(SMALL)
-    blocks = to_blocks(clips, SMALL).flatten(0, 3)
+    model = VAE(config)
+    blocks = to_blocks(clips, config).flatten(0, 3)
     model.initialise_from_pca(blocks)
     latents = model.encode(clips)[0]
-    decoded = model.decoder(latents.movedim(1, -1)).flatten(0, 3)
+    decoded = model.decoder.linear(latents.movedim(1, -1)).flatten(0, 3)
 
     centred = (blocks - blocks.mean(0)).numpy()
     singular = np.linalg.svd(centred, compute_uv=False)  # an independent formula for the least possible error
@@ -77,6 +155,16 @@ def test_a_fresh_model_is_the_best_linear_autoencoder_of_its_blocks():
     values = latents.movedim(1, -1).flatten(0, 3)
     torch.testing.assert_close(values.std(0), torch.ones(6), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(values.mean(0), torch.zeros(6), rtol=1e-3, atol=1e-3)
+
+
+def test_axes_of_large_blocks_are_found_by_sampling(monkeypatch):
+    blocks = torch.randn(400, 6, generator=torch.Generator().manual_seed(0)) @ torch.randn(6, 64) + 3
+    exact = principal_components(blocks, 4)
+    monkeypatch.setattr("kinora.models.vae.pca.LARGEST_EXACT", 32)
+    centre, axes, scale = principal_components(blocks, 4)
+    torch.testing.assert_close(centre, exact[0])
+    torch.testing.assert_close(scale, exact[2], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close((axes.T @ exact[1]).abs(), torch.eye(4), rtol=1e-2, atol=1e-2)
 
 
 def test_normalise_is_undone(model):
