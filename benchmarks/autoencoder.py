@@ -21,7 +21,8 @@ from kinora.data.clips import ClipDataset
 from kinora.data.simulated import write_worlds
 from kinora.media import to_frames
 from kinora.models.vae import VAE
-from kinora.training.autoencoder import AutoencoderTraining, train_autoencoder
+from kinora.training.autoencoder import train_autoencoder
+from kinora.training.autoencoder_trainer import AutoencoderTraining
 
 
 def psnr(frames: np.ndarray, reference: np.ndarray) -> float:

@@ -45,14 +45,24 @@ def captioner(
 
 
 def autoencoder(
-    dataset: Dataset, out: Out, recipe: RecipeName = "tiny", settings: Settings = (), checkpoints: Checkpoints = None
+    dataset: Dataset,
+    out: Out,
+    features: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None,
+    recipe: RecipeName = "tiny",
+    settings: Settings = (),
+    checkpoints: Checkpoints = None,
 ) -> int:
-    """Train the autoencoder on a clip dataset."""
+    """Train the autoencoder on a clip dataset, in several processes.
+
+    Args:
+        features: Folder of a captioner, whose image encoder the perceptual loss compares clips by; or a safetensors
+            file with the weights of VGG16 and LPIPS. Needed where the recipe gives that loss a weight.
+    """
     from kinora.data.clips import ClipDataset
     from kinora.training.autoencoder import train_autoencoder
 
-    found, clips = chosen(recipe, settings), ClipDataset.open(dataset)
-    return _report(train_autoencoder(clips, out, found.autoencoder, _beside(out, checkpoints)))
+    found, clips, state = chosen(recipe, settings), ClipDataset.open(dataset), _beside(out, checkpoints)
+    return _report(train_autoencoder(clips, out, found.autoencoder, state, compute=found.compute, features=features))
 
 
 def transformer(

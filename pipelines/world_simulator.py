@@ -55,7 +55,8 @@ def world_simulator(
     captioner = on_gpu(train_captioner(clips=clips, **configured, **common)).outputs["captioner"]
     captioned = on_gpu(caption(clips=clips, captioner=captioner, **common)).outputs["captioned_clips"]
     features = here(publish_features(clips=captioned, **common)).outputs["features"]
-    autoencoder = on_gpu(train_autoencoder(clips=clips, **configured, **common)).outputs["autoencoder"]
+    learned = on_gpu(train_autoencoder(clips=clips, captioner=captioner, **configured, **common))
+    autoencoder = learned.outputs["autoencoder"]
     encoded = on_gpu(encode_latents(clips=captioned, features=features, autoencoder=autoencoder, **common))
     trained = on_gpu(pretrain(latents=encoded.outputs["latents"], autoencoder=autoencoder, **configured, **common))
     made = {"transformer": trained.outputs["transformer"], "autoencoder": autoencoder, "clips": captioned}

@@ -8,6 +8,7 @@ from components.images import GPU_IMAGE
 @dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
 def train_autoencoder(
     clips: dsl.Input[dsl.Dataset],
+    captioner: dsl.Input[dsl.Model],
     recipe: str,
     settings: str,
     artifact_root: str,
@@ -16,7 +17,10 @@ def train_autoencoder(
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Train the video autoencoder and measure its reconstruction of unseen clips."""
+    """Train the video autoencoder and measure its reconstruction of unseen clips.
+
+    The captioner lends its image encoder to the perceptual term of the loss, where the recipe gives that a weight.
+    """
     import shutil
     from pathlib import Path
 
@@ -27,10 +31,16 @@ def train_autoencoder(
         from kinora.data.clips import ClipDataset
         from kinora.training.autoencoder import train_autoencoder as train
 
-        config = recipes.get(recipe, settings).autoencoder
-        dataset = ClipDataset.open(clips.path)
-        with step.state(config, dataset.digest) as state:
-            result = train(dataset, Path(autoencoder.path), config, checkpoints=state)
+        chosen, dataset = recipes.get(recipe, settings), ClipDataset.open(clips.path)
+        with step.state(chosen.autoencoder, dataset.digest) as state:
+            result = train(
+                dataset,
+                Path(autoencoder.path),
+                chosen.autoencoder,
+                checkpoints=state,
+                compute=chosen.compute,
+                features=captioner.path,
+            )
         shutil.copy(result.path / "report.html", report.path)
         step.measured(metrics, result.metrics)
         step.keep(autoencoder, report)

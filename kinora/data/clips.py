@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,7 +26,7 @@ from kinora.config import read_json, write_json
 from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.files import atomic_write, file_digest
-from kinora.media import read_image, read_video, to_tensor, write_image, write_video
+from kinora.media import open_video, read_image, read_video, to_tensor, write_image, write_video
 
 CLIP_COLUMNS: dict[str, str] = {
     "clip_id": "object",  # sha256 of the media file's bytes
@@ -116,15 +117,21 @@ class ClipDataset:
         clips = clips.assign(uri=[storage.join(base, uri) for uri in clips["uri"]])
         return self.write(out, clips, quarantine, {"grid": self.grid, **config})
 
-    def frames(self, clip_id: str) -> np.ndarray:
-        """Read one clip's frames `uint8 [T, H, W, 3]`, wherever its file is.
+    def frames(self, clip_id: str, first: int = 0, count: int | None = None) -> np.ndarray:
+        """Read one clip's frames `uint8 [T, H, W, 3]`, wherever its file is: all, or `count` from frame `first` on.
 
         Raises:
             KinoraError: if the dataset has no such clip, or its file is missing or broken.
         """
         row = self.row(clip_id)
         path = self.media(row["uri"])
-        return read_image(path) if row["kind"] == "image" else read_video(path)[0]
+        if row["kind"] == "image":
+            return read_image(path)
+        if first == 0 and count in (None, row["frames"]):
+            return read_video(path)[0]
+        with open_video(path) as video:
+            stop = None if count is None else first + count
+            return np.stack([frame.rgb() for frame in islice(video.frames(), first, stop)])
 
     def read(self, clip_ids: Iterable[str]) -> Iterator[np.ndarray]:
         """Read the frames of many clips, in order and several at once, which is quicker where media is far away."""

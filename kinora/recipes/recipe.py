@@ -6,7 +6,7 @@ from kinora.data.grid import Grid
 from kinora.data.ingest import IngestConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
-from kinora.training.autoencoder import AutoencoderTraining
+from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining

@@ -7,7 +7,7 @@ from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig
 from kinora.models.vae import VAEConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
-from kinora.training.autoencoder import AutoencoderTraining
+from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining

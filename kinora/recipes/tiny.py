@@ -5,7 +5,7 @@ from kinora.data.simulated import SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe
-from kinora.training.autoencoder import AutoencoderTraining
+from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining

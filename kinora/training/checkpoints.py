@@ -113,21 +113,28 @@ def open_checkpoints(folder: str | Path | None, identity: str) -> Iterator[Check
 
 
 def save_state(
-    folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator
+    folder: Path,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    generator: torch.Generator | None = None,
 ) -> None:
-    """Write everything that the next step of one process depends on: weights, optimizer states and random state."""
+    """Write what the next step of one process depends on: weights, optimizer states, and a random state if any."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for number, optimizer in enumerate(optimizers):
         for index, entries in optimizer.state_dict()["state"].items():
             for name, value in entries.items():
                 tensors[f"optimizer.{number}.{index}.{name}"] = torch.as_tensor(value)
-    tensors["random"] = generator.get_state()
+    if generator is not None:
+        tensors["random"] = generator.get_state()
     # Tensors may share memory (tied weights, views); safetensors wants each to own its bytes.
     save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, folder / STATE)
 
 
 def load_state(
-    folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator
+    folder: Path,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    generator: torch.Generator | None = None,
 ) -> None:
     """Put back what `save_state` wrote; model and optimizers are built as they were then."""
     tensors = load_file(folder / STATE)
@@ -139,4 +146,5 @@ def load_state(
             states[int(number)].setdefault(int(index), {})[name] = tensor
     for optimizer, state in zip(optimizers, states, strict=True):
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    generator.set_state(tensors["random"])
+    if generator is not None:
+        generator.set_state(tensors["random"])

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from kinora.training.config import TrainingConfig
 from kinora.training.muon import Muon
+from kinora.training.ranks import Ranks
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -68,9 +69,12 @@ def take_step(
 ) -> Tensor:
     """Take one step down the gradient of `loss`, clipped to `MAX_GRADIENT_NORM`, at `rate` of the learning rates.
 
+    Of several ranks each gives its part of the loss: the gradient is that of the sum.
+
     Returns the norm of the gradient before it was clipped.
     """
     torch.autograd.backward(loss)
+    Ranks().add_up([weight.grad for weight in model.parameters() if weight.grad is not None])
     norm = nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
     for optimizer in optimizers:
         set_learning_rates(optimizer.param_groups, config, rate)

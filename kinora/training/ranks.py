@@ -1,6 +1,6 @@
 """The ranks of a training: its processes, one on each GPU, numbered over all nodes as in `torch.distributed`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -45,6 +45,22 @@ class Ranks:
         dist.broadcast_object_list(holder, src=0, device=_device())
         return holder[0]
 
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors by their sums over all ranks, in one message for each type of number."""
+        if self.size > 1:
+            for some in _by_dtype(tensors):
+                together = torch.cat([tensor.flatten() for tensor in some])
+                dist.all_reduce(together)
+                _take_apart(together, some)
+
+    def copy_first(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors by those of rank 0."""
+        if self.size > 1:
+            for some in _by_dtype(tensors):
+                together = torch.cat([tensor.flatten() for tensor in some])
+                dist.broadcast(together, src=0)
+                _take_apart(together, some)
+
     def barrier(self) -> None:
         """Wait for all ranks."""
         if self.size > 1:
@@ -57,6 +73,16 @@ class Ranks:
             dist.all_reduce(together, op=operation)
             numbers = together.tolist()
         return dict(zip(values, numbers, strict=True))
+
+
+def _by_dtype(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    kinds = dict.fromkeys(tensor.dtype for tensor in tensors)
+    return [[tensor for tensor in tensors if tensor.dtype is kind] for kind in kinds]
+
+
+def _take_apart(together: Tensor, tensors: Sequence[Tensor]) -> None:
+    for tensor, part in zip(tensors, torch.split(together, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.detach().copy_(part.view_as(tensor))
 
 
 def _device() -> torch.device:

@@ -10,8 +10,9 @@ from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media import to_tensor
 from kinora.models.vae import VAE, VAEConfig
-from kinora.training.autoencoder import load_clips, measure_latents
 from kinora.training.latents import encode_latents
+from kinora.training.reconstruction import measure_latents
+from kinora.training.video_batches import ExcerptReader, Excerpts, Limits
 from kinora.worlds import WorldsConfig
 
 WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32), (40, 24)), frames=(9,), held_out=60, seed=5)
@@ -26,7 +27,7 @@ def dataset(tmp_path_factory) -> ClipDataset:
 def vae(dataset, tmp_path_factory):
     torch.manual_seed(0)
     model = VAE(VAEConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1))
-    measure_latents(model, load_clips(dataset, "train"), seed=0)
+    measure_latents(model, ExcerptReader(dataset), Excerpts(dataset, "train", Limits(17, 64)).some(99))
     folder = tmp_path_factory.mktemp("vae")
     model.save(folder)
     return folder

@@ -16,7 +16,8 @@ from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.vae import VAE, VAEConfig
 from kinora.models.world_model import load_world_model
-from kinora.training.autoencoder import AutoencoderTraining, train_autoencoder
+from kinora.training.autoencoder import train_autoencoder
+from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining, train_captioner
 from kinora.training.config import TrainingConfig, TrainingResult
 from kinora.training.latents import encode_latents
