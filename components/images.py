@@ -9,7 +9,7 @@ CPU_IMAGE = f"{REPOSITORY}:{VERSION}-cpu"
 GPU_IMAGE = f"{REPOSITORY}:{VERSION}-gpu"
 
 # Modules that a configuration names, which nothing imports in its source.
-LOADED_BY_NAME = ("kinora.models.hf_autoencoder",)
+LOADED_BY_NAME = ("kinora.models.hf_autoencoder", "kinora.models.hf_text_encoder")
 # What is started in each besides its components, as modules: commands, servers, and processes that these start.
 PROGRAMS = {
     "cpu": (

@@ -30,7 +30,7 @@ class Sampling:
 def sample(
     dit: DiT,
     text_encoder: TextEncoder,
-    prompts: list[str],
+    prompts: Tensor,
     layout: Layout,
     noise_ND: Tensor,
     clean_ND: Tensor,
@@ -41,14 +41,14 @@ def sample(
     """Generate tokens `[N, D]` for packed segments.
 
     Args:
-        prompts: one for each segment, in the segments' order (that is, already reordered by `layout.order`).
+        prompts: what `text_encoder.prepare` made of a prompt for each segment, in the segments' order (that is, already
+            reordered by `layout.order`).
         noise_ND: standard normal noise.
         clean_ND: the clean values of conditioning tokens; other rows are not read.
         conditioning_mask_N: which tokens are those.
         on_step: called with (steps done, steps) after every step.
     """
-    text = text_encoder(text_encoder.tokenize(prompts))
-    empty = text_encoder(text_encoder.tokenize([""] * len(prompts)))
+    text, empty = text_encoder(prompts), text_encoder(torch.zeros_like(prompts))
     x = torch.where(conditioning_mask_N[:, None], clean_ND, noise_ND)
     times = sampling.times().to(x.device)
     for step in range(sampling.steps):

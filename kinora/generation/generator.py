@@ -45,6 +45,7 @@ class VideoGenerator:
         self.device = device()
         self.vae = vae.for_inference()
         self.model = model.to(self.device, compute_dtype()).eval().requires_grad_(False)
+        self.model.text_encoder.load_pretrained()
         self.sampling = sampling
         self.usual = usual or ClipFormat()  # what is made where a request leaves it open
 
@@ -133,10 +134,11 @@ class VideoGenerator:
         rounding of matrix products. `on_step` is called with (steps done, steps in all).
 
         Raises:
-            UsageError: if this model cannot make a clip of the size or length asked for.
+            UsageError: if this model cannot make a clip of the size or length asked for, or read all of the prompt.
         """
         for request in requests:
             request.check(self.grid)
+            self.model.text_encoder.check_length(request.prompt)
         inputs = [self._sampling_input(request) for request in requests]
         clips: list[np.ndarray] = []
         packs = list(_packs([one.noise.numel() for one in inputs], TOKENS_AT_ONCE * self.model.dit.config.token_dim))
@@ -147,9 +149,10 @@ class VideoGenerator:
         return clips
 
     def caption(self, prompt: str) -> str:
-        """Return the descriptive caption that a prompt is generated from, as far as the model knows its words."""
-        expanded = expand(prompt)
-        return prompt if self.model.text_encoder.unknown_words(expanded) else expanded
+        """Return the descriptive caption that a prompt stands for, if the model knows and reads all its words."""
+        expanded, encoder = expand(prompt), self.model.text_encoder
+        fits = encoder.length(expanded) <= encoder.config.max_words and not encoder.unknown_words(expanded)
+        return expanded if fits else prompt
 
     def unknown_words(self, prompt: str) -> list[str]:
         """Return the words of a prompt that no training caption held, each once."""
@@ -194,7 +197,7 @@ class VideoGenerator:
         tokens = sample(
             self.model.dit,
             self.model.text_encoder,
-            [self.caption(requests[i].prompt) for i in layout.order],
+            self.model.text_encoder.prepare([self.caption(requests[i].prompt) for i in layout.order]),
             layout.to(self.device),
             pack([one.noise for one in inputs], layout, patch).to(self.device),
             pack([one.conditioning for one in inputs], layout, patch).to(self.device),

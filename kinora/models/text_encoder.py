@@ -1,4 +1,6 @@
-"""A small text encoder, trained together with the transformer: words in, one vector a word and one a sentence out.
+"""Text encoders: sentences in, one vector a word and one a sentence out.
+
+`WordEncoder` is small and trained together with the transformer; `kinora.models.hf_text_encoder` has frozen ones.
 
 Axes: S sentences, M words of the longest (shorter ones are padded, and the padding is masked), W width, H heads.
 """
@@ -6,6 +8,8 @@ Axes: S sentences, M words of the longest (shorter ones are padded, and the padd
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +25,9 @@ SPECIAL = ("<pad>", "<unknown>")
 class TextEncoderConfig:
     """The shape of a text encoder of a `kind` in `TEXT_ENCODERS`.
 
-    `vocabulary` is filled from the captions when training starts: a word's place in it is the word's token id.
+    `vocabulary` is filled from the captions when training starts: for `words`, a word's place in it is its token id.
+    `max_words` is the longest prompt: in words or, for `hf`, in tokens of its tokenizer. `pretrained` names the encoder
+    of kind `hf` (`kinora.models.hf`); its `digest` and its `width` come from the latents that hold its embeddings.
     """
 
     vocabulary: tuple[str, ...] = SPECIAL
@@ -30,10 +36,17 @@ class TextEncoderConfig:
     heads: int = 2
     max_words: int = 24
     kind: str = "words"
+    pretrained: str = ""
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in TEXT_ENCODERS:
             raise UsageError(f"there is no text encoder '{self.kind}'; choose from {', '.join(TEXT_ENCODERS)}.")
+        if (self.kind == "hf") != bool(self.pretrained):
+            raise UsageError(
+                f"text.kind is '{self.kind}' and text.pretrained '{self.pretrained}'; give both kind 'hf' and the name "
+                "of an encoder, or neither."
+            )
 
 
 @dataclass(frozen=True)
@@ -46,8 +59,8 @@ class Text:
 
 
 def split_words(sentence: str) -> list[str]:
-    """Return the lower-case words and numbers of a sentence, without punctuation."""
-    return re.findall(r"[^\W_]+(?:'[^\W_]+)?", sentence.lower())
+    """Return the lower-case words and numbers of a sentence, without punctuation; the unknown token is a word too."""
+    return re.findall(rf"{SPECIAL[UNKNOWN]}|[^\W_]+(?:'[^\W_]+)?", sentence.lower())
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -59,27 +72,52 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
 
 
 class TextEncoder(nn.Module):
-    """Sentences in, vectors out. Adding a text encoder is writing this and naming it in `TEXT_ENCODERS`.
+    """Sentences in, vectors out, in two steps: what does not change while training (`prepare`), which can be kept with
+    the latents, and what is trained (`forward`). Adding one is writing both and naming it in `TEXT_ENCODERS`.
 
-    The empty sentence means "no condition": it has one learned vector. A sentence's vectors do not depend on the
-    sentences beside it.
+    The empty sentence means "no condition": prepared it is zero, and it has one learned vector. A sentence's vectors do
+    not depend on the sentences beside it.
     """
+
+    unit = "words"  # what `length` counts
 
     def __init__(self, config: TextEncoderConfig):
         super().__init__()
         self.config = config
 
-    def tokenize(self, sentences: Iterable[str]) -> Tensor:
-        """Return token ids `int64 [S, M]` on the device of the weights; sentences that are too long are cut."""
+    def load_pretrained(self) -> None:
+        """Load what `prepare` needs besides the trained weights, where there is any."""
+
+    def prepare(self, sentences: Iterable[str]) -> Tensor:
+        """Return what `forward` takes, `[S, M, ...]`, zero after a sentence's end; what is over the limit is cut."""
         raise NotImplementedError
+
+    def length(self, sentence: str) -> int:
+        """Return how many of `config.max_words` a sentence takes."""
+        raise NotImplementedError
+
+    def forward(self, prepared: Tensor) -> Text:
+        """Encode prepared sentences; vectors are `config.width` wide."""
+        raise NotImplementedError
+
+    def check_length(self, sentence: str) -> None:
+        """Refuse a prompt that would be cut.
+
+        Raises:
+            UsageError: if the sentence is longer than the model reads.
+        """
+        length, most = self.length(sentence), self.config.max_words
+        if length > most:
+            raise UsageError(f"the prompt has {length} {self.unit}, and this model reads {most}; say it in fewer.")
 
     def unknown_words(self, sentence: str) -> list[str]:
         """Return the words of a sentence that training never met."""
-        raise NotImplementedError
+        return [word for word in split_words(sentence) if word not in self.token_ids]
 
-    def forward(self, token_ids_SM: Tensor) -> Text:
-        """Encode token ids `[S, M]`; vectors are `config.width` wide."""
-        raise NotImplementedError
+    @cached_property
+    def token_ids(self) -> dict[str, int]:
+        """The place of every word in the vocabulary."""
+        return {word: token_id for token_id, word in enumerate(self.config.vocabulary)}
 
 
 class WordEncoder(TextEncoder):
@@ -87,7 +125,6 @@ class WordEncoder(TextEncoder):
 
     def __init__(self, config: TextEncoderConfig):
         super().__init__(config)
-        self.token_ids = {word: token_id for token_id, word in enumerate(config.vocabulary)}
         self.word_embedding = nn.Embedding(len(config.vocabulary), config.width)
         self.position_embedding = nn.Parameter(torch.zeros(config.max_words, config.width))
         self.layers = nn.ModuleList(EncoderLayer(config.width, config.heads) for _ in range(config.depth))
@@ -97,22 +134,24 @@ class WordEncoder(TextEncoder):
         nn.init.normal_(self.position_embedding, std=0.3)
         nn.init.normal_(self.empty, std=1.0)
 
-    def tokenize(self, sentences: Iterable[str]) -> Tensor:
+    def prepare(self, sentences: Iterable[str]) -> Tensor:
         """Return token ids `int64 [S, M]`, M being the words of the longest sentence.
 
-        Words beyond `max_words` are dropped; an unknown word becomes the unknown token.
+        Words beyond `max_words` are dropped; an unknown word becomes the unknown token, which is trained on words that
+        were made unknown (`kinora.training.batches`).
         """
         rows = [[self.token_ids.get(w, UNKNOWN) for w in split_words(s)][: self.config.max_words] for s in sentences]
         longest = max([1, *map(len, rows)])
         padded = [row + [PAD] * (longest - len(row)) for row in rows]
         return torch.tensor(padded, dtype=torch.int64, device=self.position_embedding.device)
 
-    def unknown_words(self, sentence: str) -> list[str]:
-        """Return the words of a sentence that training never met."""
-        return [word for word in split_words(sentence) if word not in self.token_ids]
+    def length(self, sentence: str) -> int:
+        """Return how many words a sentence has."""
+        return len(split_words(sentence))
 
-    def forward(self, token_ids_SM: Tensor) -> Text:
+    def forward(self, prepared: Tensor) -> Text:
         """Encode token ids `[S, M]`."""
+        token_ids_SM = prepared
         mask_SM = token_ids_SM != PAD
         is_empty_S1 = ~mask_SM.any(dim=1, keepdim=True)
         first = torch.arange(token_ids_SM.shape[1], device=mask_SM.device) == 0
@@ -146,4 +185,15 @@ class EncoderLayer(nn.Module):
         return torch.add(x_SMW, self.down(F.gelu(self.up(self.norm2(x_SMW)))))
 
 
-TEXT_ENCODERS: dict[str, type[TextEncoder]] = {"words": WordEncoder}
+# The module and the class of every kind; imported when it is asked for.
+TEXT_ENCODERS: dict[str, tuple[str, str]] = {
+    "words": ("kinora.models.text_encoder", "WordEncoder"),
+    "hf": ("kinora.models.hf_text_encoder", "HFTextEncoder"),
+}
+
+
+def build_text_encoder(config: TextEncoderConfig) -> TextEncoder:
+    """Return a text encoder of `config.kind` with its first weights."""
+    module, name = TEXT_ENCODERS[config.kind]
+    kind: type[TextEncoder] = getattr(import_module(module), name)
+    return kind(config)

@@ -12,7 +12,7 @@ from kinora.errors import KinoraError
 from kinora.files import atomic_folder
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.folder import write_weights
-from kinora.models.text_encoder import TEXT_ENCODERS, TextEncoderConfig
+from kinora.models.text_encoder import TextEncoderConfig, build_text_encoder
 
 PARTS = ("dit", "text_encoder")
 
@@ -22,7 +22,7 @@ class WorldModel(nn.Module):
 
     def __init__(self, dit: DiTConfig, text: TextEncoderConfig):
         super().__init__()
-        self.text_encoder = TEXT_ENCODERS[text.kind](text)
+        self.text_encoder = build_text_encoder(text)
         self.dit = DiT(replace(dit, text_width=text.width))
 
 

@@ -106,7 +106,7 @@ class TrainingStep(WorldModel):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss and, for reports, the squared error of the clean tokens."""
-        text = self.text_encoder(self.text_encoder.tokenize(batch.captions))
+        text = self.text_encoder(self.text_encoder.prepare(batch.captions))
         times_N1 = (batch.times[batch.layout.segments] * ~batch.conditioning_mask)[:, None]
         noisy = add_noise(batch.clean, batch.noise, times_N1)
         estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text)

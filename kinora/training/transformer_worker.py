@@ -220,7 +220,7 @@ class TransformerTrainer(Trainer[list[Batch]]):
             tokens = sample(
                 module.dit,
                 module.text_encoder,
-                [clips[i].caption for i in layout.order],
+                module.text_encoder.prepare([clips[i].caption for i in layout.order]),
                 layout.to(device),
                 noise,
                 torch.zeros_like(noise),

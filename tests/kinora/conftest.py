@@ -1,4 +1,4 @@
-"""For the tests of the library: real files, and tiny models saved by diffusers."""
+"""For the tests of the library: real files, and tiny models saved by diffusers and transformers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -92,5 +92,53 @@ def hf_autoencoder(tmp_path_factory) -> Callable[[str], Path]:
             torch.manual_seed(0)
             AUTOENCODERS[name]().save_pretrained(root / name)
         return root / name
+
+    return saved
+
+
+def _text_network(kind):
+    import transformers
+
+    size = {"vocab_size": 32, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2}
+    if kind == "t5":
+        return transformers.T5EncoderModel(transformers.T5Config(**size))
+    if kind == "umt5":
+        return transformers.UMT5EncoderModel(transformers.UMT5Config(**size))
+    return transformers.CLIPTextModel(
+        transformers.CLIPTextConfig(
+            vocab_size=32, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=12, bos_token_id=2, eos_token_id=1, pad_token_id=0,
+        )
+    )  # fmt: skip
+
+
+def _tokenizer(kind):
+    """Return a tokenizer of a few words; a sentence ends with </s>, and for CLIP begins with <s>."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special, words = ["<pad>", "</s>", "<s>", "<unk>"], "a red blue circle square moves rests slowly on grey ."
+    places = {word: place for place, word in enumerate([*special, *words.split(" ")])}
+    tokenizer = Tokenizer(models.WordLevel(places, "<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    template = "<s> $A </s>" if kind == "clip" else "$A </s>"
+    tokenizer.post_processor = processors.TemplateProcessing(template, special_tokens=[("<s>", 2), ("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", bos_token="<s>", unk_token="<unk>"
+    )
+
+
+@pytest.fixture(scope="session")
+def hf_text_encoder(tmp_path_factory) -> Callable[[str], Path]:
+    """Return the folder of a tiny text encoder of transformers with its tokenizer: "t5", "umt5" or "clip"."""
+    root = tmp_path_factory.mktemp("hf-text")
+
+    def saved(kind: str) -> Path:
+        if not (root / kind).exists():
+            torch.manual_seed(0)
+            _text_network(kind).save_pretrained(root / kind)
+            _tokenizer(kind).save_pretrained(root / kind)
+        return root / kind
 
     return saved

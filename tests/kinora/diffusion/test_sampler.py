@@ -14,7 +14,7 @@ NOTHING = torch.zeros(200, dtype=torch.bool)
 class Words(nn.Module):
     """Encodes a prompt as its length."""
 
-    def tokenize(self, prompts):
+    def prepare(self, prompts):
         return torch.tensor([[float(len(prompt))] for prompt in prompts])
 
     def forward(self, numbers):
@@ -40,7 +40,7 @@ class Spoken(nn.Module):
 def draw(network, prompt="", given=NOTHING, clean=None, **options):
     noise = torch.randn(200, 8, generator=torch.Generator().manual_seed(0))
     clean = torch.zeros(200, 8) if clean is None else clean
-    return sample(network, Words(), [prompt], LAYOUT, noise, clean, given, Sampling(**options))
+    return sample(network, Words(), Words().prepare([prompt]), LAYOUT, noise, clean, given, Sampling(**options))
 
 
 def test_the_ideal_network_gives_the_data_distribution():
@@ -64,5 +64,15 @@ def test_given_tokens_stay_as_they_are():
 def test_steps_are_reported():
     seen = []
     noise = torch.randn(200, 8)
-    sample(Spoken(), Words(), [""], LAYOUT, noise, noise, NOTHING, Sampling(steps=3), lambda *s: seen.append(s))
+    sample(
+        Spoken(),
+        Words(),
+        torch.zeros(1, 1),
+        LAYOUT,
+        noise,
+        noise,
+        NOTHING,
+        Sampling(steps=3),
+        lambda *s: seen.append(s),
+    )
     assert seen == [(1, 3), (2, 3), (3, 3)]

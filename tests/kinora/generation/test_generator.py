@@ -94,3 +94,8 @@ def test_a_call_makes_a_clip_and_fills_in_what_is_left_open(generator, tmp_path)
 
 def test_words_never_seen_are_named_once(generator):
     assert generator.unknown_words("a purple ball, purple") == ["purple", "ball"]
+
+
+def test_a_prompt_that_would_be_cut_is_refused_with_the_numbers(generator):
+    with pytest.raises(KinoraError, match="the prompt has 30 words, and this model reads 24"):
+        generator("a red circle " * 10)

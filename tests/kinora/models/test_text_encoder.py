@@ -4,16 +4,26 @@ import pytest
 import torch
 
 from kinora.errors import UsageError
-from kinora.models.text_encoder import SPECIAL, TEXT_ENCODERS, TextEncoderConfig, split_words
+from kinora.models.hf_text_encoder import FrozenTextEncoder
+from kinora.models.text_encoder import SPECIAL, TEXT_ENCODERS, TextEncoderConfig, build_text_encoder, split_words
 from kinora.models.vocabulary import build_vocabulary
 
 CAPTIONS = ["A red circle moves.", "A blue circle rests, slowly."]
 
 
-def encoder(kind="words", **options):
-    torch.manual_seed(0)
-    vocabulary = build_vocabulary(map(split_words, CAPTIONS), SPECIAL)
-    return TEXT_ENCODERS[kind](TextEncoderConfig(vocabulary, width=16, heads=2, kind=kind, **options)).eval()
+@pytest.fixture
+def encoder(hf_text_encoder):
+    """Return a text encoder of a kind, that of `hf` being a tiny T5."""
+
+    def build(kind="words", **options):
+        torch.manual_seed(0)
+        if kind == "hf":
+            options |= {"pretrained": f"hf:{hf_text_encoder('t5')}"}
+            options["digest"] = FrozenTextEncoder(options["pretrained"], 24).digest
+        vocabulary = build_vocabulary(map(split_words, CAPTIONS), SPECIAL)
+        return build_text_encoder(TextEncoderConfig(vocabulary, width=16, heads=2, kind=kind, **options)).eval()
+
+    return build
 
 
 def test_words_are_lower_case_without_punctuation():
@@ -36,25 +46,25 @@ def test_vocabulary_is_by_frequency_then_alphabet():
 
 
 @pytest.mark.parametrize("kind", TEXT_ENCODERS)
-def test_a_sentence_does_not_depend_on_its_neighbours(kind):
+def test_a_sentence_does_not_depend_on_its_neighbours(encoder, kind):
     model = encoder(kind)
-    alone = model(model.tokenize(CAPTIONS[:1]))
-    together = model(model.tokenize([*reversed(CAPTIONS), "", CAPTIONS[0]]))
+    alone = model(model.prepare(CAPTIONS[:1]))
+    together = model(model.prepare([*reversed(CAPTIONS), "", CAPTIONS[0]]))
     torch.testing.assert_close(together.words[-1, : alone.words.shape[1]], alone.words[0])
     torch.testing.assert_close(together.pooled[-1], alone.pooled[0])
 
 
 @pytest.mark.parametrize("kind", TEXT_ENCODERS)
-def test_word_order_matters(kind):
+def test_word_order_matters(encoder, kind):
     model = encoder(kind)
-    a, b = model(model.tokenize(["red circle a", "circle red a"])).pooled
+    a, b = model(model.prepare(["red circle a", "circle red a"])).pooled
     assert (a - b).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", TEXT_ENCODERS)
-def test_the_empty_sentence_is_one_learned_vector(kind):
+def test_the_empty_sentence_is_one_learned_vector(encoder, kind):
     model = encoder(kind)
-    text = model(model.tokenize([""]))
+    text = model(model.prepare([""]))
     assert text.mask.sum() == 1
     assert text.pooled.isfinite().all()
     assert text.words.shape == (1, 1, model.config.width)
@@ -63,9 +73,9 @@ def test_the_empty_sentence_is_one_learned_vector(kind):
 
 
 @pytest.mark.parametrize("kind", TEXT_ENCODERS)
-def test_every_sentence_is_encoded(kind):
+def test_every_sentence_is_encoded(encoder, kind):
     model = encoder(kind)
-    text = model(model.tokenize(["zebra " * 99, "日本語", "...", ""]))
+    text = model(model.prepare(["zebra " * 99, "日本語", "...", ""]))
     assert text.words.shape[::2] == (4, model.config.width)
     assert text.mask.any(dim=1).all()
     assert text.pooled.isfinite().all()
@@ -74,9 +84,39 @@ def test_every_sentence_is_encoded(kind):
 def test_an_unknown_kind_is_one_sentence():
     with pytest.raises(UsageError, match="no text encoder 'runes'; choose from words"):
         TextEncoderConfig(kind="runes")
+    with pytest.raises(UsageError, match="give both"):
+        TextEncoderConfig(kind="hf")
 
 
-def test_long_and_unknown_sentences_are_encoded():
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_what_is_prepared_is_zero_where_there_is_nothing(encoder, kind):
+    """Sampling makes the empty condition, and training drops captions, by zeros."""
+    model = encoder(kind)
+    prepared = model.prepare([CAPTIONS[0], "", CAPTIONS[1]])
+    assert not prepared[1].any()
+    empty = model(torch.zeros_like(prepared))
+    torch.testing.assert_close(empty.pooled[0], model(model.prepare([""])).pooled[0])
+    torch.testing.assert_close(empty.words[:, 0], model(prepared).words[1:2, 0].expand(3, -1))
+
+
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_a_prompt_over_the_limit_is_refused_with_the_numbers(encoder, kind):
+    model = encoder(kind, max_words=5)
+    model.check_length("A red circle.")
+    with pytest.raises(UsageError, match=r"has \d+ \w+, and this model reads 5; say it in fewer"):
+        model.check_length("a red circle moves slowly on grey")
+    cut = model(model.prepare(["a red circle moves slowly on grey"]))
+    assert cut.words.shape[1] == 5
+
+
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_words_that_no_caption_held_are_named(encoder, kind):
+    assert encoder(kind).unknown_words("a zebra") == ["zebra"]
+
+
+def test_an_unknown_word_becomes_the_unknown_token(encoder):
     model = encoder(max_words=4)
-    assert model.tokenize(["zebra red " * 9]).tolist() == [[1, model.token_ids["red"], 1, model.token_ids["red"]]]
-    assert model.unknown_words("a zebra") == ["zebra"]
+    red = model.token_ids["red"]
+    assert model.prepare(["zebra red " * 9]).tolist() == [[1, red, 1, red]]
+    assert model.prepare(["<unknown> red"]).tolist() == [[1, red]]
+    assert build_vocabulary([split_words("a <unknown> circle")], SPECIAL) == (*SPECIAL, "a", "circle")
