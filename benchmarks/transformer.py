@@ -23,7 +23,7 @@ from kinora.data.packing import Layout
 from kinora.models.attention import VarlenMetadata, varlen_attention
 from kinora.models.precision import compute_dtype
 from kinora.recipes.recipe import Recipe
-from kinora.training.batches import Batches, token_clips
+from kinora.training.batches import Batches
 from kinora.training.compute import Compute
 from kinora.training.transformer import (
     TrainingStep,
@@ -58,12 +58,12 @@ def plain_rate(latents: Path, config: TransformerTraining) -> float:
     dataset = LatentDataset.open(latents)
     config = resolve(config, dataset)
     step = TrainingStep(config.model, config.text).to(compute_dtype())
-    batches = Batches(token_clips(dataset, config.model.patch_size), config)
+    batches = Batches(dataset, config)
     for number in range(3):
-        step(batches.at(number, 0))[0].backward()
+        step(batches.packs(number)[0])[0].backward()
     tokens, began = 0, time.monotonic()
     for number in range(STEPS):
-        batch = batches.at(number, 0)
+        batch = batches.packs(number)[0]
         step(batch)[0].backward()
         tokens += len(batch.clean)
     return tokens / (time.monotonic() - began)
@@ -82,7 +82,7 @@ def attention_rates(latents: Path, config: TransformerTraining) -> dict[str, flo
     """Return tokens a second, forward and backward, of attention by groups and with one dense mask."""
     dataset = LatentDataset.open(latents)
     config = resolve(config, dataset)
-    layout = Batches(token_clips(dataset, config.model.patch_size), config).at(0, 0).layout
+    layout = Batches(dataset, config).packs(0)[0].layout
     heads = config.model.heads
     q, k, v = (torch.randn(len(layout.segments), heads, config.model.width // heads) for _ in range(3))
 

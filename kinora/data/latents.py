@@ -89,6 +89,10 @@ class LatentDataset:
         latent = self._shards[row["shard"]].get_tensor(row["clip_id"]).float()
         return LatentClip(row["clip_id"], latent, row["caption"], row["short_caption"], float(row["fps"]), row["kind"])
 
+    def name(self, number: int) -> str:
+        """Return the identity of a clip, for a sentence about it."""
+        return str(self.index["clip_id"].iloc[number])
+
     def shapes(self) -> list[tuple[int, int, int]]:
         """Return (t, h, w) of every latent without reading it."""
         temporal, spatial = self.config["temporal"], self.config["spatial"]

@@ -40,9 +40,15 @@ class Layout:
     order: tuple[int, ...]
 
     def to(self, device: torch.device | str) -> "Layout":
-        """Return the layout on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("positions", "frames", "segments", "cu_seq")}
-        return replace(self, **moved)
+        """Return the layout on a device; from page-locked memory the copy does not wait."""
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in TENSORS})
+
+    def pin_memory(self) -> "Layout":
+        """Return the layout in page-locked memory."""
+        return replace(self, **{name: getattr(self, name).pin_memory() for name in TENSORS})
+
+
+TENSORS = ("positions", "frames", "segments", "cu_seq")  # of a layout
 
 
 def layout_of(grids: Sequence[tuple[int, int, int]], rates: Sequence[float]) -> Layout:

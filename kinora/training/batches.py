@@ -3,16 +3,19 @@
 What is drawn for a clip is a function of (seed, step, its place in the step), whoever computes it.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from kinora.data.latents import LatentDataset
 from kinora.data.packing import Layout, layout_of, patch_grid, patchify
+from kinora.data.planner import Pack, Planner, check_lengths, deal, spread
 from kinora.diffusion.conditioning import conditioning_mask, draw_conditioning_frames
 from kinora.diffusion.path import sample_times, shift_time
 
@@ -35,7 +38,11 @@ class TokenClip:
 
 @dataclass(frozen=True)
 class Batch:
-    """One pack: what `TrainingStep.forward` takes."""
+    """One pack: what `TrainingStep.forward` takes.
+
+    tokens, free: how many there are, and how many of them the loss is over, those outside conditioning frames. Both are
+        0 where the batch only keeps a process in step with others, which have a pack more: it counts for nothing.
+    """
 
     clean: Tensor  # [N, D]
     layout: Layout
@@ -43,26 +50,129 @@ class Batch:
     times: Tensor  # [S]
     noise: Tensor  # [N, D]
     captions: list[str]  # [S], empty where dropped
+    tokens: int
+    free: int
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch on a device; from pinned memory the copy does not wait."""
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in TENSORS}
+        return replace(self, layout=self.layout.to(device), **moved)
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch in page-locked memory, from which a GPU copies while it computes."""
+        return replace(
+            self, layout=self.layout.pin_memory(), **{name: getattr(self, name).pin_memory() for name in TENSORS}
+        )
+
+
+TENSORS = ("clean", "conditioning_mask", "times", "noise")  # of a batch, besides its layout's
 
 
 class Batches:
-    """The packs of a run's steps. Each is a function of (seed, step, pack) alone: a resumed run meets the same ones."""
+    """The packs of a run's steps, each a function of (configuration, data, step): a resumed run meets the same ones.
 
-    def __init__(self, clips: list[TokenClip], config: "TransformerTraining"):
-        videos = [clip for clip in clips if clip.grid[0] > 1]
-        images = [clip for clip in clips if clip.grid[0] == 1] or [first_frame(clip) for clip in videos]
-        budget = config.tokens_per_pack
-        image_budget = round(budget * config.image_share) if videos else budget
-        self.pools = [(images, image_budget), (videos, budget - image_budget)]
-        self.config = config
+    Raises:
+        KinoraError: if there are no clips, or one is longer than a pack.
+    """
 
-    def at(self, step: int, pack: int) -> Batch:
-        """Return a pack (0, 1, ...) of a step (0, 1, ...)."""
+    def __init__(self, latents: LatentDataset, config: "TransformerTraining"):
+        self.latents, self.config = latents, config
+        self.planner = Planner(
+            patch_grids(latents, config.model.patch_size),
+            tokens_per_pack=config.tokens_per_pack,
+            packs_per_step=config.packs,
+            image_share=config.image_share,
+            attention_length=6 * config.model.width,
+            seed=config.seed,
+            name=latents.name,
+        )
+
+    def packs(self, step: int) -> list[Batch]:
+        """Read all packs of a step (0, 1, ...), one after another."""
+        return [self.read(step, pack) for pack in self.planner.packs(step)]
+
+    def of_receiver(self, first: int, receiver: int, receivers: int) -> Iterator[list[Callable[[], Batch]]]:
+        """Yield, for step `first` (0, 1, ...) and all after it, what reads the packs that fall to one of `receivers`.
+
+        All receivers have equally many: where there are too few, the cheapest pack of the step is added, for nothing.
+        """
+        for step in range(first, self.config.steps):
+            packs = self.planner.packs(step)
+            hands = deal(packs, receivers)
+            idle = max(map(len, hands)) - len(hands[receiver])
+            cheapest = min(packs, key=lambda pack: pack.cost)
+            yield [
+                *(partial(self.read, step, pack) for pack in hands[receiver]),
+                *[partial(self.read, step, cheapest, counts=False)] * idle,
+            ]
+
+    def read(self, step: int, pack: Pack, *, counts: bool = True) -> Batch:
+        """Read a pack of a step, with all that is drawn for it; in pinned memory where there is a GPU."""
         config = self.config
-        generator = clip_generator(config.seed, step, -1 - pack)
-        clips = [clip for pool, budget in self.pools for clip in draw(pool, budget, generator)]
-        places = [(pack << 32) + number for number in range(len(clips))]
-        return make_batch(clips, config, step, places, config.conditioning_share, config.caption_dropout)
+        clips = read_clips(self.latents, pack, config.model.patch_size)
+        batch = make_batch(clips, config, step, pack.places, config.conditioning_share, config.caption_dropout)
+        batch = batch if counts else replace(batch, tokens=0, free=0)
+        return batch.pin_memory() if torch.cuda.is_available() else batch
+
+
+class HeldOut:
+    """At most `HELD_OUT` clips in packs of the training's size, the same times and noise at every call.
+
+    All sizes and lengths are among them. Every caption is kept and no frame is a conditioning frame, so that the loss
+    is of text to video alone. They are read anew each time: nothing of them stays in memory.
+
+    Raises:
+        KinoraError: if a clip is longer than a pack.
+    """
+
+    def __init__(self, latents: LatentDataset, config: "TransformerTraining"):
+        self.latents, self.config = latents, config
+        grids = patch_grids(latents, config.model.patch_size)
+        lengths = grids.prod(axis=1)
+        check_lengths(lengths, config.tokens_per_pack, latents.name)
+        chosen = representatives(grids, HELD_OUT)
+        some = [int(lengths[clip]) for clip in chosen]
+        members = spread(some, -(-sum(some) // config.tokens_per_pack), config.tokens_per_pack, 6 * config.model.width)
+        self.packs = [
+            Pack(tuple(chosen[i] for i in pack), (False,) * len(pack), tuple(pack), sum(some[i] for i in pack), 0.0)
+            for pack in members
+            if pack
+        ]
+
+    def __len__(self) -> int:
+        return len(self.packs)
+
+    def read(self, number: int) -> Batch:
+        """Read one of the packs."""
+        pack = self.packs[number]
+        clips = read_clips(self.latents, pack, self.config.model.patch_size)
+        return make_batch(clips, self.config, HELD_OUT_STEP, pack.places, 0.0, 0.0)
+
+
+def representatives(grids: npt.NDArray[np.int64], count: int) -> list[int]:
+    """Choose at most `count` clips, from each size and length in turn, evenly from those that are alike."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for clip, grid in enumerate(map(tuple, grids.tolist())):
+        groups.setdefault(grid, []).append(clip)
+    turns = [group[:: max(1, len(group) // count)] for _, group in sorted(groups.items())]
+    ranked = sorted((turn, number) for number, group in enumerate(turns) for turn in range(len(group)))
+    return sorted(turns[number][turn] for turn, number in ranked[:count])
+
+
+def patch_grids(latents: LatentDataset, patch: int) -> npt.NDArray[np.int64]:
+    """Return the patch grids `[n, 3]` (latent frames, rows, columns) of all latents, without reading them."""
+    return np.array([patch_grid((0, *shape), patch) for shape in latents.shapes()], np.int64).reshape(-1, 3)
+
+
+def read_clips(latents: LatentDataset, pack: Pack, patch: int) -> list[TokenClip]:
+    """Read the clips of a pack as tokens."""
+    clips = []
+    for number, still in zip(pack.clips, pack.stills, strict=True):
+        clip = latents[number]
+        latent = clip.latent[:, :1] if still else clip.latent
+        grid = patch_grid(latent.shape, patch)
+        clips.append(TokenClip(patchify(latent, patch), grid, clip.fps / latents.config["temporal"], clip.caption))
+    return clips
 
 
 def clip_generator(seed: int, step: int, place: int) -> torch.Generator:
@@ -89,63 +199,14 @@ def make_batch(
         kept.append(bool(torch.rand(1, generator=generator) >= caption_dropout))
         noise.append(torch.randn(clip.tokens.shape, generator=generator))
     order = layout.order
+    mask = conditioning_mask(layout, frames)
     return Batch(
         torch.cat([clips[i].tokens for i in order]).float(),
         layout,
-        conditioning_mask(layout, frames),
+        mask,
         shift_time(torch.cat([times[i] for i in order]), config.time_shift),
         torch.cat([noise[i] for i in order]),
         [clips[i].caption if kept[i] else "" for i in order],
+        tokens=len(mask),
+        free=len(mask) - int(mask.sum()),
     )
-
-
-def held_out_batches(clips: Sequence[TokenClip], config: "TransformerTraining") -> list[Batch]:
-    """Return at most `HELD_OUT` clips in packs of the training's size, the same times and noise at every call.
-
-    Every caption is kept and no frame is a conditioning frame, so that the loss is of text to video alone.
-    """
-    some = clips[:: max(1, len(clips) // HELD_OUT)][:HELD_OUT]
-    batches, place = [], 0
-    for group in _groups(some, config):
-        batches.append(make_batch(group, config, HELD_OUT_STEP, range(place, place + len(group)), 0.0, 0.0))
-        place += len(group)
-    return batches
-
-
-def _groups(clips: Sequence[TokenClip], config: "TransformerTraining") -> Iterator[list[TokenClip]]:
-    budget, group = config.tokens_per_pack, list[TokenClip]()
-    for clip in clips:
-        if group and sum(len(c.tokens) for c in [*group, clip]) > budget:
-            yield group
-            group = []
-        group.append(clip)
-    if group:
-        yield group
-
-
-def draw(pool: list[TokenClip], budget: int, generator: torch.Generator) -> list[TokenClip]:
-    """Draw clips, with replacement, until their tokens reach the budget (at least one, if the budget is not 0)."""
-    clips: list[TokenClip] = []
-    while pool and budget > 0:
-        clip = pool[int(torch.randint(len(pool), (1,), generator=generator))]
-        if clips and len(clip.tokens) > budget:
-            break
-        clips.append(clip)
-        budget -= len(clip.tokens)
-    return clips
-
-
-def first_frame(clip: TokenClip) -> TokenClip:
-    """Return the first latent frame of a clip as an image, which is a video of one frame."""
-    _, rows, columns = clip.grid
-    return TokenClip(clip.tokens[: rows * columns], (1, rows, columns), clip.rate, clip.caption)
-
-
-def token_clips(dataset: LatentDataset, patch: int) -> list[TokenClip]:
-    """Read every latent of a dataset as tokens."""
-    clips = []
-    for index in range(len(dataset)):
-        clip = dataset[index]
-        grid = patch_grid(clip.latent.shape, patch)
-        clips.append(TokenClip(patchify(clip.latent, patch), grid, clip.fps / dataset.config["temporal"], clip.caption))
-    return clips

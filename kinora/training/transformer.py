@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kinora.config import digest, to_dict, write_json
 from kinora.data.latents import LatentDataset
+from kinora.data.planner import check_lengths
 from kinora.diffusion.loss import velocity_loss
 from kinora.diffusion.path import add_noise
 from kinora.diffusion.sampler import Sampling
@@ -24,7 +25,7 @@ from kinora.models.vocabulary import build_vocabulary
 from kinora.models.world_model import WorldModel
 from kinora.progress import Progress
 from kinora.report import Page
-from kinora.training.batches import Batch
+from kinora.training.batches import Batch, patch_grids
 from kinora.training.checkpoints import Checkpoints, checkpoint_name, open_checkpoints
 from kinora.training.compute import Compute
 from kinora.training.config import TrainingConfig, TrainingResult, milestones
@@ -148,7 +149,8 @@ def train_transformer(
         The result, with `parameters`, `tokens` and `tokens_per_s` among its metrics.
 
     Raises:
-        KinoraError: if there is nothing to train on, the autoencoder is another one, or a process fails.
+        KinoraError: if there is nothing to train on, a clip is longer than a pack, the autoencoder is another one, or a
+            process fails.
     """
     dataset = latents.of_split("train")
     if not len(dataset):
@@ -156,6 +158,7 @@ def train_transformer(
     if autoencoder is not None and latents.config.get("vae_digest") != _weights_digest(autoencoder):
         raise KinoraError(f"{latents.path} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
     config, compute = resolve(config, dataset), compute or Compute()
+    check_lengths(patch_grids(latents, config.model.patch_size).prod(axis=1), config.tokens_per_pack, latents.name)
     with open_checkpoints(checkpoints, digest({"config": to_dict(config), "latents": latents.digest})) as state:
         last = state.resume()
         if last is None or last.step < config.steps:

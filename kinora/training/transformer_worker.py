@@ -5,7 +5,6 @@ Started by `kinora.training.launcher` through torchrun; the first process writes
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from kinora.config import from_dict, read_json
 from kinora.data.latents import LatentDataset
+from kinora.data.loader import Loader
 from kinora.data.packing import layout_of, pack, patch_grid, unpack
 from kinora.diffusion.sampler import sample
 from kinora.errors import KinoraError
@@ -25,7 +25,7 @@ from kinora.models.precision import compute_dtype
 from kinora.models.world_model import save_world_model
 from kinora.processes import end_with_parent
 from kinora.report import Clip
-from kinora.training.batches import Batch, Batches, held_out_batches, token_clips
+from kinora.training.batches import Batch, Batches, HeldOut
 from kinora.training.checkpoints import Checkpoints, checkpoint_name
 from kinora.training.compute import Compute
 from kinora.training.ema import EMA
@@ -68,7 +68,10 @@ def train(run: Path) -> None:
     checkpoints = Checkpoints(run.parent, run.name)
     if checkpoints.last() is None:
         trainer.export(0)
-    fit(trainer, arguments.config, checkpoints)
+    try:
+        fit(trainer, arguments.config, checkpoints)
+    finally:
+        trainer.close()
 
 
 def deepspeed_config(compute: Compute) -> dict[str, Any]:
@@ -140,23 +143,26 @@ class TransformerTrainer(Trainer[list[Batch]]):
         self.engine = initialise(model, self.config, arguments.compute)
         self.rank = dist.get_rank()
         self.latents = LatentDataset.open(arguments.latents)
-        patch = self.config.model.patch_size
-        self.batches = Batches(token_clips(self.latents.of_split("train"), patch), self.config)
-        held_out = held_out_batches(token_clips(self.latents.of_split("validation"), patch), self.config)
-        self.has_held_out = bool(held_out)
-        self.held_out = held_out[self.rank :: dist.get_world_size()]
+        self.batches = Batches(self.latents.of_split("train"), self.config)
+        self.held_out = HeldOut(self.latents.of_split("validation"), self.config)
+        self.loader: Loader[Batch] | None = None  # from the first step on: only then it is known which that is
         self.tokens = torch.zeros((), dtype=torch.int64, device=self.engine.device)  # of all processes
 
     def batch(self, step: int) -> list[Batch]:
         """Return this process's packs of a step."""
-        return [to_device(one, self.engine.device) for one in self.packs(step)]
+        if self.loader is None:
+            self.loader = Loader(self.batches.of_receiver(step - 1, self.rank, dist.get_world_size()))
+        return [one.to(self.engine.device) for one in next(self.loader)]
+
+    def close(self) -> None:
+        """End the threads that read ahead."""
+        if self.loader is not None:
+            self.loader.close()
 
     def step(self, step: int, batch: list[Batch], rate: float) -> dict[str, Tensor | float]:
         """Take one optimizer step and keep a model where one is due."""
         set_learning_rates(self.engine.optimizer.param_groups, self.config, rate)
-        counts = torch.tensor([[int((~p.conditioning_mask).sum()), len(p.clean)] for p in batch]).to(self.engine.device)
-        if not self.has_pack(len(batch) - 1):
-            counts[-1] = 0  # computed in step with the others, which have one more, and worth nothing
+        counts = torch.tensor([[part.free, part.tokens] for part in batch]).to(self.engine.device)
         free, tokens = dist_sum(counts.sum(dim=0))
         sums = torch.zeros(2, device=self.engine.device)
         for number, part in enumerate(batch):
@@ -173,16 +179,6 @@ class TransformerTrainer(Trainer[list[Batch]]):
         loss, error = dist_sum(sums)
         return {"loss": loss, "error": error, "tokens": tokens}
 
-    def packs(self, step: int) -> list[Batch]:
-        """Return this process's packs of a step, as many as any other's: the last may be one that another has too."""
-        world, packs = dist.get_world_size(), self.config.packs
-        places = range(self.rank, -(-packs // world) * world, world)
-        return [self.batches.at(step - 1, place % packs) for place in places]
-
-    def has_pack(self, number: int) -> bool:
-        """Say whether the process's pack of that number is its own."""
-        return number * dist.get_world_size() + self.rank < self.config.packs
-
     def row(self, means: dict[str, float], steps_per_s: float) -> dict[str, float]:
         """Return the means, and how many tokens all processes have trained on how quickly."""
         speed = round(means.pop("tokens") * steps_per_s)
@@ -191,12 +187,13 @@ class TransformerTrainer(Trainer[list[Batch]]):
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Return the velocity loss of the averaged weights on held-out clips, which the processes share."""
-        if not self.has_held_out:
+        if not len(self.held_out):
             return {}
         sums = torch.zeros(2, device=self.engine.device)  # loss of all tokens, tokens
         with self.ema.applied_to(self.engine.module):
-            for batch in self.held_out:
-                loss, _ = self.engine.module(to_device(batch, self.engine.device))
+            for number in range(self.rank, len(self.held_out), dist.get_world_size()):
+                batch = self.held_out.read(number).to(self.engine.device)
+                loss, _ = self.engine.module(batch)
                 sums += torch.stack([loss, torch.ones_like(loss)]) * len(batch.clean)
         dist.all_reduce(sums)
         return {"held_out_loss": float(sums[0] / sums[1])}
@@ -260,14 +257,6 @@ def dist_sum(values: Tensor) -> Tensor:
     """Return the sum of `values` over all processes."""
     dist.all_reduce(values)
     return values
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Move a batch to the accelerator, if there is one."""
-    if device.type == "cpu":
-        return batch
-    names = ("clean", "conditioning_mask", "times", "noise")
-    return replace(batch, layout=batch.layout.to(device), **{name: getattr(batch, name).to(device) for name in names})
 
 
 if __name__ == "__main__":

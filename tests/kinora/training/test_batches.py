@@ -1,14 +1,17 @@
 """Batches of transformer training: what they depend on, what is in them, and that they can be learned from."""
 
 from dataclasses import replace
-from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from kinora.data.latents import LatentDataset
+from kinora.data.packing import unpack
+from kinora.errors import KinoraError
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
-from kinora.training.batches import Batches, TokenClip, held_out_batches, token_clips
+from kinora.training.batches import Batches, HeldOut, TokenClip, make_batch, representatives
 from kinora.training.transformer import TrainingStep, TransformerTraining
 
 SMALL = TransformerTraining(
@@ -19,49 +22,86 @@ SMALL = TransformerTraining(
 )
 
 
-def clips_of(latents: Path):
-    return token_clips(LatentDataset.open(latents).of_split("train"), 2)
+@pytest.fixture
+def batches(latents):
+    return Batches(LatentDataset.open(latents).of_split("train"), SMALL)
 
 
-def test_a_batch_depends_on_seed_pack_and_step_alone(latents):
-    one, again = Batches(clips_of(latents), SMALL), Batches(clips_of(latents), SMALL)
-    one.at(3, 0)
-    assert torch.equal(one.at(7, 0).noise, again.at(7, 0).noise)
-    assert one.at(7, 0).captions == again.at(7, 0).captions
-    assert not torch.equal(one.at(7, 0).times[:3], one.at(8, 0).times[:3])
-    assert not torch.equal(one.at(7, 0).times[:3], one.at(7, 1).times[:3])
+def test_what_is_drawn_for_a_clip_depends_on_seed_step_and_place_alone(batches, latents):
+    again = Batches(LatentDataset.open(latents).of_split("train"), SMALL)
+    batches.packs(3)
+    for one, other in zip(batches.packs(7), again.packs(7), strict=True):
+        assert torch.equal(one.clean, other.clean)
+        assert torch.equal(one.noise, other.noise)
+        assert torch.equal(one.times, other.times)
+        assert one.captions == other.captions
+    assert not torch.equal(batches.packs(7)[0].times[:3], batches.packs(8)[0].times[:3])
+    assert not torch.equal(batches.packs(7)[0].times[:3], batches.packs(7)[1].times[:3])
 
 
-def test_a_batch_mixes_sizes_videos_and_images_within_its_budget(latents):
-    batches = Batches(clips_of(latents), SMALL)
-    drawn = [batches.at(step, 0) for step in range(20)]
+@pytest.mark.parametrize("receivers", [1, 2, 3, 5])
+def test_the_batch_of_a_step_is_the_same_on_any_number_of_processes(batches, receivers):
+    """Each pack counts once, and all processes compute equally many."""
+    dealt = [next(batches.of_receiver(4, receiver, receivers)) for receiver in range(receivers)]
+    assert len({len(hand) for hand in dealt}) == 1
+    read = [job() for hand in dealt for job in hand]
+    whole = batches.packs(4)
+    assert sorted(float(b.noise.sum()) for b in read if b.tokens) == sorted(float(b.noise.sum()) for b in whole)
+    assert sum(batch.free for batch in read) == sum(int((~batch.conditioning_mask).sum()) for batch in whole)
+    assert sum(batch.tokens for batch in read) == sum(len(batch.clean) for batch in whole)
+
+
+def test_a_process_meets_the_steps_to_the_last(batches):
+    assert len(list(batches.of_receiver(SMALL.steps - 3, 1, 2))) == 3
+
+
+def test_a_batch_mixes_sizes_videos_and_images_within_its_budget(batches):
+    drawn = [batch for step in range(20) for batch in batches.packs(step)]
     assert all(len(batch.clean) <= SMALL.tokens_per_pack for batch in drawn)
     grids = {grid for batch in drawn for grid in batch.layout.grids}
     assert grids == {(3, 2, 2), (2, 2, 3), (1, 2, 2), (1, 3, 2)}
     assert any("" in batch.captions for batch in drawn)  # dropped for guidance
     assert any(batch.conditioning_mask.any() for batch in drawn)
+    assert all(batch.free == len(batch.clean) - int(batch.conditioning_mask.sum()) for batch in drawn)
 
 
-def test_without_images_first_frames_are_images(latents):
-    videos = [clip for clip in clips_of(latents) if clip.grid[0] > 1]
-    batch = Batches(videos, SMALL).at(0, 0)
-    assert any(grid[0] == 1 for grid in batch.layout.grids)
+def test_a_pack_holds_its_clips_latents(batches, latents):
+    dataset = LatentDataset.open(latents).of_split("train")
+    (pack, *_) = batches.planner.packs(2)
+    batch = batches.read(2, pack)
+    read = unpack(batch.clean, batch.layout, 2)
+    for number, latent in zip(pack.clips, read, strict=True):
+        assert torch.equal(latent, dataset[number].latent)
+
+
+def test_without_images_first_frames_are_images(latents, tmp_path):
+    dataset = LatentDataset.open(latents)
+    videos = [dataset[n] for n in range(len(dataset)) if dataset[n].kind == "video"]
+    sizes = dict(zip(dataset.index["clip_id"], dataset.index.to_dict("records"), strict=True))
+    rows = [({k: v for k, v in sizes[clip.clip_id].items() if k != "shard"}, clip.latent) for clip in videos]
+    written = LatentDataset.write(tmp_path / "videos", rows, dataset.config)
+    batches = Batches(written, SMALL)
+    drawn = [(batch, pack) for pack in batches.planner.packs(0) for batch in [batches.read(0, pack)]]
+    assert any(grid[0] == 1 for batch, _ in drawn for grid in batch.layout.grids)
+    for batch, pack in drawn:
+        for number, still, latent in zip(pack.clips, pack.stills, unpack(batch.clean, batch.layout, 2), strict=True):
+            whole = written[number].latent
+            assert torch.equal(latent, whole[:, :1] if still else whole)
 
 
 def test_a_few_steps_learn_to_tell_two_captions_apart():
     """On latents that the caption decides, the loss falls well below what the mean of all would reach."""
     torch.set_num_threads(1)  # threads cost more than they bring in matrices this small
     torch.manual_seed(0)
-    config = replace(SMALL, tokens_per_pack=128, caption_dropout=0.0)
-    config = replace(config, text=replace(config.text, vocabulary=("<pad>", "<unknown>", "up", "down")))
+    config = replace(SMALL, text=replace(SMALL.text, vocabulary=("<pad>", "<unknown>", "up", "down")))
     step = TrainingStep(replace(config.model, latent_channels=4), config.text)
     clips = [
         TokenClip(torch.full((4, 16), value), (1, 2, 2), 2.0, word) for word, value in (("up", 1.0), ("down", -1.0))
-    ]
-    batches, optimizer = Batches(clips, config), torch.optim.Adam(step.parameters(), lr=3e-3)
+    ] * 4
+    optimizer = torch.optim.Adam(step.parameters(), lr=3e-3)
     errors = []
     for number in range(120):
-        loss, error = step(batches.at(number, 0))
+        loss, error = step(make_batch(clips, config, number, range(8), 0.0, 0.0))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -69,9 +109,30 @@ def test_a_few_steps_learn_to_tell_two_captions_apart():
     assert sum(errors[-10:]) < 0.1 * sum(errors[:10])
 
 
-def test_held_out_batches_are_the_same_at_every_call_and_whatever_the_processes_do(latents):
-    clips = token_clips(LatentDataset.open(latents).of_split("validation"), 2)
-    one, again = held_out_batches(clips, SMALL), held_out_batches(clips, SMALL)
-    assert sum(len(batch.captions) for batch in one) == len(clips)
-    assert all(torch.equal(a.noise, b.noise) and torch.equal(a.times, b.times) for a, b in zip(one, again, strict=True))
-    assert not any(batch.conditioning_mask.any() or "" in batch.captions for batch in one)
+def test_held_out_batches_are_the_same_at_every_call(latents):
+    clips = LatentDataset.open(latents).of_split("validation")
+    one, again = HeldOut(clips, SMALL), HeldOut(clips, SMALL)
+    batches = [one.read(number) for number in range(len(one))]
+    assert sum(len(batch.captions) for batch in batches) == len(clips)
+    for number, batch in enumerate(batches):
+        other = again.read(number)
+        assert torch.equal(batch.noise, other.noise)
+        assert torch.equal(batch.times, other.times)
+        assert not batch.conditioning_mask.any()
+        assert "" not in batch.captions
+    assert len(HeldOut(LatentDataset.open(latents).of_split("nothing"), SMALL)) == 0
+
+
+def test_held_out_clips_are_of_all_sizes_and_lengths():
+    grids = np.array([(5, 4, 4)] * 900 + [(1, 4, 4)] * 99 + [(3, 3, 5)])
+    chosen = representatives(grids, 12)
+    assert len(chosen) == len(set(chosen)) == 12
+    assert {tuple(grids[clip]) for clip in chosen} == {(5, 4, 4), (1, 4, 4), (3, 3, 5)}
+    assert representatives(grids[:5], 12) == [0, 1, 2, 3, 4]
+
+
+def test_a_clip_longer_than_a_pack_is_refused_by_name(latents):
+    small = replace(SMALL, tokens_per_step=8, tokens_per_pack=8)
+    for split, made in (("train", Batches), ("validation", HeldOut)):
+        with pytest.raises(KinoraError, match=r"clip 0+\w+ has 12 tokens.*tokens_per_pack to 12"):
+            made(LatentDataset.open(latents).of_split(split), small)
