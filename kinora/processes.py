@@ -11,7 +11,7 @@ import psutil
 PARENT_PID = "KINORA_PARENT_PID"
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_END = 20.0
-PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 
 
 def with_parent() -> dict[str, str]:
@@ -19,21 +19,27 @@ def with_parent() -> dict[str, str]:
     return {PARENT_PID: str(os.getpid())}
 
 
-def end_with_parent() -> None:
+def end_with_parent(*, at_once: bool = False) -> None:
     """End this process in order (SIGINT to itself) when the one that started it `with_parent` is gone, even killed.
 
-    Without that in the environment nothing is watched: a program that a person started ends when they say so.
+    `at_once` is for a process that has nothing to put in order: it is killed in the middle of whatever it does, also
+    when its direct parent is gone (where there is an agent between the two; on Linux).
+
+    Without a parent in the environment nothing is watched: a program that a person started ends when they say so.
     """
     pid = os.environ.get(PARENT_PID)
     if pid is None:
         return
+    if at_once and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
     def watch() -> None:
         pause = threading.Event()
-        while _lives(parent):
+        while lives(parent):
             pause.wait(SECONDS_BETWEEN_LOOKS)
-        os.kill(os.getpid(), signal.SIGINT)
-        pause.wait(SECONDS_TO_END)
+        if not at_once:
+            os.kill(os.getpid(), signal.SIGINT)
+            pause.wait(SECONDS_TO_END)
         os._exit(1)  # a step that hangs hears no signal
 
     try:
@@ -65,7 +71,7 @@ def end_descendants(pid: int, patience: float = 10.0) -> None:
     psutil.wait_procs(children, timeout=patience)
 
 
-def _lives(process: psutil.Process | None) -> bool:
+def lives(process: psutil.Process | None) -> bool:
     """Say whether a process still runs; one that nobody has waited for yet does not."""
     try:
         return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -94,7 +94,7 @@ def _run(
             if row is not None:
                 progress.update(row["step"], **shown_figures(row))
 
-        launch("kinora.training.autoencoder_worker", [str(state.folder.resolve())], compute.processes, show)
+        launch("kinora.training.autoencoder_worker", [str(state.folder.resolve())], compute, show)
         show()
 
 

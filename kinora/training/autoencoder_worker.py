@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     arguments = parser.parse_args()
-    end_with_parent()
+    end_with_parent(at_once=True)  # the last whole state is on disk
     try:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

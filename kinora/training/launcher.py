@@ -1,72 +1,143 @@
 """The launcher: one torchx application definition, run as local processes or rendered for a Kubernetes cluster."""
 
 import os
-import re
 import signal
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 import kinora
-from kinora.errors import KinoraError
-from kinora.processes import with_parent
+from kinora.errors import KinoraError, UsageError
+from kinora.processes import lives, with_parent
+from kinora.training.compute import Compute
+from kinora.training.failures import Failure, Warnings, failure
+from kinora.training.reporting import warn
 
 if TYPE_CHECKING:
     from torchx.specs import AppDef
 
 POLL_SECONDS = 0.25
+PAUSES = (2.0, 10.0, 30.0, 120.0, 300.0)  # seconds before another try after a failure of the infrastructure
+SECONDS_OF_A_FRESH_START = 3600.0  # after as much work, failures are counted anew
+SECONDS_FOR_OTHER_NODES = 60.0  # to end by themselves when one node has
 # Big temporary arrays would otherwise be mapped and unmapped at every use: a quarter of a training step on CPU.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_TOP_PAD_": str(2**26)}
 
 
 def application(
-    module: str, args: list[str], processes: int, *, nodes: int = 1, gpus: int = 0, memory_mib: int = 4096,
-    image: str = "", env: dict[str, str] | None = None,
+    module: str, args: list[str], compute: Compute, *, cores: int, gpus: bool = True, memory_mib: int = 4096,
+    image: str = "", env: dict[str, str] | None = None, port: int = 29500,
 ) -> "AppDef":  # fmt: skip
-    """Define `module` run by torchrun on `nodes` machines of `processes` processes each.
+    """Define `module` run by torchrun on the nodes of `compute`, in its processes, each with a GPU if `gpus`.
 
-    `gpus`, `memory_mib` and `image` are a machine's needs on a cluster; local processes ignore them.
+    `cores` and `memory_mib` are of a node. Matrices are computed in as many threads as there are cores for a process:
+    more would wait for each other. Only several nodes use `port`, of the first of them, to find each other.
     """
     from torchx.components.dist import torchrun
 
+    threads = str(max(1, cores // compute.processes))
     return torchrun(
-        *args, m=module, name=f"/{module.rsplit('.', 1)[-1].replace('_', '-')}", j=f"{nodes}x{processes}",
-        image=image, cpu=processes, gpu=gpus, memMB=memory_mib, env=dict(env or {}),
+        *args, m=module, name=f"/{module.rsplit('.', 1)[-1].replace('_', '-')}",
+        j=f"{compute.nodes}x{compute.processes}", image=image, cpu=cores, gpu=compute.processes if gpus else 0,
+        memMB=memory_mib, env={"OMP_NUM_THREADS": threads, **MALLOC, **(env or {})}, rdzv_port=port,
     )  # fmt: skip
 
 
-def launch(module: str, args: list[str], processes: int, on_poll: Callable[[], None] | None = None) -> None:
-    """Run `module` in `processes` local processes until all are done; `on_poll` is called a few times a second.
+def launch(
+    module: str,
+    args: list[str],
+    compute: Compute,
+    on_poll: Callable[[], None] | None = None,
+    pauses: Sequence[float] = PAUSES,
+) -> None:
+    """Run `module` in the processes of `compute` on this machine until all are done.
 
-    `args` hold no options, which torchrun would take for its own. Whatever ends this call (an error, Ctrl-C, SIGTERM)
-    ends the processes too. Call it from the main thread.
+    `args` hold no options, which torchrun would take for its own. `on_poll` is called a few times a second. Warnings of
+    the processes are shown as they come. After a failure of the infrastructure all processes are started again, after
+    longer and longer `pauses`, as often as there are any. Whatever ends this call (an error, Ctrl-C, SIGTERM) ends the
+    processes too, and so does the end of this process, even by SIGKILL, where they call `end_with_parent`. Several
+    nodes are as many agents of torchrun on this machine. Call it from the main thread.
 
     Raises:
-        KinoraError: if a process failed; the message ends with the last line that the processes wrote.
+        KinoraError: if a process failed, with the sentence of the one that failed first.
     """
+    _check_gpus(compute)
+    failures = 0
+    with _own_signal_handlers():
+        while True:
+            started = time.monotonic()
+            ended = _attempt(module, args, compute, on_poll)
+            if ended is None:
+                return
+            if time.monotonic() - started > SECONDS_OF_A_FRESH_START:
+                failures = 0
+            if not ended.infrastructure or failures == len(pauses):
+                often = f" after {failures + 1} tries" if failures else ""
+                raise KinoraError(f"training stopped{often}: {ended.sentence}")
+            pause = pauses[failures]
+            failures += 1
+            warn(f"{ended.sentence.rstrip('.')}; going on in {pause:g} s (try {failures} of {len(pauses)}).")
+            time.sleep(pause)
+
+
+def one_node(compute: Compute) -> Compute:
+    """Return `compute` if one machine is enough for it.
+
+    Raises:
+        UsageError: if it is not. Starting a job on several nodes needs a scheduler of the cluster.
+    """
+    if compute.nodes > 1:
+        raise UsageError(
+            f"compute.nodes is {compute.nodes}, and a step of a pipeline runs on one machine; set compute.nodes=1, "
+            "with as many compute.processes as the machine has GPUs."
+        )
+    return compute
+
+
+def _attempt(module: str, args: list[str], compute: Compute, on_poll: Callable[[], None] | None) -> Failure | None:
+    """Run the processes once; return why they failed, if they did."""
+    import torch
     from torchx.runner import get_runner
     from torchx.specs import AppState
 
+    gpus = torch.cuda.is_available()
     with (
         tempfile.TemporaryDirectory(prefix="kinora-launch-") as logs,
-        _own_signal_handlers(),
         get_runner() as runner,  # leaving it ends whatever still runs
     ):
-        app = application(module, args, processes, env=_local_environment())
-        handle = runner.run(app, scheduler="local_cwd", cfg={"log_dir": logs})
+        before = set(psutil.Process().children())
+        cores = max(1, _cores() // compute.nodes)
+        app = application(
+            module, args, compute, cores=cores, gpus=gpus, env=_local_environment(compute), port=_free_port()
+        )
+        devices = gpus and compute.nodes > 1  # the agents share this machine's
+        handle = runner.run(app, scheduler="local_cwd", cfg={"log_dir": logs, "auto_set_cuda_visible_devices": devices})
         # torchx's local scheduler brings handlers that raise errors of its own; ours end the program as usual.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
+        agents = [child for child in psutil.Process().children() if child not in before]
+        warnings = Warnings(Path(logs))
+        incomplete: float | None = None  # since when
         while not (status := _status(runner, handle)).is_terminal():
             time.sleep(POLL_SECONDS)
+            for sentence in warnings.new():
+                warn(sentence)
             if on_poll is not None:
                 on_poll()
-        if status.state is not AppState.SUCCEEDED:
-            raise KinoraError(f"training stopped: {_last_words(Path(logs))}")
+            if not all(map(lives, agents)):
+                incomplete = incomplete or time.monotonic()
+                if time.monotonic() - incomplete > SECONDS_FOR_OTHER_NODES:
+                    runner.cancel(handle)
+        for sentence in warnings.new():
+            warn(sentence)
+        return None if status.state is AppState.SUCCEEDED else failure(Path(logs))
 
 
 @contextmanager
@@ -92,6 +163,16 @@ def kubernetes_manifest(app: "AppDef", namespace: str, queue: str) -> dict[str, 
     return manifest
 
 
+def _check_gpus(compute: Compute) -> None:
+    import torch
+
+    if torch.cuda.is_available() and compute.world_size > torch.cuda.device_count():
+        raise KinoraError(
+            f"compute asks for {compute.world_size} processes, each with a GPU, and this machine has "
+            f"{torch.cuda.device_count()}; set compute.processes={torch.cuda.device_count()}."
+        )
+
+
 def _status(runner: Any, handle: str) -> Any:
     status = runner.status(handle)
     assert status is not None, "a local application is known until its runner is closed"
@@ -102,30 +183,31 @@ def _terminated(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
-def _local_environment() -> dict[str, str]:
+def _cores() -> int:
+    """Return the cores that this program may use: those that OMP_NUM_THREADS says, or all of the machine's."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdigit() else len(os.sched_getaffinity(0))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _local_environment(compute: Compute) -> dict[str, str]:
     import torch
 
     package = str(Path(kinora.__file__).parents[1])
     environment = {
         "PATH": str(Path(sys.executable).parent),  # torchrun of this very environment
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
-        # More cores are for more processes: in matrices this small, threads mostly wait for each other.
-        "OMP_NUM_THREADS": "1",
-        "TORCHDYNAMO_DISABLE": "1",  # DeepSpeed compiles Muon, which needs a C++ compiler and half a minute
         **with_parent(),
-        **MALLOC,
     }
+    if not compute.compile:
+        environment["TORCHDYNAMO_DISABLE"] = (
+            "1"  # DeepSpeed compiles Muon, which needs a C++ compiler and half a minute
+        )
     if not torch.cuda.is_available():
         environment["DS_ACCELERATOR"] = "cpu"
     return environment
-
-
-def _last_words(logs: Path) -> str:
-    """Return the last line of an error in the processes' logs, a process's own rather than that its peer is gone."""
-    lines = [line for file in sorted(logs.rglob("std*.log")) for line in file.read_text(errors="replace").splitlines()]
-    words = [line.split("]:", 1)[-1].strip() for line in lines]
-    sentences = [line.removeprefix("kinora: ") for line in words if line.startswith("kinora: ")]
-    errors = [line for line in words if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]
-    errors.sort(key=lambda line: "closed by peer" not in line)
-    silent = f"a process failed ({words[-1] if words else 'without a word'})."
-    return (sentences[-1:] or errors[-1:] or [silent])[0]

@@ -186,7 +186,7 @@ def _launch(state: Checkpoints, config: TransformerTraining, compute: Compute) -
             if row is not None:
                 progress.update(row["step"], **shown_figures(row))
 
-        launch("kinora.training.transformer_worker", [str(state.folder.resolve())], compute.processes, show)
+        launch("kinora.training.transformer_worker", [str(state.folder.resolve())], compute, show)
         show()
 
 

@@ -49,7 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     arguments = parser.parse_args()
-    end_with_parent()
+    end_with_parent(at_once=True)  # the last whole state is on disk
     try:
         train(arguments.run)
     except (KinoraError, OSError) as error:
