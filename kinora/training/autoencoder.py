@@ -1,11 +1,16 @@
-"""Training of the video autoencoder: clips of several sizes and lengths, images among them, each at its own size."""
+"""Training of the video autoencoder: clips of several sizes and lengths, images among them, each at its own size.
+
+Where the configuration names a pretrained one, nothing is trained: that one is measured and packed.
+"""
 
 from pathlib import Path
 
 from kinora.config import digest, to_dict, write_json
 from kinora.data.clips import ClipDataset
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, file_digest, folder_digest
+from kinora.models.autoencoder import Autoencoder
+from kinora.models.hf_autoencoder import HFAutoencoder
 from kinora.models.precision import device
 from kinora.models.vae import VAE
 from kinora.progress import Progress
@@ -36,6 +41,8 @@ def train_autoencoder(
 ) -> TrainingResult:
     """Train an autoencoder on the training split and write it to `out`, with what `TrainingResult` lists.
 
+    Where `config.pretrained` names one, it is that one, as it is, with its weights.
+
     With `checkpoints`, a folder, an interrupted training goes on from its last whole state there, under any number of
     processes, and the result is the same as if it had never stopped.
 
@@ -50,8 +57,9 @@ def train_autoencoder(
         in their middle.
 
     Raises:
-        KinoraError: if the dataset has no clip to train on, there are no features where they are needed, or a process
-            fails.
+        KinoraError: if the dataset has no clip to train on, there are no features where they are needed, a process
+            fails, or the pretrained one cannot be read.
+        UsageError: if the pretrained one has another shape than `config.model` says.
     """
     compute = compute or Compute()
     training = Excerpts(dataset, "train", config.limits())
@@ -62,16 +70,33 @@ def train_autoencoder(
     seen = "unseen clips" if len(unseen) else "the clips it was trained on (there are no others)"
     used = _digest(features) if features is not None and config.perceptual_weight else ""
     with open_checkpoints(checkpoints, digest([to_dict(config), dataset.digest, used])) as state:
-        _run(state, dataset, config, compute, features)
-        model, reader = VAE.load(state.folder / MODEL).to(device()), ExcerptReader(dataset)
-        measure_latents(model, reader, training.some(CLIPS_FOR_STATISTICS, config.seed))
+        reader = ExcerptReader(dataset)
+        if config.pretrained:
+            model = _pretrained(config)
+        else:
+            _run(state, dataset, config, compute, features)
+            model = VAE.load(state.folder / MODEL).to(device())
+            measure_latents(model, reader, training.some(CLIPS_FOR_STATISTICS, config.seed))
         measured = (unseen if len(unseen) else training).some(CLIPS_MEASURED)
         metrics = {**measure(model, reader, measured, config.seed), **course_metrics(state)}
         with atomic_folder(out) as folder:
-            model.save(folder)
             page = autoencoder_page(model, reader, measured, seen, metrics, state)
             write_result(folder, config, metrics, state, page)
+            model.save(folder)
+            write_json(folder / "config.json", {**to_dict(config), "model": model.config})  # of the model as it is
     return TrainingResult(Path(out), metrics)
+
+
+def _pretrained(config: AutoencoderTraining) -> Autoencoder:
+    model, wanted = HFAutoencoder.from_pretrained(config.pretrained).to(device()), config.model
+    names = ("latent_channels", "spatial", "temporal")
+    if any(getattr(model.config, name) != getattr(wanted, name) for name in names):
+        settings = " ".join(f"autoencoder.model.{name}={getattr(model.config, name)}" for name in names)
+        raise UsageError(
+            f"{config.pretrained} makes other latents than the recipe says; set {settings} "
+            f"transformer.model.latent_channels={model.config.latent_channels}."
+        )
+    return model
 
 
 def _run(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kinora.media import enlarge, to_frames
-from kinora.models.vae import VAE
+from kinora.models.autoencoder import Autoencoder
 from kinora.report import Clip, Page
 from kinora.training.checkpoints import Checkpoints
 from kinora.training.log import read_rows
@@ -33,7 +33,7 @@ ADVERSARIAL_TERMS = {"adversarial": "of the autoencoder", "discriminator": "of t
 
 
 def autoencoder_page(
-    model: VAE,
+    model: Autoencoder,
     reader: ExcerptReader,
     excerpts: Mapping[Shape, Sequence[Excerpt]],
     seen: str,
@@ -53,13 +53,17 @@ def autoencoder_page(
         "weights (EMA).",
         {"psnr": "PSNR of training batches, dB", "held_out_psnr": "PSNR of held-out clips, dB"},
     )
-    page.text(
-        "The curves show the PSNR of clips that are decoded with the noise of the variational posterior; the figures "
-        'on top are without it. "Disturbed" adds an error of a tenth of a standard deviation to every latent first: '
-        "generated latents are never exact, so the decoder has to bear that. What is held out is measured with the "
-        "averaged weights (EMA), which are kept."
-    )
     rows = read_rows(checkpoints.log)
+    if rows:
+        page.text(
+            "The curves show the PSNR of clips that are decoded with the noise of the variational posterior; the "
+            "figures on top are without it. What is held out is measured with the averaged weights (EMA), which are "
+            "kept."
+        )
+    page.text(
+        '"Disturbed" adds an error of a tenth of a standard deviation to every latent first: generated latents are '
+        "never exact, so the decoder has to bear that."
+    )
     for names, log in ((TERMS, True), (ADVERSARIAL_TERMS, False)):
         found = {name: title for name, title in names.items() if any(name in row for row in rows)}
         if found:
@@ -82,12 +86,14 @@ def autoencoder_page(
 
 
 @torch.no_grad()
-def _comparisons(model: VAE, reader: ExcerptReader, excerpts: Mapping[Shape, Sequence[Excerpt]]) -> Iterator[Clip]:
+def _comparisons(
+    model: Autoencoder, reader: ExcerptReader, excerpts: Mapping[Shape, Sequence[Excerpt]]
+) -> Iterator[Clip]:
     for shape, some in list(excerpts.items())[:SHAPES_SHOWN]:
         for excerpt in some[:CLIPS_SHOWN]:
             original = reader.read(excerpt)
             video = to_video(torch.from_numpy(original.copy())[None], model.latent_mean.device)
-            decoded = model.decode(model.encode(video)[0])
+            decoded = model.decode(model.encode(video)[0], shape)
             difference = (4 * (decoded - video).abs() - 1).clamp(-1, 1)  # black where there is none
             panels = stacked([original, to_frames(decoded[0]), to_frames(difference[0])])
             factor = max(1, SHOWN_SIDE // max(shape[1:]))

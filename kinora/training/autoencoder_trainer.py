@@ -42,6 +42,8 @@ AVERAGE = "ema.safetensors"
 class AutoencoderTraining(TrainingConfig):
     """How an autoencoder is trained; see `TrainingConfig` for the rest.
 
+    pretrained: the name of one (`kinora.models.hf`), which is then used as it is, and nothing is trained; `model` must
+        have its latent channels and compression.
     pixels_per_step: pixels (frames x height x width) of each step's batch, which is of one size and length.
     crop_frames, crop_side: longer and larger clips are cut to so many frames and pixels each way, anywhere in them.
     squared_weight, absolute_weight: of the mean squared and the mean absolute pixel error. A term of weight 0 is not
@@ -58,6 +60,7 @@ class AutoencoderTraining(TrainingConfig):
     """
 
     model: VAEConfig = field(default_factory=VAEConfig)
+    pretrained: str = ""
     steps: int = 1000
     pixels_per_step: int = 8 * 17 * 32 * 32
     crop_frames: int = 17

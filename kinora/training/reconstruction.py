@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kinora.models.vae import VAE
+from kinora.models.autoencoder import Autoencoder
 from kinora.training.video_batches import Excerpt, ExcerptReader, Shape
 
 PIXELS_AT_ONCE = 2**20
@@ -18,7 +18,7 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 
 @torch.no_grad()
 def measure(
-    model: VAE, reader: ExcerptReader, excerpts: Mapping[Shape, Sequence[Excerpt]], seed: int
+    model: Autoencoder, reader: ExcerptReader, excerpts: Mapping[Shape, Sequence[Excerpt]], seed: int
 ) -> dict[str, float]:
     """Return means over clips: PSNR in decibels and SSIM.
 
@@ -35,19 +35,20 @@ def measure(
     for (count, height, width), some in excerpts.items():
         kind = "video" if count > 1 else "image"
         for video in videos(reader, some, model):
+            size = (count, height, width)
             latent = model.normalise(model.encode(video)[0])
-            decoded = model.decode(model.denormalise(latent))
+            decoded = model.decode(model.denormalise(latent), size)
             for name, values in (("psnr", psnr(decoded, video)), ("ssim", ssim(decoded, video))):
                 add(f"{name}_{kind}", values)
                 add(f"{name}_{width}x{height}x{count}", values)
             if count > 1:
                 error = LATENT_ERROR * torch.randn(latent.shape, generator=generator).to(latent.device)
-                add("psnr_video_disturbed", psnr(model.decode(model.denormalise(latent + error)), video))
+                add("psnr_video_disturbed", psnr(model.decode(model.denormalise(latent + error), size), video))
     return {name: total / number for name, (total, number) in sorted(sums.items(), key=_kinds_first)}
 
 
 @torch.no_grad()
-def measure_latents(model: VAE, reader: ExcerptReader, excerpts: Mapping[Shape, Sequence[Excerpt]]) -> None:
+def measure_latents(model: Autoencoder, reader: ExcerptReader, excerpts: Mapping[Shape, Sequence[Excerpt]]) -> None:
     """Set the model's mean and standard deviation of latents, a channel each, from clips of the training split."""
     number, total, squares = 0, torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     for some in excerpts.values():
@@ -67,7 +68,7 @@ def _kinds_first(item: tuple[str, list[float]]) -> tuple[bool, str]:
     return name.split("_")[1][0].isdigit(), name
 
 
-def videos(reader: ExcerptReader, excerpts: Sequence[Excerpt], model: VAE) -> Iterator[Tensor]:
+def videos(reader: ExcerptReader, excerpts: Sequence[Excerpt], model: Autoencoder) -> Iterator[Tensor]:
     """Yield excerpts of one shape as video tensors on the model's device, a few at a time."""
     for frames in reader.portions(excerpts, PIXELS_AT_ONCE):
         yield to_video(frames, model.latent_mean.device)
