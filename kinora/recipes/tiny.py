@@ -37,7 +37,7 @@ def tiny() -> Recipe:
             tokens_per_pack=1280,
             image_share=0.25,
             conditioning_share=0.2,
-            muon_learning_rate=0.023,
+            muon_learning_rate=0.01,
             time_logit_mean=0.5,
         ),
         sampling=Sampling(steps=25, guidance=2.0),

@@ -18,7 +18,7 @@ class Compute:
     sequence_parallel: neighbouring processes that share the tokens of one pack (Ulysses, arXiv:2309.14509).
     activation_checkpointing: compute the activations of a block again in the backward pass instead of keeping them:
         a third more arithmetic, a fraction of the memory.
-    compile: compile the blocks with `torch.compile`, which takes minutes at the start.
+    compile: compile the blocks with `torch.compile`, which takes minutes at the start; not under ZeRO 3.
     kept_states: how many states of the training are kept to go on from, the newest ones.
 
     Raises:
@@ -39,6 +39,8 @@ class Compute:
                 raise UsageError(f"compute.{name} is {getattr(self, name)}; give 1 or more.")
         if self.zero_stage not in (1, 2, 3):
             raise UsageError(f"compute.zero_stage is {self.zero_stage}; give 1, 2 or 3: what ZeRO shards.")
+        if self.compile and self.zero_stage == 3:
+            raise UsageError("ZeRO 3 leaves no whole weights for compute.compile; give zero_stage 1 or 2.")
         if self.world_size % self.sequence_parallel:
             raise UsageError(
                 f"compute.sequence_parallel is {self.sequence_parallel}, which does not divide the {self.world_size} "

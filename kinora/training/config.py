@@ -19,6 +19,7 @@ class TrainingConfig:
     decay: the curve on which both fall to 0 afterwards.
     weight_decay: of matrices, decoupled (https://arxiv.org/abs/1711.05101); biases and scales have none.
     betas: Adam's.
+    max_gradient_norm: a gradient longer than this, over all weights, is scaled down to it.
     save_every: steps between two checkpoints of the training's state.
     validate_every: steps between two measurements of the loss on held-out clips.
     samples: how many times samples are made along the way, the untrained and the finished model included.
@@ -35,6 +36,7 @@ class TrainingConfig:
     decay: Literal["cosine", "linear"] = "cosine"
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.98)
+    max_gradient_norm: float = 1.0
     save_every: int = 100
     validate_every: int = 100
     samples: int = 5
@@ -50,6 +52,8 @@ class TrainingConfig:
         ):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} is {getattr(self, name)}; give {least} or more.")
+        if not self.max_gradient_norm > 0:
+            raise UsageError(f"max_gradient_norm is {self.max_gradient_norm}; give more than 0.")
         if self.decay not in ("cosine", "linear"):
             raise UsageError(f"decay is '{self.decay}'; give 'cosine' or 'linear'.")
 

@@ -23,6 +23,8 @@ class EMA:
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         present = [p.detach().float() for p in module.parameters()]
+        # The module may have moved to another device since the average began.
+        self.weights = {n: w.to(p.device) for (n, w), p in zip(self.weights.items(), present, strict=True)}
         torch._foreach_lerp_(list(self.weights.values()), present, 1 - decay)
 
     def restore(self, updates: int, weights: dict[str, Tensor]) -> None:

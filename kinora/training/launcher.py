@@ -114,9 +114,7 @@ def _attempt(module: str, args: list[str], compute: Compute, on_poll: Callable[[
     ):
         before = set(psutil.Process().children())
         cores = max(1, _cores() // compute.nodes)
-        app = application(
-            module, args, compute, cores=cores, gpus=gpus, env=_local_environment(compute), port=_free_port()
-        )
+        app = application(module, args, compute, cores=cores, gpus=gpus, env=_local_environment(), port=_free_port())
         devices = gpus and compute.nodes > 1  # the agents share this machine's
         handle = runner.run(app, scheduler="local_cwd", cfg={"log_dir": logs, "auto_set_cuda_visible_devices": devices})
         # torchx's local scheduler brings handlers that raise errors of its own; ours end the program as usual.
@@ -195,7 +193,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _local_environment(compute: Compute) -> dict[str, str]:
+def _local_environment() -> dict[str, str]:
     import torch
 
     package = str(Path(kinora.__file__).parents[1])
@@ -204,10 +202,6 @@ def _local_environment(compute: Compute) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         **with_parent(),
     }
-    if not compute.compile:
-        environment["TORCHDYNAMO_DISABLE"] = (
-            "1"  # DeepSpeed compiles Muon, which needs a C++ compiler and half a minute
-        )
     if not torch.cuda.is_available():
         environment["DS_ACCELERATOR"] = "cpu"
     return environment

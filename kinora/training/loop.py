@@ -4,6 +4,7 @@ import resource
 import sys
 import time
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -69,18 +70,19 @@ def fit(
     Every rank of a training calls this; the first of them writes the log, the samples and the checkpoints' records.
     """
     ranks = Ranks()
-    last = ranks.from_first(checkpoints.resume() if ranks.first else None)
-    run = _Run(trainer, config, checkpoints, ranks, last.step if last is not None else 0)
-    if last is not None:
-        run.restore(last.path, last.values)
-    elif 0 in config.sample_steps():
-        run.sample(0)
-    if progress is not None:
-        progress.update(run.start)
-    for step in range(run.start + 1, config.steps + 1):
-        row = run.step(step)
-        if row is not None and progress is not None:
-            progress.update(step, **shown_figures(row))
+    with checkpoints.lock() if ranks.first else nullcontext():
+        last = ranks.from_first(checkpoints.resume() if ranks.first else None)
+        run = _Run(trainer, config, checkpoints, ranks, last.step if last is not None else 0)
+        if last is not None:
+            run.restore(last.path, last.values)
+        elif 0 in config.sample_steps():
+            run.sample(0)
+        if progress is not None:
+            progress.update(run.start)
+        for step in range(run.start + 1, config.steps + 1):
+            row = run.step(step)
+            if row is not None and progress is not None:
+                progress.update(step, **shown_figures(row))
 
 
 class _Run(Generic[Batch]):

@@ -5,7 +5,7 @@ than float32: the optimizer would take ten times as long as the rest of a step.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from kinora.models.precision import compute_dtype
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic Newton-Schulz iteration
 EPSILON = 1e-7
+MOMENTUM = 0.95
 
 
 class Muon(torch.optim.Muon):
@@ -36,7 +37,12 @@ class Muon(torch.optim.Muon):
                 buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - momentum)
                 update = orthogonalise(parameter.grad.lerp(buffer, momentum), group["ns_steps"])  # Nesterov's
                 parameter.mul_(1 - rate * group["weight_decay"])
-                parameter.add_(update.to(parameter.dtype), alpha=-rate * 0.2 * math.sqrt(max(parameter.shape)))
+                parameter.add_(update.to(parameter.dtype), alpha=-rate * update_scale(parameter.shape))
+
+
+def update_scale(shape: Sequence[int]) -> float:
+    """Return what gives an orthogonalised matrix the RMS of AdamW's updates (arXiv:2502.16982, section 2.2)."""
+    return 0.2 * math.sqrt(max(shape))
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:

@@ -20,6 +20,7 @@ from kinora.diffusion.sampler import Sampling
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, file_digest
 from kinora.models.dit import DiTConfig
+from kinora.models.sequence_parallel import SequenceShard
 from kinora.models.text_encoder import SPECIAL, TextEncoderConfig, split_words
 from kinora.models.vocabulary import build_vocabulary
 from kinora.models.world_model import WorldModel
@@ -59,7 +60,7 @@ class TransformerTraining(TrainingConfig):
     conditioning_share: float = 0.2
     caption_dropout: float = 0.1
     learning_rate: float = 2e-3
-    muon_learning_rate: float = 0.023
+    muon_learning_rate: float = 0.01
     warmup_steps: int = 100
     decay: Literal["cosine", "linear"] = "linear"
     weight_decay: float = 0.01
@@ -105,15 +106,23 @@ class WorkerArguments:
 class TrainingStep(WorldModel):
     """The model as it is trained: a batch in, the loss out."""
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the loss and, for reports, the squared error of the clean tokens."""
+    def forward(self, batch: Batch, shard: SequenceShard | None = None) -> tuple[Tensor, Tensor]:
+        """Return sums over the tokens outside conditioning frames: of the loss, and of the squared error to report.
+
+        With a `shard` the sums are over its rows of the pack.
+        """
         text = self.text_encoder(self.text_encoder.prepare(batch.captions))
         times_N1 = (batch.times[batch.layout.segments] * ~batch.conditioning_mask)[:, None]
         noisy = add_noise(batch.clean, batch.noise, times_N1)
-        estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text)
-        loss, error = velocity_loss(estimate, batch.clean, batch.times, batch.conditioning_mask, batch.layout.segments)
-        free = (~batch.conditioning_mask).sum().clamp_min(1)
-        return loss / free, error / free
+        estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text, shard)
+        own = own_rows(batch, shard)
+        segments = batch.layout.segments[own]
+        return velocity_loss(estimate, batch.clean[own], batch.times, batch.conditioning_mask[own], segments)
+
+
+def own_rows(batch: Batch, shard: SequenceShard | None) -> slice:
+    """Return the tokens of a pack that fall to this process."""
+    return slice(None) if shard is None else shard.rows(len(batch.clean))
 
 
 def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerTraining:
@@ -159,8 +168,10 @@ def train_transformer(
         raise KinoraError(f"{latents.path} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
     config, compute = resolve(config, dataset), compute or Compute()
     check_lengths(patch_grids(latents, config.model.patch_size).prod(axis=1), config.tokens_per_pack, latents.name)
-    with open_checkpoints(checkpoints, digest({"config": to_dict(config), "latents": latents.digest})) as state:
-        last = state.resume()
+    identity = digest({"config": to_dict(config), "latents": latents.digest})
+    with open_checkpoints(checkpoints, identity, compute.kept_states) as state:
+        with state.lock():
+            last = state.resume()
         if last is None or last.step < config.steps:
             decoder = str(Path(autoencoder).resolve()) if autoencoder is not None else ""
             arguments = WorkerArguments(config, compute, str(latents.path.resolve()), decoder, sampling or Sampling())

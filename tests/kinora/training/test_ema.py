@@ -22,6 +22,13 @@ def test_it_averages_and_resumes():
     assert torch.allclose(other.weights["weight"], torch.tensor((1 - 2 / 11) * 3 / 12))
 
 
+def test_it_follows_a_module_to_another_device():
+    model = nn.Linear(2, 1)
+    ema = EMA(model, decay=0.5)
+    ema.update(model.to("meta"))
+    assert {weight.device.type for weight in ema.weights.values()} == {"meta"}
+
+
 def test_it_stays_in_float32():
     model = nn.Linear(2, 1).bfloat16()
     ema = EMA(model, decay=0.9)
