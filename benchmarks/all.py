@@ -13,7 +13,16 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import against_diffusers, autoencoder, demo, detectors, pipeline, showcase, transformer
+from benchmarks import (
+    against_diffusers,
+    autoencoder,
+    demo,
+    detectors,
+    pipeline,
+    sampling_against_diffusers,
+    showcase,
+    transformer,
+)
 from kinora.files import atomic_write
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -30,6 +39,7 @@ def main() -> None:
         sections.append(detectors.measure(autoencoder=vae))
         showcase.write_showcase(work)
     sections += [autoencoder.measure(), transformer.measure(), against_diffusers.measure()]
+    sections.append(sampling_against_diffusers.measure())
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
 
