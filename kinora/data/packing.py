@@ -27,7 +27,7 @@ class Layout:
     segments: `[N]` segment of each token, ascending.
     cu_seq: `int32 [S + 1]`, the first token of each segment, and N.
     longest: tokens of the longest segment.
-    grids: (t, rows, columns) of patches of each segment, neighbours of equal length side by side.
+    grids: (t, rows, columns) of patches of each segment; those of equal length stand side by side.
     order: `order[s]` is the place, among the latents given to `pack`, of segment `s`.
     """
 
@@ -61,6 +61,20 @@ def layout_of(grids: Sequence[tuple[int, int, int]], rates: Sequence[float]) -> 
     segments = torch.arange(len(grids)).repeat_interleave(torch.tensor(lengths))
     cu_seq = F.pad(torch.tensor(lengths).cumsum(0), (1, 0)).int()
     return Layout(positions, frames, segments, cu_seq, max(lengths), tuple(ordered), tuple(order))
+
+
+def repeated(layout: Layout, times: int) -> Layout:
+    """Return the layout of the same segments packed several times over, one round after another."""
+    rounds, count = range(times), len(layout.segments)
+    return Layout(
+        layout.positions.repeat(times, 1),
+        layout.frames.repeat(times),
+        torch.cat([layout.segments + n * len(layout.grids) for n in rounds]),
+        torch.cat([layout.cu_seq[:1], *(layout.cu_seq[1:] + n * count for n in rounds)]),
+        layout.longest,
+        layout.grids * times,
+        tuple(place + n * len(layout.order) for n in rounds for place in layout.order),
+    )
 
 
 def pack(latents: Sequence[Tensor], layout: Layout, patch: int) -> Tensor:

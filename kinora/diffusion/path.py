@@ -16,7 +16,7 @@ def add_noise(clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
     return (1 - time) * clean + time * noise
 
 
-def velocity(noisy: Tensor, clean: Tensor, time: Tensor) -> Tensor:
+def velocity(noisy: Tensor, clean: Tensor, time: Tensor | float) -> Tensor:
     """Return the velocity at x_t that an estimate of the clean data implies; `time` is above 0."""
     return (noisy - clean) / time
 

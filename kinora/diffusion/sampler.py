@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from kinora.data.packing import Layout
+from kinora.data.packing import Layout, repeated
 from kinora.diffusion.path import shift_time, velocity
 from kinora.models.dit import DiT
-from kinora.models.precision import autocast
 from kinora.models.text_encoder import Text, TextEncoder
 
 
@@ -38,7 +38,7 @@ def sample(
     sampling: Sampling,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Generate tokens `[N, D]` for packed segments.
+    """Generate tokens `[N, D]` for packed segments, in float32 whatever the network computes in.
 
     Args:
         prompts: what `text_encoder.prepare` made of a prompt for each segment, in the segments' order (that is, already
@@ -48,34 +48,23 @@ def sample(
         conditioning_mask_N: which tokens are those.
         on_step: called with (steps done, steps) after every step.
     """
-    text, empty = text_encoder(prompts), text_encoder(torch.zeros_like(prompts))
-    x = torch.where(conditioning_mask_N[:, None], clean_ND, noise_ND)
-    times = sampling.times().to(x.device)
-    for step in range(sampling.steps):
-        now, after = times[step], times[step + 1]
-        estimate = guided(dit, x, layout, now, conditioning_mask_N, text, empty, sampling.guidance)
-        moved = x + (after - now) * velocity(x, estimate, now)
-        x = torch.where(conditioning_mask_N[:, None], clean_ND, moved)
+    guided = sampling.guidance != 1
+    text = text_encoder(torch.cat([prompts, torch.zeros_like(prompts[:1])]) if guided else prompts)  # zero is no text
+    x = torch.where(conditioning_mask_N[:, None], clean_ND, noise_ND).float()
+    free_N1 = (~conditioning_mask_N)[:, None].float()
+    if guided:  # the clips once more, without text, in the same pack
+        place = [*range(len(prompts)), *[len(prompts)] * len(prompts)]
+        text = Text(text.words[place], text.mask[place], text.pooled[place])
+        layout, conditioning_mask_N = repeated(layout, 2), conditioning_mask_N.repeat(2)
+    context = dit.context(layout, conditioning_mask_N, text)
+    for step, (now, after) in enumerate(pairwise(sampling.times().tolist())):
+        times_S = torch.full((len(layout.grids),), now, device=x.device)
+        if guided:  # away from the estimate without text (classifier-free guidance, arXiv:2207.12598)
+            conditional, unconditional = dit.estimate(x.repeat(2, 1), times_S, context).float().chunk(2)
+            estimate = torch.lerp(unconditional, conditional, sampling.guidance)
+        else:
+            estimate = dit.estimate(x, times_S, context).float()
+        x = x + (after - now) * free_N1 * velocity(x, estimate, now)
         if on_step is not None:
             on_step(step + 1, sampling.steps)
     return x
-
-
-def guided(
-    dit: DiT,
-    x: Tensor,
-    layout: Layout,
-    time: Tensor,
-    conditioning_mask_N: Tensor,
-    text: Text,
-    empty: Text,
-    guidance: float,
-) -> Tensor:
-    """Estimate clean tokens, pushed away from the estimate without text (https://arxiv.org/abs/2207.12598)."""
-    times_S = time.expand(len(layout.grids))
-    with autocast(x.device):
-        conditional: Tensor = dit(x, layout, times_S, conditioning_mask_N, text).float()
-        if guidance == 1:
-            return conditional
-        unconditional: Tensor = dit(x, layout, times_S, conditioning_mask_N, empty).float()
-    return unconditional + guidance * (conditional - unconditional)

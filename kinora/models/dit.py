@@ -114,9 +114,9 @@ class DiT(nn.Module):
             nn.init.zeros_(zeroed.weight)
 
     def compile_blocks(self) -> None:
-        """Compile every block with `torch.compile`, for packs of any layout."""
+        """Compile every block with `torch.compile`: once for the first pack's layout, once more for any other."""
         for block in self.blocks:
-            block.compile(fullgraph=True, dynamic=True)
+            block.compile(fullgraph=True)
 
     def checkpoint_blocks(self) -> None:
         """Keep only the inputs of every block for backward, which computes the rest again."""

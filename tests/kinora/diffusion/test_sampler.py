@@ -1,11 +1,15 @@
 """Sampling with networks whose right answer is known."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
 from kinora.data.packing import layout_of
+from kinora.diffusion.path import velocity
 from kinora.diffusion.sampler import Sampling, sample
-from kinora.models.text_encoder import Text
+from kinora.models.dit import DiT, DiTConfig
+from kinora.models.text_encoder import Text, TextEncoderConfig, WordEncoder
 
 LAYOUT = layout_of([(1, 1, 200)], [2.0])
 NOTHING = torch.zeros(200, dtype=torch.bool)
@@ -21,19 +25,28 @@ class Words(nn.Module):
         return Text(numbers[:, :, None], numbers > 0, numbers)
 
 
-class Gaussian(nn.Module):
+class Network(nn.Module):
+    """Is told all that a `DiT` is."""
+
+    def context(self, layout, given, text):
+        return layout, given, text
+
+
+class Gaussian(Network):
     """The ideal estimate for data that are normal with mean 3 and deviation 0.5: E[x0 | x_t]."""
 
-    def forward(self, x, layout, times, given, text):
+    def estimate(self, x, times, context):
+        assert x.dtype is times.dtype is torch.float32
         t = times[0]
         variance = 0.25 * (1 - t) ** 2 + t**2
         return 3 + 0.25 * (1 - t) / variance * (x - (1 - t) * 3)
 
 
-class Spoken(nn.Module):
+class Spoken(Network):
     """Estimates the prompt's length everywhere."""
 
-    def forward(self, x, layout, times, given, text):
+    def estimate(self, x, times, context):
+        layout, _, text = context
         return text.pooled[layout.segments].expand_as(x)
 
 
@@ -76,3 +89,34 @@ def test_steps_are_reported():
         lambda *s: seen.append(s),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_state_is_float32_whatever_the_network_computes_in():
+    class Rounded(Gaussian):
+        def estimate(self, x, times, context):
+            return super().estimate(x, times, context).bfloat16()
+
+    exact, rounded = draw(Gaussian(), steps=100), draw(Rounded(), steps=100)
+    assert rounded.dtype is torch.float32
+    # Roundings of the estimates do not add up: a state in bfloat16 would lose steps smaller than 2^-8 of itself.
+    assert (rounded - exact).abs().max() < 3 * 2**-8 * exact.abs().max()
+
+
+def test_guidance_in_one_pack_is_guidance_in_two():
+    torch.manual_seed(0)
+    dit = DiT(DiTConfig(latent_channels=2, width=32, depth=2, heads=2, text_width=8))
+    for parameter in dit.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    encoder = WordEncoder(TextEncoderConfig(("<pad>", "<unknown>", "red", "ball"), width=8))
+    layout = layout_of([(2, 2, 3), (1, 2, 2), (2, 2, 3)], [2.0] * 3)
+    noise, clean, given = torch.randn(28, 8), torch.randn(28, 8), torch.arange(28) % 5 == 0
+    prompts, sampling = ["red ball", "ball", "red"], Sampling(steps=4, guidance=3.0, shift=1.5)
+    ours = sample(dit, encoder, encoder.prepare(prompts), layout, noise, clean, given, sampling)
+
+    x = torch.where(given[:, None], clean, noise)
+    texts = [encoder(encoder.prepare(sentences)) for sentences in (prompts, [""] * 3)]
+    for now, after in pairwise(sampling.times()):
+        with_text, without = (dit(x, layout, now.expand(3), given, text) for text in texts)
+        moved = x + (after - now) * velocity(x, without + 3.0 * (with_text - without), now)
+        x = torch.where(given[:, None], clean, moved)
+    torch.testing.assert_close(ours, x, atol=1e-4, rtol=1e-4)
