@@ -98,7 +98,7 @@ class Adversary(nn.Module):
 
     def balance(self, reconstruction: Tensor, adversarial: Tensor, model: VAE, ranks: Ranks) -> Tensor:
         """Return what makes both losses pull alike at the decoder's last layer; each rank gives its part of both."""
-        last = [weight for weight in model.decoder.parameters() if weight.ndim > 1][-1]
+        last = model.decoder.head.weight
         gradients = [
             torch.autograd.grad(loss, last, retain_graph=True)[0].float() for loss in (reconstruction, adversarial)
         ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kinora.data.clips import ClipDataset
+from kinora.data.loader import Loader
 from kinora.errors import KinoraError, UsageError
 from kinora.media import to_frames
 from kinora.models.precision import autocast, device
@@ -27,15 +29,16 @@ from kinora.training.loop import Trainer
 from kinora.training.optimizers import build_optimizers, take_step
 from kinora.training.ranks import Ranks
 from kinora.training.reconstruction import PIXELS_AT_ONCE, psnr, to_video
-from kinora.training.video_batches import BATCHES_AHEAD, Excerpt, ExcerptReader, Excerpts, Limits, ReadingAhead
+from kinora.training.video_batches import Excerpt, ExcerptReader, Excerpts, Limits
 
-HIDDEN = r"\.blocks\."  # names of the matrices between hidden layers
+HIDDEN = r"\.(blocks|downs|ups)\."  # names of the matrices between hidden layers
 CLIPS_FOR_PCA, BLOCKS_FOR_PCA = 64, 50_000  # clips of each size and length; blocks of all of them
 HELD_OUT_PER_SHAPE = 4  # clips of each size and length that the held-out loss is measured on while training
 STEP_OF_HELD_OUT = 2**32 - 1  # stands for the step where held-out clips' noise is drawn: no training reaches it
 SAMPLES = 4  # clips that are reconstructed along the way
 FRAMES_COMPARED = 4  # of each clip, by the perceptual term: neighbouring frames look alike
 AVERAGE = "ema.safetensors"
+BATCHES_AHEAD, READERS = 8, 4  # batches that are read before they are needed, and threads that read them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,11 +145,14 @@ class AutoencoderTrainer(Trainer[Batch]):
         self.optimizers = build_optimizers(self.model, HIDDEN, config)
         self.criterion = ReconstructionLoss(config, features).to(self.device)
         self.adversary = Adversary(config).to(self.device) if config.adversarial_weight else None
-        self.reading = ReadingAhead(self._read, BATCHES_AHEAD, config.steps + 1)
+        self.loader: Loader[Batch] | None = None  # from the first step on: only then it is known which that is
 
     def batch(self, step: int) -> Batch:
         """Return this rank's part of a step's clips."""
-        return self.reading.get(step)
+        if self.loader is None:
+            steps = ([partial(self._read, number)] for number in range(step, self.config.steps + 1))
+            self.loader = Loader(steps, ahead=BATCHES_AHEAD, threads=READERS)
+        return next(self.loader)[0]
 
     def step(self, step: int, batch: Batch, rate: float) -> dict[str, Tensor | float]:
         """Take one step on a batch, and one of the discriminator."""
@@ -228,7 +234,8 @@ class AutoencoderTrainer(Trainer[Batch]):
 
     def close(self) -> None:
         """Read no more clips."""
-        self.reading.close()
+        if self.loader is not None:
+            self.loader.close()
 
     def _reconstruct(self, video: Tensor, noise: Tensor, compared: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the decoded video and the terms of the loss."""

@@ -6,25 +6,20 @@ and a bounded cache of small clips are in memory, however many clips there are.
 """
 
 import math
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kinora.data.clips import ClipDataset
+from kinora.data.loader import Loader
 
-T = TypeVar("T")
 Shape = tuple[int, int, int]  # frames, height, width
 CACHE_BYTES = 2**28  # of decoded clips, in each process: small sets are decoded once
-READERS = 8  # threads, at most
-BATCHES_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -40,10 +35,8 @@ class Limits:
 
     def shapes(self, sizes: np.ndarray) -> np.ndarray:
         """Return the shapes `[N, 3]` of excerpts of clips of `sizes [N, 3]`; what is below the grid is taken whole."""
-        most, grid = (
-            np.array([self.frames, self.side, self.side]),
-            np.array([self.temporal, self.spatial, self.spatial]),
-        )
+        most = np.array([self.frames, self.side, self.side])
+        grid = np.array([self.temporal, self.spatial, self.spatial])
         extra = np.array([1, 0, 0])  # the first frame stands beside the grid
         shapes = (np.minimum(sizes, most) - extra) // grid * grid + extra
         return np.where(shapes > 0, shapes, sizes)
@@ -136,9 +129,9 @@ class ExcerptReader:
         """Yield excerpts of one shape in stacks of at most `pixels`, but no less than one, the next one read ahead."""
         most = max(1, pixels // math.prod(excerpts[0].shape)) if excerpts else 1
         stacks = [excerpts[start : start + most] for start in range(0, len(excerpts), most)]
-        with closing(ReadingAhead(lambda number: self.stack(stacks[number]), 1, len(stacks))) as reading:
-            for number in range(len(stacks)):
-                yield reading.get(number)
+        with Loader(([partial(self.stack, some)] for some in stacks), ahead=2, threads=1) as loader:
+            for (stack,) in loader:
+                yield stack
 
     def _is_whole(self, excerpt: Excerpt) -> bool:
         row = self.dataset.row(excerpt.clip_id)
@@ -149,25 +142,3 @@ class ExcerptReader:
             if frames.nbytes <= self.free and clip_id not in self.cache:
                 self.free -= frames.nbytes
                 self.cache[clip_id] = frames
-
-
-class ReadingAhead(Generic[T]):
-    """Makes the things numbered 0, 1, ... in background threads, and only a few more than were asked for."""
-
-    def __init__(self, make: Callable[[int], T], ahead: int, end: int):
-        self.make, self.ahead, self.end = make, ahead, end
-        self.pool = ThreadPoolExecutor(min(READERS, os.cpu_count() or 1))
-        self.waiting: dict[int, Future[T]] = {}
-
-    def get(self, number: int) -> T:
-        """Return a thing; asked for in order, it is ready or on its way."""
-        for passed in [n for n in self.waiting if n < number]:
-            self.waiting.pop(passed).cancel()
-        for following in range(number, min(number + self.ahead + 1, self.end)):
-            if following not in self.waiting:
-                self.waiting[following] = self.pool.submit(self.make, following)
-        return self.waiting.pop(number).result()
-
-    def close(self) -> None:
-        """Make no more."""
-        self.pool.shutdown(cancel_futures=True)

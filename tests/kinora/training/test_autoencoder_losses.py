@@ -15,7 +15,7 @@ from kinora.errors import KinoraError, UsageError
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.models.discriminator import Discriminator
 from kinora.models.perceptual import load_perceptual_features
-from kinora.models.vae import VAE, VAEConfig
+from kinora.models.vae import VAE, Level, VAEConfig
 from kinora.training import autoencoder_losses as losses
 from kinora.training.autoencoder_losses import Adversary, ReconstructionLoss
 from kinora.training.autoencoder_trainer import AutoencoderTraining
@@ -169,7 +169,8 @@ def test_the_discriminator_learns_to_tell_and_is_no_steeper_than_its_bound():
 def test_the_adversarial_term_pulls_as_much_as_it_should_at_the_last_layer():
     """VQGAN, eq. 7: the ratio of the two gradients' norms there."""
     torch.manual_seed(0)
-    model, adversary, video = VAE(CONFIG.model), Adversary(replace(CONFIG, discriminator_width=8)), videos()[0]
+    model = VAE(replace(CONFIG.model, finer=(Level(2, 2, 4, 1, 1),)))
+    adversary, video = Adversary(replace(CONFIG, discriminator_width=8)), videos()[0]
     torch.nn.init.normal_(model.decoder.head.weight, std=0.1)
     decoded = model.decode(model.encode(video)[0])
     reconstruction, adversarial = F.mse_loss(decoded, video), adversary.judge(decoded)

@@ -1,7 +1,6 @@
 """Batches are read from the files when they are needed, and hold the pixels that they say."""
 
 import gc
-import threading
 import tracemalloc
 from collections import Counter
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
-from kinora.training.video_batches import Excerpt, ExcerptReader, Excerpts, Limits, ReadingAhead
+from kinora.training.video_batches import Excerpt, ExcerptReader, Excerpts, Limits
 
 SIZES = [(13, 40, 56), (9, 32, 32), (9, 32, 32), (1, 48, 32), (5, 24, 24)]
 
@@ -100,35 +99,11 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
         excerpts, reader = Excerpts(dataset, "train", Limits(1, 96)), ExcerptReader(dataset, cache_bytes=10**5)
         gc.collect()
         tracemalloc.start()
-        reading = ReadingAhead(lambda step: reader.stack(excerpts.batch(8 * 96 * 96, 0, step)), 3, 200)
         for step in range(200):
-            reading.get(step)
-        reading.close()
+            reader.stack(excerpts.batch(8 * 96 * 96, 0, step))
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most
 
     few, many = peak(12), peak(120)
     assert many < few + 120 * 96 * 96 * 3 / 4  # all pixels would be four times that
-
-
-def test_only_a_few_batches_are_made_ahead_and_errors_arrive():
-    made, gate = [], threading.Event()
-
-    def make(number: int) -> int:
-        gate.wait(300)
-        made.append(number)
-        if number == 7:
-            raise ValueError("seven")
-        return number * number
-
-    reading = ReadingAhead(make, 2, 9)
-    gate.set()
-    assert reading.get(0) == 0
-    assert max(made) <= 2
-    assert reading.get(5) == 25  # as after a resume
-    with pytest.raises(ValueError, match="seven"):
-        reading.get(7)
-    assert reading.get(8) == 64
-    reading.close()
-    assert max(made) == 8
