@@ -6,7 +6,7 @@ Axes: S sentences, M words of the longest (shorter ones are padded, and the padd
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -48,6 +48,10 @@ class TextEncoderConfig:
                 "of an encoder, or neither."
             )
 
+    def token_ids(self) -> dict[str, int]:
+        """Return the token id of every word of the vocabulary."""
+        return {word: token_id for token_id, word in enumerate(self.vocabulary)}
+
 
 @dataclass(frozen=True)
 class Text:
@@ -58,9 +62,14 @@ class Text:
     pooled: Tensor
 
 
+def word_ids(sentence: str, token_ids: Mapping[str, int], most: int) -> list[int]:
+    """Return the token ids of at most `most` words of a sentence; a word that has none is the unknown token."""
+    return [token_ids.get(word, UNKNOWN) for word in split_words(sentence)[:most]]
+
+
 def split_words(sentence: str) -> list[str]:
-    """Return the lower-case words and numbers of a sentence, without punctuation; the unknown token is a word too."""
-    return re.findall(rf"{SPECIAL[UNKNOWN]}|[^\W_]+(?:'[^\W_]+)?", sentence.lower())
+    """Return the lower-case words and numbers of a sentence, without punctuation."""
+    return re.findall(r"[^\W_]+(?:'[^\W_]+)?", sentence.lower())
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -116,8 +125,8 @@ class TextEncoder(nn.Module):
 
     @cached_property
     def token_ids(self) -> dict[str, int]:
-        """The place of every word in the vocabulary."""
-        return {word: token_id for token_id, word in enumerate(self.config.vocabulary)}
+        """The token id of every word of the vocabulary."""
+        return self.config.token_ids()
 
 
 class WordEncoder(TextEncoder):
@@ -140,7 +149,7 @@ class WordEncoder(TextEncoder):
         Words beyond `max_words` are dropped; an unknown word becomes the unknown token, which is trained on words that
         were made unknown (`kinora.training.batches`).
         """
-        rows = [[self.token_ids.get(w, UNKNOWN) for w in split_words(s)][: self.config.max_words] for s in sentences]
+        rows = [word_ids(sentence, self.token_ids, self.config.max_words) for sentence in sentences]
         longest = max([1, *map(len, rows)])
         padded = [row + [PAD] * (longest - len(row)) for row in rows]
         return torch.tensor(padded, dtype=torch.int64, device=self.position_embedding.device)

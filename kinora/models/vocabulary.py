@@ -7,5 +7,5 @@ from itertools import chain
 
 def build_vocabulary(captions: Iterable[list[str]], special: tuple[str, ...], size: int = 4096) -> tuple[str, ...]:
     """Return the `special` tokens and the `size` most frequent words of captions, ties in alphabetical order."""
-    counts = Counter(word for word in chain.from_iterable(captions) if word not in special)
+    counts = Counter(chain.from_iterable(captions))
     return special + tuple(sorted(counts, key=lambda word: (-counts[word], word))[:size])

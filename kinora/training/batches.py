@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from kinora.data.latents import LatentDataset
 from kinora.data.packing import Layout, layout_of, patch_grid, patchify
 from kinora.data.planner import Pack, Planner, check_lengths, deal, spread
 from kinora.diffusion.conditioning import conditioning_mask, draw_conditioning_frames
 from kinora.diffusion.path import sample_times, shift_time
+from kinora.models.text_encoder import PAD, UNKNOWN, word_ids
 
 if TYPE_CHECKING:
     from kinora.training.transformer import TransformerTraining
@@ -28,12 +30,12 @@ HELD_OUT_STEP = 2**32 - 1  # stands for the step where held-out clips' draws are
 
 @dataclass(frozen=True)
 class TokenClip:
-    """A clip ready to be packed: patch tokens `[L, D]`, its grid, latent frames a second, its caption."""
+    """A clip ready to be packed: patch tokens `[L, D]`, its grid, latent frames a second, its prepared caption."""
 
     tokens: Tensor
     grid: tuple[int, int, int]
     rate: float
-    caption: str
+    text: Tensor  # `TextEncoder.prepare` says what it is: token ids `[M]`
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Batch:
     conditioning_mask: Tensor  # [N] bool
     times: Tensor  # [S]
     noise: Tensor  # [N, D]
-    captions: list[str]  # [S], empty where dropped
+    text: Tensor  # prepared captions [S, M, ...], zero where dropped
     tokens: int
     free: int
 
@@ -65,7 +67,7 @@ class Batch:
         )
 
 
-TENSORS = ("clean", "conditioning_mask", "times", "noise")  # of a batch, besides its layout's
+TENSORS = ("clean", "conditioning_mask", "times", "noise", "text")  # of a batch, besides its layout's
 
 
 class Batches:
@@ -109,8 +111,8 @@ class Batches:
     def read(self, step: int, pack: Pack, *, counts: bool = True) -> Batch:
         """Read a pack of a step, with all that is drawn for it; in pinned memory where there is a GPU."""
         config = self.config
-        clips = read_clips(self.latents, pack, config.model.patch_size)
-        batch = make_batch(clips, config, step, pack.places, config.conditioning_share, config.caption_dropout)
+        clips = read_clips(self.latents, pack, config)
+        batch = make_batch(clips, config, step, pack.places)
         batch = batch if counts else replace(batch, tokens=0, free=0)
         return batch.pin_memory() if torch.cuda.is_available() else batch
 
@@ -126,7 +128,8 @@ class HeldOut:
     """
 
     def __init__(self, latents: LatentDataset, config: "TransformerTraining"):
-        self.latents, self.config = latents, config
+        self.latents = latents
+        self.config = replace(config, conditioning_share=0.0, caption_dropout=0.0, unknown_words=0.0)
         grids = patch_grids(latents, config.model.patch_size)
         lengths = grids.prod(axis=1)
         check_lengths(lengths, config.tokens_per_pack, latents.name)
@@ -145,8 +148,8 @@ class HeldOut:
     def read(self, number: int) -> Batch:
         """Read one of the packs."""
         pack = self.packs[number]
-        clips = read_clips(self.latents, pack, self.config.model.patch_size)
-        return make_batch(clips, self.config, HELD_OUT_STEP, pack.places, 0.0, 0.0)
+        clips = read_clips(self.latents, pack, self.config)
+        return make_batch(clips, self.config, HELD_OUT_STEP, pack.places)
 
 
 def representatives(grids: npt.NDArray[np.int64], count: int) -> list[int]:
@@ -164,14 +167,15 @@ def patch_grids(latents: LatentDataset, patch: int) -> npt.NDArray[np.int64]:
     return np.array([patch_grid((0, *shape), patch) for shape in latents.shapes()], np.int64).reshape(-1, 3)
 
 
-def read_clips(latents: LatentDataset, pack: Pack, patch: int) -> list[TokenClip]:
+def read_clips(latents: LatentDataset, pack: Pack, config: "TransformerTraining") -> list[TokenClip]:
     """Read the clips of a pack as tokens."""
-    clips = []
+    clips, patch, token_ids = [], config.model.patch_size, config.text.token_ids()
     for number, still in zip(pack.clips, pack.stills, strict=True):
         clip = latents[number]
         latent = clip.latent[:, :1] if still else clip.latent
         grid = patch_grid(latent.shape, patch)
-        clips.append(TokenClip(patchify(latent, patch), grid, clip.fps / latents.config["temporal"], clip.caption))
+        text = torch.tensor(word_ids(clip.caption, token_ids, config.text.max_words) or [PAD])
+        clips.append(TokenClip(patchify(latent, patch), grid, clip.fps / latents.config["temporal"], text))
     return clips
 
 
@@ -181,23 +185,19 @@ def clip_generator(seed: int, step: int, place: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
-def make_batch(
-    clips: Sequence[TokenClip],
-    config: "TransformerTraining",
-    step: int,
-    places: Sequence[int],
-    conditioning_share: float,
-    caption_dropout: float,
-) -> Batch:
-    """Pack clips with the times, noise, conditioning frames and dropped captions of their places in a step."""
+def make_batch(clips: Sequence[TokenClip], config: "TransformerTraining", step: int, places: Sequence[int]) -> Batch:
+    """Pack clips with all that is drawn for their places in a step: times, noise, conditioning frames, and what of the
+    captions is dropped or unknown."""
     layout = layout_of([clip.grid for clip in clips], [clip.rate for clip in clips])
-    times, frames, kept, noise = [], [], [], []
+    times, frames, texts, noise = [], [], [], []
     for clip, place in zip(clips, places, strict=True):
         generator = clip_generator(config.seed, step, place)
         times.append(sample_times(1, generator, config.time_logit_mean, config.time_logit_std))
-        frames.append(draw_conditioning_frames(clip.grid[0], generator, conditioning_share))
-        kept.append(bool(torch.rand(1, generator=generator) >= caption_dropout))
+        frames.append(draw_conditioning_frames(clip.grid[0], generator, config.conditioning_share))
+        kept = torch.rand(1, generator=generator) >= config.caption_dropout
         noise.append(torch.randn(clip.tokens.shape, generator=generator))
+        unknown = torch.rand(len(clip.text), generator=generator) < config.unknown_words
+        texts.append(torch.where(unknown & (clip.text != PAD), UNKNOWN, clip.text) * kept)
     order = layout.order
     mask = conditioning_mask(layout, frames)
     return Batch(
@@ -206,7 +206,7 @@ def make_batch(
         mask,
         shift_time(torch.cat([times[i] for i in order]), config.time_shift),
         torch.cat([noise[i] for i in order]),
-        [clips[i].caption if kept[i] else "" for i in order],
+        pad_sequence([texts[i] for i in order], batch_first=True),
         tokens=len(mask),
         free=len(mask) - int(mask.sum()),
     )

@@ -46,6 +46,7 @@ class TransformerTraining(TrainingConfig):
     image_share: share of the tokens that come from images (or first frames of videos, where there are none).
     conditioning_share: share of the videos with conditioning frames (image to video, extension).
     caption_dropout: share of the clips trained without text, for guidance.
+    unknown_words: share of the words trained as the unknown token, which stands for all that no caption held.
     ema_decay: of the moving average of the weights, which is what is evaluated and served.
     time_logit_mean, time_logit_std, time_shift: the distribution of training times, see `kinora.diffusion.path`.
     checkpoints: how many models are kept for evaluation, the untrained one included.
@@ -59,6 +60,7 @@ class TransformerTraining(TrainingConfig):
     image_share: float = 0.25
     conditioning_share: float = 0.2
     caption_dropout: float = 0.1
+    unknown_words: float = 0.01
     learning_rate: float = 2e-3
     muon_learning_rate: float = 0.01
     warmup_steps: int = 100
@@ -111,7 +113,7 @@ class TrainingStep(WorldModel):
 
         With a `shard` the sums are over its rows of the pack.
         """
-        text = self.text_encoder(self.text_encoder.prepare(batch.captions))
+        text = self.text_encoder(batch.text)
         times_N1 = (batch.times[batch.layout.segments] * ~batch.conditioning_mask)[:, None]
         noisy = add_noise(batch.clean, batch.noise, times_N1)
         estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text, shard)
