@@ -133,6 +133,17 @@ class Autoencoder(nn.Module):
         latent = torch.cat(list(chunks), dim=2).to(self.latent_mean.device)
         yield self.decode(self.denormalise(latent), size)
 
+    def loop_of(self, latent: Tensor) -> Tensor:
+        """Return the video `[B, 3, t * temporal, H, W]` of normalised latents whose first follows their last.
+
+        No latent of a loop is that of a first frame: each makes `temporal` frames. Rotating the latents by one rotates
+        the video by `temporal` frames.
+
+        Raises:
+            KinoraError: if this kind of autoencoder cannot; `VAE` can.
+        """
+        raise KinoraError(f"an autoencoder of kind '{self.config.kind}' cannot decode a loop; use one of kind 'vae'.")
+
     def for_inference(self) -> Self:
         """Prepare for use without training: on `device()`, in `compute_dtype()`; latents stay float32."""
         self.to(device()).eval().requires_grad_(False)

@@ -201,11 +201,7 @@ class VAE(Autoencoder):
         return streaming.decode(self, chunks, size, pixels_at_once)
 
     def loop_of(self, latent: Tensor, pixels_at_once: int = PIXELS_AT_ONCE) -> Tensor:
-        """Return the video `[B, 3, t * temporal, H, W]` of normalised latents whose first follows their last.
-
-        No latent of a loop is that of a first frame: each makes `temporal` frames. Rotating the latents by one rotates
-        the video by `temporal` frames.
-        """
+        """Return the video `[B, 3, t * temporal, H, W]` of normalised latents whose first follows their last."""
         return streaming.decode_loop(self, latent, pixels_at_once)
 
     @torch.no_grad()

@@ -54,7 +54,7 @@ def decode(model: "VAE", chunks: Iterable[Tensor], size: Size | None, pixels_at_
 def decode_loop(model: "VAE", latent: Tensor, pixels_at_once: int) -> Tensor:
     """Return the video of a loop of latents; see `VAE.loop_of`."""
     memory, temporal = decoder_memory(model.config.levels), model.config.temporal
-    before = latent[:, :, torch.arange(-memory, 0) % latent.shape[2]]
+    before = latent[:, :, [frame % latent.shape[2] for frame in range(-memory, 0)]]
     parts: list[Tensor] = []
     skipped = 0  # frames that only fill the decoder's memory
     for video in _decoded(model, [before, latent], pixels_at_once, starts=False):
@@ -108,7 +108,7 @@ def _parts(chunks: Iterable[Tensor], config: VAEConfig, pixels_at_once: int) -> 
 def _latents_at_once(x: Tensor, config: VAEConfig, pixels_at_once: int, scale: int = 1) -> int:
     """Return how many latent frames are worked on in one go, where a cell of x is `scale` pixels wide."""
     pixels = x.shape[0] * x.shape[3] * x.shape[4] * scale**2 * config.temporal
-    return max(1, pixels_at_once // pixels)
+    return max(1, pixels_at_once // max(1, pixels))
 
 
 def _tiles(x: Tensor, config: VAEConfig, pixels_at_once: int, margin: int, scale: int = 1) -> list[Tile]:

@@ -8,6 +8,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kinora.errors import KinoraError
+from kinora.models.autoencoder import Autoencoder
 from kinora.models.vae import BASE, HIGH_COMPRESSION, VAE, Level, VAEConfig
 from kinora.models.vae.tiling import cut, decoder_margin, decoder_memory, encoder_margin
 
@@ -46,7 +47,7 @@ def at_once(model: VAE, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     return model.normalise(mean), model.decode(mean, tuple(clip.shape[2:]))
 
 
-@pytest.mark.parametrize("pixels_at_once", [1, 2 * 4 * 32 * 48, 10**9], ids=["tiles", "parts", "whole"])
+@pytest.mark.parametrize("pixels_at_once", [4 * 16 * 20, 2 * 4 * 32 * 48, 10**9], ids=["tiles", "parts", "whole"])
 @pytest.mark.parametrize("chunks", [[1, 24], [25], [3, 1, 14, 7], [1] * 22], ids=str)
 def test_a_stream_gives_what_the_whole_clip_gives(model, chunks, pixels_at_once):
     clip = video(sum(chunks), 32, 44)  # the width, and some of the lengths, are off the grid
@@ -58,7 +59,7 @@ def test_a_stream_gives_what_the_whole_clip_gives(model, chunks, pixels_at_once)
 
     parts = list(model.decode_stream(latent.split(3, dim=2), tuple(clip.shape[2:]), pixels_at_once))
     torch.testing.assert_close(torch.cat(parts, dim=2), decoded, rtol=1e-4, atol=1e-4)
-    if pixels_at_once == 1:
+    if pixels_at_once < 4 * 32 * 48:
         assert parts[0].shape[2] == 1  # the first frame alone
         assert all(part.shape[2] <= 4 for part in parts)
 
@@ -113,13 +114,29 @@ def test_a_loop_rotated_by_one_latent_is_the_rotated_video(model, count):
     latent = torch.randn(1, 6, count, 3, 4)
     loop = model.loop_of(latent)
     assert loop.shape == (1, 3, 4 * count, 3 * model.config.spatial, 4 * model.config.spatial)
-    for pixels_at_once in (1, 10**9):
+    for pixels_at_once in (4 * 16 * 16, 10**9):
         rotated = model.loop_of(latent.roll(1, dims=2), pixels_at_once)
         torch.testing.assert_close(rotated, loop.roll(4, dims=2), rtol=1e-4, atol=1e-4)
     # Far from the beginning, any video of the same latents over and over is the loop.
     rounds = 1 + -(-decoder_memory(model.config.levels) // count)
     long = model.video_of(latent.repeat(1, 1, rounds + 1, 1, 1))
     torch.testing.assert_close(loop, long[:, :, -4 * count :], rtol=1e-4, atol=1e-4)
+
+
+def test_an_autoencoder_that_knows_no_loops_says_so():
+    with pytest.raises(KinoraError, match="'vae' cannot decode a loop"):
+        Autoencoder(ONE_LEVEL).loop_of(torch.zeros(1, 6, 2, 2, 2))
+
+
+@pytest.mark.parametrize("pixels_at_once", [4 * 16 * 16, 10**9], ids=["tiles", "whole"])
+def test_what_comes_from_the_cpu_goes_to_the_device_of_the_weights(model, pixels_at_once):
+    """The meta device stands for a GPU: tensors of two devices in one sum are refused."""
+    model.to("meta")
+    latents = list(model.encode_stream(video(9, 24, 17).split(4, dim=2), pixels_at_once))
+    shape = (1, 6, 1, 3, 3)
+    videos = list(model.decode_stream([torch.zeros(shape), torch.zeros(shape)], (4, 20, 17), pixels_at_once))
+    loop = model.loop_of(torch.zeros(shape), pixels_at_once)
+    assert {part.device.type for part in (*latents, *videos, loop)} == {"meta"}
 
 
 class LiveMemory(TorchDispatchMode):
