@@ -14,13 +14,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import minio
@@ -39,6 +40,8 @@ CONNECT_SECONDS, READ_SECONDS, RETRIES = 5.0, 60.0, 2
 # Names the artifact root; a command's own option comes first.
 ARTIFACT_ROOT = "KINORA_ARTIFACT_ROOT"
 WORK = Path("work")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def artifact_root(named: str = "", work: Path = WORK) -> str:
@@ -56,6 +59,9 @@ class Store(Protocol):
 
     def get_file(self, key: str, local: str | Path) -> Path:
         """Fetch a file, whole or not at all."""
+
+    def get_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Return parts of files: of each key, from an offset, so many bytes (fewer where the file ends before)."""
 
     def put_folder(self, local: str | Path, key: str) -> str:
         """Store a folder, whole or absent, replacing what is there; return its URI."""
@@ -135,17 +141,23 @@ def local_copy(uri: str, cache: Path | None = None) -> Path:
     scheme, _, path = split_uri(uri)
     if scheme == "file":
         return Path(path)
-    cache = cache or Path(tempfile.gettempdir()) / f"kinora-{os.getuid()}"
+    cache = cache or cache_folder()
     root, _, name = uri.rstrip("/").rpartition("/")
     copy = cache / hashlib.sha256(uri.encode()).hexdigest()[:20] / name
     if not copy.exists():
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = open_store(root)
         if store.exists(f"{name}/{MANIFEST}"):
             store.get_folder(name, copy)
         else:
             store.get_file(name, copy)
     return copy
+
+
+def cache_folder() -> Path:
+    """Return the folder for copies of what is far away, which nobody else can write to."""
+    folder = Path(tempfile.gettempdir()) / f"kinora-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 class FileStore:
@@ -165,6 +177,16 @@ class FileStore:
         with friendly_os_errors(local), atomic_write(local) as temporary:
             shutil.copyfile(self.root / key, temporary)
         return Path(local)
+
+    def get_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        found = []
+        for key, offset, size in ranges:
+            try:
+                with open(self.root / _checked(key), "rb", buffering=0) as file:
+                    found.append(os.pread(file.fileno(), size, offset))
+            except OSError as error:
+                raise KinoraError(f"{self.uri(key)} cannot be read: {error.strerror}; look at its disk.") from error
+        return found
 
     def put_folder(self, local: str | Path, key: str) -> str:
         manifest = _manifest(Path(local))
@@ -228,6 +250,27 @@ class S3Store:
         with friendly_os_errors(local), atomic_write(local) as temporary, _answered(self.uri(key)):
             self.client.fget_object(self.bucket, self._name(key), str(temporary))
         return local
+
+    def get_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        return _all_at_once(self._get_range, ranges)
+
+    def _get_range(self, wanted: tuple[str, int, int]) -> bytes:
+        key, offset, size = wanted
+        if not size:
+            return b""
+        with _answered(self.uri(key)):
+            for attempt in range(RETRIES + 1):
+                response = self.client.get_object(self.bucket, self._name(key), offset=offset, length=size)
+                try:
+                    return response.read()
+                except urllib3.exceptions.HTTPError:  # a connection that breaks within an answer is not tried again
+                    if attempt == RETRIES:
+                        raise
+                    time.sleep(2**attempt)
+                finally:
+                    response.close()
+                    response.release_conn()
+        raise AssertionError("the last attempt returns or raises")
 
     def put_folder(self, local: str | Path, key: str) -> str:
         manifest = _manifest(Path(local))
@@ -314,12 +357,11 @@ def _verify(folder: Path, manifest: dict[str, dict[str, Any]], uri: str) -> None
             raise KinoraError(f"{uri} is damaged: {name} is not what was stored; store it again.")
 
 
-def _all_at_once(task: Any, names: Iterable[str]) -> None:
+def _all_at_once(task: Callable[[T], R], items: Iterable[T]) -> list[R]:
     with ThreadPoolExecutor(max_workers=TRANSFERS) as workers:
-        futures = [workers.submit(task, name) for name in names]
+        futures = [workers.submit(task, item) for item in items]
         try:
-            for future in futures:
-                future.result()
+            return [future.result() for future in futures]
         except BaseException:
             workers.shutdown(wait=True, cancel_futures=True)
             raise

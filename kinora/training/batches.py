@@ -164,14 +164,16 @@ def representatives(grids: npt.NDArray[np.int64], count: int) -> list[int]:
 
 def patch_grids(latents: LatentDataset, patch: int) -> npt.NDArray[np.int64]:
     """Return the patch grids `[n, 3]` (latent frames, rows, columns) of all latents, without reading them."""
-    return np.array([patch_grid((0, *shape), patch) for shape in latents.shapes()], np.int64).reshape(-1, 3)
+    shapes = latents.shapes().astype(np.int64)
+    for shape in np.unique(shapes, axis=0).tolist():
+        patch_grid((0, *shape), patch)  # refuses what does not divide
+    return shapes // (1, patch, patch)
 
 
 def read_clips(latents: LatentDataset, pack: Pack, config: "TransformerTraining") -> list[TokenClip]:
     """Read the clips of a pack as tokens."""
     clips, patch, token_ids = [], config.model.patch_size, config.text.token_ids()
-    for number, still in zip(pack.clips, pack.stills, strict=True):
-        clip = latents[number]
+    for clip, still in zip(latents.read(pack.clips), pack.stills, strict=True):
         latent = clip.latent[:, :1] if still else clip.latent
         grid = patch_grid(latent.shape, patch)
         text = torch.tensor(word_ids(clip.caption, token_ids, config.text.max_words) or [PAD])

@@ -8,19 +8,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from kinora.config import digest
 from kinora.data.clips import ClipDataset
-from kinora.data.latents import LatentDataset
+from kinora.data.shards import LatentWriter
 from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media import to_tensor
-from kinora.models.autoencoder import Autoencoder, load_autoencoder
+from kinora.models.autoencoder import load_autoencoder
 from kinora.progress import Progress
 
-CLIPS_AT_ONCE = 16
+CLIPS_AT_ONCE, PIXELS_AT_ONCE = 16, 2**24  # whichever is fewer, and at least one clip
 
 
 def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path, out: str | Path) -> dict[str, float]:
     """Encode every clip of `dataset` and write a `LatentDataset` with its caption.
+
+    An encoding that was interrupted goes on, with the same arguments, after the last shard that it finished.
 
     Args:
         captions: a row a clip, with `clip_id`, `caption` and `short_caption` (the published features).
@@ -42,7 +45,8 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
             f"{uncaptioned.sum()} of {len(table)} clips have no caption; caption the dataset before encoding."
         )
     table["short_caption"] = table["short_caption"].fillna(table["caption"])
-    statistics = _Statistics(model.config.latent_channels)
+    # Clips of one size and length are encoded together.
+    table = table.sort_values(["frames", "height", "width"], kind="stable").reset_index(drop=True)
     config = {
         "vae_digest": file_digest(Path(vae) / "model.safetensors"),
         "dataset_digest": dataset.digest,
@@ -50,27 +54,31 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
         "temporal": model.config.temporal,
         "spatial": model.config.spatial,
     }
-    written = LatentDataset.write(out, _encoded(dataset, table, model, statistics), config)
-    return {"clips": len(written), **statistics.metrics()}
-
-
-def _encoded(
-    dataset: ClipDataset, table: pd.DataFrame, model: Autoencoder, statistics: "_Statistics"
-) -> Iterator[tuple[dict[str, Any], Tensor]]:
-    """Yield index rows and latents, clips of one size and length together."""
-    done = 0
-    with Progress("encode latents", len(table), "clips") as progress:
-        for _, group in table.groupby(["frames", "height", "width"], sort=True):
-            for start in range(0, len(group), CLIPS_AT_ONCE):
-                some = group.iloc[start : start + CLIPS_AT_ONCE]
+    same = digest({"config": config, "texts": table[["clip_id", "caption", "short_caption"]].to_csv(index=False)})
+    statistics = _Statistics(model.config.latent_channels)
+    with LatentWriter(out, config, going_on_from=same) as writer:
+        for row, latent in writer.committed():
+            statistics.add(row, latent)
+        with Progress("encode latents", len(table), "clips") as progress:
+            progress.update(writer.written)
+            for some in _groups(table, writer.written):
                 video = torch.stack([to_tensor(frames) for frames in dataset.read(some["clip_id"])])
-                latents = model.latents_of(video).cpu()
-                rows = [{str(name): value for name, value in row.items()} for row in some.to_dict("records")]
-                for row, latent in zip(rows, latents, strict=True):
+                latents = model.latents_of(video).half().cpu()
+                for values, latent in zip(some.to_dict("records"), latents, strict=True):
+                    row = {str(name): value for name, value in values.items()}
                     statistics.add(row, latent)
-                    yield row, latent
-                done += len(some)
-                progress.update(done)
+                    writer.add(row, latent)
+                progress.update(int(some.index[-1]) + 1)
+    return {"clips": len(table), **statistics.metrics()}
+
+
+def _groups(table: pd.DataFrame, first: int) -> Iterator[pd.DataFrame]:
+    """Yield, from row `first` on, rows of one size and length, as many as may be in memory at once."""
+    for _, alike in table.iloc[first:].groupby(["frames", "height", "width"], sort=True):
+        pixels = int(alike[["frames", "height", "width"]].to_numpy()[0].prod())  # of one clip
+        count = min(CLIPS_AT_ONCE, max(1, PIXELS_AT_ONCE // pixels))
+        for start in range(0, len(alike), count):
+            yield alike.iloc[start : start + count]
 
 
 class _Statistics:

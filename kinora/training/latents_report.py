@@ -35,7 +35,7 @@ def latents_page(dataset: ClipDataset, latents: LatentDataset, metrics: Mapping[
         f"First the clip, then its {channels} channels: orange above the mean, blue below. A value stands for "
         f"{spatial}x{spatial} pixels and {temporal} frames; the first frame has its own."
     )
-    videos = [number for number, kind in enumerate(latents.index["kind"]) if kind == "video"] or range(len(latents))
+    videos = [number for number, kind in enumerate(latents.values("kind")) if kind == "video"] or range(len(latents))
     for number in videos[:: max(1, len(videos) // CLIPS_SHOWN)][:CLIPS_SHOWN]:
         clip = latents[number]
         shown = beside(dataset.frames(clip.clip_id), clip.latent, spatial, temporal)

@@ -129,7 +129,7 @@ def own_rows(batch: Batch, shard: SequenceShard | None) -> slice:
 
 def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerTraining:
     """Fill what the data decides: the vocabulary and the latent channels."""
-    text = replace(config.text, vocabulary=build_vocabulary(map(split_words, dataset.index["caption"]), SPECIAL))
+    text = replace(config.text, vocabulary=build_vocabulary(map(split_words, dataset.values("caption")), SPECIAL))
     model = replace(config.model, latent_channels=dataset[0].latent.shape[0], text_width=text.width)
     return replace(config, text=text, model=model)
 
@@ -165,9 +165,9 @@ def train_transformer(
     """
     dataset = latents.of_split("train")
     if not len(dataset):
-        raise KinoraError(f"{latents.path} has no latents of the split 'train'; ingest more clips.")
+        raise KinoraError(f"{latents.uri} has no latents of the split 'train'; ingest more clips.")
     if autoencoder is not None and latents.config.get("vae_digest") != _weights_digest(autoencoder):
-        raise KinoraError(f"{latents.path} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
+        raise KinoraError(f"{latents.uri} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
     config, compute = resolve(config, dataset), compute or Compute()
     check_lengths(patch_grids(latents, config.model.patch_size).prod(axis=1), config.tokens_per_pack, latents.name)
     identity = digest({"config": to_dict(config), "latents": latents.digest})
@@ -176,7 +176,7 @@ def train_transformer(
             last = state.resume()
         if last is None or last.step < config.steps:
             decoder = str(Path(autoencoder).resolve()) if autoencoder is not None else ""
-            arguments = WorkerArguments(config, compute, str(latents.path.resolve()), decoder, sampling or Sampling())
+            arguments = WorkerArguments(config, compute, latents.uri, decoder, sampling or Sampling())
             write_json(state.folder / ARGUMENTS, arguments)
             _launch(state, config, compute)
         rows = read_rows(state.log)

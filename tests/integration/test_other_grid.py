@@ -64,8 +64,9 @@ def test_worlds_and_files_are_ingested_on_it_and_generated_on_it(recipe, tmp_pat
     train_autoencoder(clips, tmp_path / "vae", recipe.autoencoder)
     encode_latents(clips, clips.clips, tmp_path / "vae", tmp_path / "latents")
     latents = LatentDataset.open(tmp_path / "latents")
-    assert {clip.latent.shape[1:] for clip in latents} == set(latents.shapes())
-    assert (8, 4, 4) in latents.shapes()  # 15 frames of 32x32
+    shapes = set(map(tuple, latents.shapes().tolist()))
+    assert {clip.latent.shape[1:] for clip in latents} == shapes
+    assert (8, 4, 4) in shapes  # 15 frames of 32x32
 
     torch.manual_seed(0)
     world = WorldModel(recipe.transformer.model, TextEncoderConfig(WORDS))

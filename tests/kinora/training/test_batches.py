@@ -8,6 +8,7 @@ import torch
 
 from kinora.data.latents import LatentDataset
 from kinora.data.packing import unpack
+from kinora.data.shards import COLUMNS
 from kinora.errors import KinoraError
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import SPECIAL, UNKNOWN, TextEncoderConfig
@@ -76,9 +77,12 @@ def test_a_pack_holds_its_clips_latents(batches, latents):
 
 def test_without_images_first_frames_are_images(latents, tmp_path):
     dataset = LatentDataset.open(latents)
-    videos = [dataset[n] for n in range(len(dataset)) if dataset[n].kind == "video"]
-    sizes = dict(zip(dataset.index["clip_id"], dataset.index.to_dict("records"), strict=True))
-    rows = [({k: v for k, v in sizes[clip.clip_id].items() if k != "shard"}, clip.latent) for clip in videos]
+    columns = {name: list(dataset.values(name)) for name in COLUMNS}
+    rows = [
+        ({name: columns[name][n] for name in COLUMNS}, dataset[n].latent)
+        for n in range(len(dataset))
+        if columns["kind"][n] == "video"
+    ]
     written = LatentDataset.write(tmp_path / "videos", rows, dataset.config)
     batches = Batches(written, SMALL)
     drawn = [(batch, pack) for pack in batches.planner.packs(0) for batch in [batches.read(0, pack)]]

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from kinora.data import shards
 from kinora.data.clips import ClipDataset
 from kinora.data.latents import LatentDataset
 from kinora.data.simulated import SimulatedClips, write_worlds
@@ -10,6 +11,7 @@ from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media import to_tensor
 from kinora.models.vae import VAE, VAEConfig
+from kinora.training import latents as module
 from kinora.training.latents import encode_latents
 from kinora.training.reconstruction import measure_latents
 from kinora.training.video_batches import ExcerptReader, Excerpts, Limits
@@ -55,7 +57,7 @@ def test_every_clip_is_encoded_with_its_caption_whatever_the_captions_order(data
     assert figures["latent_mean_off"] < 1e-3
     assert figures["latent_std_off"] < 1e-3
     assert latents.config["vae_digest"] == file_digest(vae / "model.safetensors")
-    splits = dict(zip(latents.index["clip_id"], latents.index["split"], strict=True))
+    splits = dict(zip(latents.values("clip_id"), latents.values("split"), strict=True))
     assert splits == dict(zip(dataset.clips["clip_id"], dataset.clips["split"], strict=True))
 
 
@@ -63,3 +65,27 @@ def test_a_clip_without_a_caption_is_refused(dataset, vae, captions, tmp_path):
     with pytest.raises(KinoraError, match=f"2 of {len(captions)} clips have no caption"):
         encode_latents(dataset, captions.iloc[2:], vae, tmp_path / "latents")
     assert not (tmp_path / "latents").exists()
+
+
+def test_a_killed_encoding_goes_on_after_the_last_finished_shard(dataset, vae, captions, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "CLIPS_PER_SHARD", 4)
+    monkeypatch.setattr(module, "CLIPS_AT_ONCE", 2)  # the same groups before and after
+    whole = encode_latents(dataset, captions, vae, tmp_path / "whole")
+    read, encoded = ClipDataset.read, []
+
+    def interrupted(self, clip_ids):
+        encoded.extend(clip_ids)
+        if len(encoded) > 6:
+            raise KeyboardInterrupt
+        return read(self, clip_ids)
+
+    monkeypatch.setattr(ClipDataset, "read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        encode_latents(dataset, captions, vae, tmp_path / "latents")
+    assert not (tmp_path / "latents").exists()
+    monkeypatch.setattr(ClipDataset, "read", lambda self, clip_ids: (encoded.extend(clip_ids), read(self, clip_ids))[1])
+    encoded.clear()
+    assert encode_latents(dataset, captions, vae, tmp_path / "latents") == pytest.approx(whole)
+    assert len(encoded) == len(captions) - 4
+    assert LatentDataset.open(tmp_path / "latents").digest == LatentDataset.open(tmp_path / "whole").digest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latents", "whole"]

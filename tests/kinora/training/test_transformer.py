@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from kinora.config import to_dict
 from kinora.data.latents import LatentDataset
+from kinora.data.shards import COLUMNS
 from kinora.errors import KinoraError
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
@@ -40,10 +41,8 @@ def test_the_untrained_and_the_last_model_are_always_kept():
 
 def test_nothing_to_train_on_is_one_sentence(latents, tmp_path):
     nothing = LatentDataset.open(latents).of_split("validation")
-    clips = [
-        ({k: v for k, v in row.items() if k != "shard"}, torch.zeros(4, 1, 4, 4))
-        for row in nothing.index.to_dict("records")
-    ]
+    columns = {name: list(nothing.values(name)) for name in COLUMNS}
+    clips = [({name: columns[name][n] for name in COLUMNS}, torch.zeros(4, 1, 4, 4)) for n in range(len(nothing))]
     empty = LatentDataset.write(tmp_path / "none", clips, nothing.config)
     with pytest.raises(KinoraError, match="split 'train'"):
         train_transformer(empty, tmp_path / "out", SMALL, tmp_path / "state")
