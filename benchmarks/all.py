@@ -16,6 +16,7 @@ import psutil
 from benchmarks import (
     against_diffusers,
     autoencoder,
+    autoencoder_speed,
     demo,
     detectors,
     pipeline,
@@ -38,7 +39,7 @@ def main() -> None:
         vae = demo.artifacts(work, "train-autoencoder", "autoencoder")[-1]
         sections.append(detectors.measure(autoencoder=vae))
         showcase.write_showcase(work)
-    sections += [autoencoder.measure(), transformer.measure(), against_diffusers.measure()]
+    sections += [autoencoder.measure(), autoencoder_speed.measure(), transformer.measure(), against_diffusers.measure()]
     sections.append(sampling_against_diffusers.measure())
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))

@@ -18,7 +18,7 @@ from kinora.errors import UsageError
 from kinora.generation import GenerationRequest, VideoGenerator
 from kinora.media import write_video
 from kinora.models.text_encoder import TextEncoderConfig
-from kinora.models.vae import VAE
+from kinora.models.vae import VAE, Level, VAEConfig
 from kinora.models.world_model import WorldModel
 from kinora.recipes.recipe import Recipe
 from kinora.training.autoencoder import train_autoencoder
@@ -30,9 +30,10 @@ WORDS = ("<pad>", "<unknown>", "a", "red", "circle")
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    """The smoke recipe on a grid of 16 pixels and 2 frames."""
+    """The smoke recipe on a grid of 16 pixels and 2 frames, its autoencoder with two levels."""
     smoke = recipes.get("smoke")
-    vae = replace(smoke.autoencoder.model, spatial=8, temporal=2, width=8, encoder_blocks=1, decoder_blocks=1)
+    level = Level(spatial=4, temporal=1, width=8, encoder_blocks=1, decoder_blocks=1)
+    vae = VAEConfig(spatial=8, temporal=2, width=8, encoder_blocks=1, decoder_blocks=1, finer=(level,))
     worlds = WorldsConfig(frames=(7, 15), sizes=((32, 32), (48, 16)), held_out=8)
     return replace(
         smoke,

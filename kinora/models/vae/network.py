@@ -28,6 +28,7 @@ from kinora.models.vae.pca import principal_components
 from kinora.models.vae.rearrange import from_depth, to_depth
 
 Past = Sequence[Tensor | None]
+EPSILON = 2.0**-23  # float32's; PyTorch would take that of the tensor's own type, which in bfloat16 is 2^-7
 
 
 class Block(nn.Module):
@@ -43,7 +44,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, last: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return `x [B, t, h, w, C]` after the block, and the frame `[B, 1, h, w, C]` that the next part needs."""
-        y = F.rms_norm(x, x.shape[-1:])
+        y = normalise(x)
         y = F.silu(convolve_frames(self.space, y))
         before = torch.cat([torch.zeros_like(y[:, :1]) if last is None else last, y[:, :-1]], dim=1)
         last = y[:, -1:].clone()  # a view would keep all of y
@@ -112,7 +113,7 @@ class Encoder(nn.Module):
                 remembered.append(last)
         if finest != coarsest:
             pixels = to_depth(video, coarsest.temporal, coarsest.spatial, starts)
-        return torch.add(self.linear(pixels), self.head(F.rms_norm(x, x.shape[-1:]))), remembered
+        return torch.add(self.linear(pixels), self.head(normalise(x))), remembered
 
 
 class Decoder(nn.Module):
@@ -145,7 +146,7 @@ class Decoder(nn.Module):
                 block, last = next(steps)
                 x, last = block(x, last)
                 remembered.append(last)
-        pixels, straight = self.head(F.rms_norm(x, x.shape[-1:])), self.linear(latent)
+        pixels, straight = self.head(normalise(x)), self.linear(latent)
         if finest != coarsest:  # else both are cells of one size, and are added before they are put in their places
             pixels = from_depth(pixels, finest.temporal, finest.spatial, starts)
             return torch.add(from_depth(straight, coarsest.temporal, coarsest.spatial, starts), pixels), remembered
@@ -219,6 +220,11 @@ class VAE(Autoencoder):
         self.encoder.linear.bias[z:] = 2 * torch.tensor(deviation).log()
         self.decoder.linear.weight.copy_(axes * scale)
         self.decoder.linear.bias.copy_(centre)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Divide the channels of `x [B, t, h, w, C]` by their root mean square (arXiv:1910.07467)."""
+    return F.rms_norm(x, x.shape[-1:], eps=EPSILON)
 
 
 def convolve_frames(kernel: nn.Linear, x: Tensor) -> Tensor:
