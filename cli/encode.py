@@ -4,14 +4,23 @@ from collections.abc import Sequence
 
 import tyro
 
-from cli.options import Dataset, Folder, Out
+from cli.options import Dataset, Folder, Out, RecipeName, Settings, chosen
 
 
 def encode(argv: Sequence[str]) -> int:
     """Run `kinora encode`."""
 
-    def run(dataset: Dataset, features: Folder, autoencoder: Folder, out: Out) -> int:
+    def run(
+        dataset: Dataset,
+        features: Folder,
+        autoencoder: Folder,
+        out: Out,
+        recipe: RecipeName = "tiny",
+        settings: Settings = (),
+    ) -> int:
         """Encode every clip with the autoencoder, beside the caption that the feature store serves.
+
+        Where the recipe has a frozen text encoder, what it makes of the captions is kept as well.
 
         Args:
             features: Folder of the dataset's published features.
@@ -25,7 +34,8 @@ def encode(argv: Sequence[str]) -> int:
 
         clips = ClipDataset.open(dataset)
         captions = read_features(features, clips.clips["clip_id"].tolist())
-        figures = encode_latents(clips, captions, autoencoder, out)
+        text = chosen(recipe, settings).transformer.text
+        figures = encode_latents(clips, captions, autoencoder, out, text)
         report = latents_page(clips, LatentDataset.open(out), figures).write(out / "report.html")
         print(f"{figures['clips']:.0f} clips encoded: {report}")
         return 0

@@ -57,7 +57,9 @@ def world_simulator(
     features = here(publish_features(clips=captioned, **common)).outputs["features"]
     learned = on_gpu(train_autoencoder(clips=clips, captioner=captioner, **configured, **common))
     autoencoder = learned.outputs["autoencoder"]
-    encoded = on_gpu(encode_latents(clips=captioned, features=features, autoencoder=autoencoder, **common))
+    encoded = on_gpu(
+        encode_latents(clips=captioned, features=features, autoencoder=autoencoder, **configured, **common)
+    )
     trained = on_gpu(pretrain(latents=encoded.outputs["latents"], autoencoder=autoencoder, **configured, **common))
     made = {"transformer": trained.outputs["transformer"], "autoencoder": autoencoder, "clips": captioned}
     # "Output" is how Kubeflow calls a step's unnamed value.

@@ -10,18 +10,24 @@ def encode_latents(
     clips: dsl.Input[dsl.Dataset],
     features: dsl.Input[dsl.Dataset],
     autoencoder: dsl.Input[dsl.Model],
+    recipe: str,
+    settings: str,
     artifact_root: str,
     fingerprint: str,
     latents: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Encode the clips with the autoencoder, beside the captions that the feature store serves."""
+    """Encode the clips with the autoencoder, beside the captions that the feature store serves.
+
+    Where the recipe has a frozen text encoder, what it makes of the captions is kept as well.
+    """
     from pathlib import Path
 
     from components.runtime.step import running
 
     with running("encode-latents", artifact_root) as step:
+        from kinora import recipes
         from kinora.data.clips import ClipDataset
         from kinora.data.features import read_features
         from kinora.data.latents import LatentDataset
@@ -30,7 +36,8 @@ def encode_latents(
 
         dataset = ClipDataset.open(clips.path)
         captions = read_features(Path(features.path), dataset.clips["clip_id"].tolist())
-        figures = encode(dataset, captions, Path(autoencoder.path), Path(latents.path))
+        text = recipes.get(recipe, settings).transformer.text
+        figures = encode(dataset, captions, Path(autoencoder.path), Path(latents.path), text)
         latents_page(dataset, LatentDataset.open(latents.path), figures).write(report.path)
         step.measured(metrics, figures)
         step.keep(latents, report)

@@ -66,8 +66,13 @@ class FrozenTextEncoder:
             raise UsageError(
                 f"text.max_words is {max_tokens}, and {source} reads {most} tokens; set text.max_words={most}."
             )
-        self.max_tokens = max_tokens
+        self.source, self.max_tokens = source, max_tokens
         self.digest = content_digest(*parts)
+
+    def description(self) -> dict[str, Any]:
+        """Return what tells prepared sentences from those of another encoder, for those who keep them."""
+        names = {"pretrained": self.source, "max_words": self.max_tokens}
+        return {**names, "width": self.width, "digest": self.digest}
 
     def tokens(self, sentence: str) -> list[int]:
         """Return the token ids of a sentence, all of them."""

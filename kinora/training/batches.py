@@ -3,7 +3,7 @@
 What is drawn for a clip is a function of (seed, step, its place in the step), whoever computes it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from kinora.data.latents import LatentDataset
+from kinora.data.latents import LatentClip, LatentDataset
 from kinora.data.packing import Layout, layout_of, patch_grid, patchify
 from kinora.data.planner import Pack, Planner, check_lengths, deal, spread
 from kinora.diffusion.conditioning import conditioning_mask, draw_conditioning_frames
 from kinora.diffusion.path import sample_times, shift_time
-from kinora.models.text_encoder import PAD, UNKNOWN, word_ids
+from kinora.models.text_encoder import PAD, UNKNOWN, TextEncoderConfig, word_ids
 
 if TYPE_CHECKING:
     from kinora.training.transformer import TransformerTraining
@@ -35,7 +35,7 @@ class TokenClip:
     tokens: Tensor
     grid: tuple[int, int, int]
     rate: float
-    text: Tensor  # `TextEncoder.prepare` says what it is: token ids `[M]`
+    text: Tensor  # token ids `[M]`, or of a frozen encoder `[1 + M, W]`
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,17 @@ def read_clips(latents: LatentDataset, pack: Pack, config: "TransformerTraining"
     for clip, still in zip(latents.read(pack.clips), pack.stills, strict=True):
         latent = clip.latent[:, :1] if still else clip.latent
         grid = patch_grid(latent.shape, patch)
-        text = torch.tensor(word_ids(clip.caption, token_ids, config.text.max_words) or [PAD])
+        text = prepared_caption(clip, config.text, token_ids)
         clips.append(TokenClip(patchify(latent, patch), grid, clip.fps / latents.config["temporal"], text))
     return clips
+
+
+def prepared_caption(clip: LatentClip, config: TextEncoderConfig, token_ids: Mapping[str, int]) -> Tensor:
+    """Return a clip's caption as `TextEncoder.prepare` would, without the frozen encoder, if it is one."""
+    if config.kind == "words":
+        return torch.tensor(word_ids(clip.caption, token_ids, config.max_words) or [PAD])
+    assert clip.text is not None, "`resolve` looked whether it is there"
+    return clip.text.float()
 
 
 def clip_generator(seed: int, step: int, place: int) -> torch.Generator:
@@ -198,8 +206,11 @@ def make_batch(clips: Sequence[TokenClip], config: "TransformerTraining", step: 
         frames.append(draw_conditioning_frames(clip.grid[0], generator, config.conditioning_share))
         kept = torch.rand(1, generator=generator) >= config.caption_dropout
         noise.append(torch.randn(clip.tokens.shape, generator=generator))
-        unknown = torch.rand(len(clip.text), generator=generator) < config.unknown_words
-        texts.append(torch.where(unknown & (clip.text != PAD), UNKNOWN, clip.text) * kept)
+        text = clip.text
+        if config.text.kind == "words":
+            unknown = torch.rand(len(text), generator=generator) < config.unknown_words
+            text = torch.where(unknown & (text != PAD), UNKNOWN, text)
+        texts.append(text * kept)
     order = layout.order
     mask = conditioning_mask(layout, frames)
     return Batch(

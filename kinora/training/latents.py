@@ -15,12 +15,20 @@ from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media import to_tensor
 from kinora.models.autoencoder import load_autoencoder
+from kinora.models.hf_text_encoder import FrozenTextEncoder
+from kinora.models.text_encoder import TextEncoderConfig
 from kinora.progress import Progress
 
 CLIPS_AT_ONCE, PIXELS_AT_ONCE = 16, 2**24  # whichever is fewer, and at least one clip
 
 
-def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path, out: str | Path) -> dict[str, float]:
+def encode_latents(
+    dataset: ClipDataset,
+    captions: pd.DataFrame,
+    vae: str | Path,
+    out: str | Path,
+    text: TextEncoderConfig | None = None,
+) -> dict[str, float]:
     """Encode every clip of `dataset` and write a `LatentDataset` with its caption.
 
     An encoding that was interrupted goes on, with the same arguments, after the last shard that it finished.
@@ -28,15 +36,17 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
     Args:
         captions: a row a clip, with `clip_id`, `caption` and `short_caption` (the published features).
         vae: a folder that `load_autoencoder` reads.
+        text: the text encoder of the transformer to be trained; what a frozen one makes of a caption is kept as well.
 
     Returns:
         How many clips and latent values there are, and how far the training split's latents are from zero mean and
         unit variance (`latent_mean_off`, `latent_std_off`: the worst channel).
 
     Raises:
-        KinoraError: if a clip has no caption.
+        KinoraError: if a clip has no caption, or the text encoder cannot be read.
     """
     model = load_autoencoder(vae).for_inference()
+    frozen = FrozenTextEncoder(text.pretrained, text.max_words) if text is not None and text.kind == "hf" else None
     texts = captions.set_index("clip_id")[["caption", "short_caption"]]
     table = dataset.clips.drop(columns=["caption", "short_caption"]).join(texts, on="clip_id")
     uncaptioned = table["caption"].isna() | (table["caption"] == "")
@@ -53,6 +63,7 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
         "latent_channels": model.config.latent_channels,
         "temporal": model.config.temporal,
         "spatial": model.config.spatial,
+        "text": frozen.description() if frozen is not None else None,
     }
     same = digest({"config": config, "texts": table[["clip_id", "caption", "short_caption"]].to_csv(index=False)})
     statistics = _Statistics(model.config.latent_channels)
@@ -64,10 +75,12 @@ def encode_latents(dataset: ClipDataset, captions: pd.DataFrame, vae: str | Path
             for some in _groups(table, writer.written):
                 video = torch.stack([to_tensor(frames) for frames in dataset.read(some["clip_id"])])
                 latents = model.latents_of(video).half().cpu()
-                for values, latent in zip(some.to_dict("records"), latents, strict=True):
+                embedded = frozen.encode(some["caption"].tolist()) if frozen is not None else None
+                for place, (values, latent) in enumerate(zip(some.to_dict("records"), latents, strict=True)):
                     row = {str(name): value for name, value in values.items()}
                     statistics.add(row, latent)
-                    writer.add(row, latent)
+                    beside = {"text": embedded[place].bfloat16()} if embedded is not None else {}
+                    writer.add(row, {"latent": latent, **beside})
                 progress.update(int(some.index[-1]) + 1)
     return {"clips": len(table), **statistics.metrics()}
 

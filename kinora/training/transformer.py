@@ -128,8 +128,21 @@ def own_rows(batch: Batch, shard: SequenceShard | None) -> slice:
 
 
 def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerTraining:
-    """Fill what the data decides: the vocabulary and the latent channels."""
+    """Fill what the data decides: the vocabulary, the latent channels, and the frozen text encoder's width and digest.
+
+    Raises:
+        KinoraError: if the latents hold no texts of that encoder.
+    """
     text = replace(config.text, vocabulary=build_vocabulary(map(split_words, dataset.values("caption")), SPECIAL))
+    if text.kind == "hf":
+        kept = dataset.config.get("text") or {}
+        if (kept.get("pretrained"), kept.get("max_words")) != (text.pretrained, text.max_words):
+            of = f"those of {kept['pretrained']} with {kept['max_words']} tokens" if kept else "none"
+            raise KinoraError(
+                f"{dataset.uri} should hold the texts of {text.pretrained} with at most {text.max_words} tokens, and "
+                f"holds {of}; encode the clips again with this recipe."
+            )
+        text = replace(text, width=kept["width"], digest=kept["digest"])
     model = replace(config.model, latent_channels=dataset[0].latent.shape[0], text_width=text.width)
     return replace(config, text=text, model=model)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from kinora.data.latents import LatentDataset
 from kinora.data.loader import Loader
@@ -17,7 +18,7 @@ from kinora.models.autoencoder import load_autoencoder
 from kinora.models.sequence_parallel import SequenceShard
 from kinora.models.world_model import save_world_model
 from kinora.report import Clip
-from kinora.training.batches import Batch, Batches, HeldOut
+from kinora.training.batches import Batch, Batches, HeldOut, prepared_caption
 from kinora.training.checkpoints import checkpoint_name
 from kinora.training.compute import Compute
 from kinora.training.loop import Trainer
@@ -130,13 +131,15 @@ class TransformerTrainer(Trainer[list[Batch]]):
             [patch_grid(c.latent.shape, patch) for c in clips], [c.fps / vae.config.temporal for c in clips]
         )
         generator = torch.Generator().manual_seed(self.config.seed)
+        text, token_ids = self.config.text, self.config.text.token_ids()
+        captions = pad_sequence([prepared_caption(clips[i], text, token_ids) for i in layout.order], batch_first=True)
         noise = pack([torch.randn(c.latent.shape, generator=generator) for c in clips], layout, patch).to(device)
         with self.sharded.averaged() as module:
             assert isinstance(module, TrainingStep)
             tokens = sample(
                 module.dit,
                 module.text_encoder,
-                module.text_encoder.prepare([clips[i].caption for i in layout.order]),
+                captions.to(device),
                 layout.to(device),
                 noise,
                 torch.zeros_like(noise),
