@@ -33,7 +33,7 @@ from kinora.worlds import WorldsConfig, draw_sample
 MEDIA = Path("../shared/media/natural")  # short real clips, which are not part of the project
 FRAMES, SHORTER_SIDE = 33, 96  # that are kept of each clip, and their size
 CROP_FRAMES, CROP_SIDE, BATCH = 9, 48, 4
-MEASURED_FRAMES = 17
+MEASURED_FRAMES = 9
 HELD_OUT = 6  # one in so many clips
 KL_WEIGHT = 1e-4
 WARMUP = 0.05  # share of the training

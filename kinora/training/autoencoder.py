@@ -47,7 +47,8 @@ def train_autoencoder(
     processes, and the result is the same as if it had never stopped.
 
     Args:
-        compute: where it is computed; in this process if there is to be one.
+        compute: its nodes and processes; in this process if there is to be one. Every rank holds all weights, which are
+            few: ZeRO, sequence parallelism, compilation and activation checkpointing are for the transformer.
         features: what the perceptual term compares clips by: a captioner's folder, or a safetensors file with the
             weights of VGG16 and LPIPS. Only needed where `config.perceptual_weight` is not 0.
 

@@ -53,6 +53,7 @@ def autoencoder_page(
         "weights (EMA).",
         {"psnr": "PSNR of training batches, dB", "held_out_psnr": "PSNR of held-out clips, dB"},
     )
+    page.heading("The terms of the loss")
     rows = read_rows(checkpoints.log)
     if rows:
         page.text(

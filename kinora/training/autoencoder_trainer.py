@@ -32,7 +32,8 @@ from kinora.training.reconstruction import PIXELS_AT_ONCE, psnr, to_video
 from kinora.training.video_batches import Excerpt, ExcerptReader, Excerpts, Limits
 
 HIDDEN = r"\.(blocks|downs|ups)\."  # names of the matrices between hidden layers
-CLIPS_FOR_PCA, BLOCKS_FOR_PCA = 64, 50_000  # clips of each size and length; blocks of all of them
+CLIPS_FOR_PCA = 64  # clips of each size and length that the principal components are measured on
+BLOCKS_FOR_PCA, VALUES_FOR_PCA = 50_000, 2**26  # blocks of all of them, and numbers in these, at most
 HELD_OUT_PER_SHAPE = 4  # clips of each size and length that the held-out loss is measured on while training
 STEP_OF_HELD_OUT = 2**32 - 1  # stands for the step where held-out clips' noise is drawn: no training reaches it
 SAMPLES = 4  # clips that are reconstructed along the way
@@ -56,7 +57,7 @@ class AutoencoderTraining(TrainingConfig):
     perceptual_weight: of the difference in perceptual features, which are given beside the configuration.
     adversarial_weight: of the discriminator's judgement, as a share of the pull of the other terms on the decoder's
         last layer.
-    adversarial_start: the step from which the discriminator learns and judges.
+    adversarial_start: the step after which the discriminator begins to learn and to judge.
     discriminator_width: its channels.
     discriminator_learning_rate: its learning rate.
     ema_decay: of the moving average of the weights, which is what is measured and kept.
@@ -138,9 +139,10 @@ class AutoencoderTrainer(Trainer[Batch]):
         self.held_out = (unseen if self.has_held_out else self.excerpts).some(HELD_OUT_PER_SHAPE)
         torch.manual_seed(config.seed)  # the weights' first values
         self.model = VAE(config.model)
-        self.model.initialise_from_pca(self._some_blocks())
+        if self.ranks.first:
+            self.model.initialise_from_pca(self._some_blocks())
         self.model.to(self.device)
-        self.ranks.copy_first(list(self.model.state_dict().values()))  # eigenvectors may differ between machines
+        self.ranks.copy_first(list(self.model.state_dict().values()))
         self.ema = EMA(self.model, config.ema_decay)
         self.optimizers = build_optimizers(self.model, HIDDEN, config)
         self.criterion = ReconstructionLoss(config, features).to(self.device)
@@ -159,7 +161,7 @@ class AutoencoderTrainer(Trainer[Batch]):
         video = to_video(batch.frames, self.device)
         decoded, terms = self._reconstruct(video, batch.noise, batch.compared)
         loss = total = self.criterion.weighted(terms)
-        adversary = self.adversary if step >= self.config.adversarial_start else None
+        adversary = self.adversary if step > self.config.adversarial_start else None
         if adversary is not None:
             terms["adversarial"] = adversary.judge(decoded)
             balance = adversary.balance(batch.share * loss, batch.share * terms["adversarial"], self.model, self.ranks)
@@ -264,15 +266,15 @@ class AutoencoderTrainer(Trainer[Batch]):
 
     def _some_blocks(self) -> Tensor:
         """Draw blocks `[N, D]` from all shapes alike, to measure their principal components on."""
-        chance, drawn = torch.Generator().manual_seed(self.config.seed), []
+        model, chance = self.config.model, torch.Generator().manual_seed(self.config.seed)
         few = self.excerpts.some(CLIPS_FOR_PCA, self.config.seed)
+        clips = sum(map(len, few.values()))
+        count = min(BLOCKS_FOR_PCA, VALUES_FOR_PCA // model.block_values) // clips + 1  # of each clip
+        drawn = []
         for excerpts in few.values():
-            blocks = [
-                to_blocks(to_video(frames, torch.device("cpu")), self.config.model).flatten(0, 3)
-                for frames in self.reader.portions(excerpts, PIXELS_AT_ONCE)
-            ]
-            together = torch.cat(blocks)
-            drawn.append(together[torch.randperm(len(together), generator=chance)[: BLOCKS_FOR_PCA // len(few) + 1]])
+            for frames in self.reader.portions(excerpts, PIXELS_AT_ONCE):
+                blocks = to_blocks(to_video(frames, torch.device("cpu")), model).flatten(0, 3)
+                drawn.append(blocks[torch.randperm(len(blocks), generator=chance)[: len(frames) * count]])
         return torch.cat(drawn)
 
     def _state(self) -> tuple[nn.Module, list[torch.optim.Optimizer]]:

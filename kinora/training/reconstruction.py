@@ -76,7 +76,7 @@ def videos(reader: ExcerptReader, excerpts: Sequence[Excerpt], model: Autoencode
 
 def to_video(frames: Tensor, device: torch.device) -> Tensor:
     """Turn `uint8 [B, T, H, W, 3]` into a video tensor `[B, 3, T, H, W]` in [-1, 1] on `device`."""
-    return frames.to(device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return frames.to(device, non_blocking=True).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 def psnr(video: Tensor, reference: Tensor) -> Tensor:
