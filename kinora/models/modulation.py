@@ -45,14 +45,14 @@ class _Modulate(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, shift: Tensor, scale: Tensor, index: Tensor, one_hot: Tensor | None) -> Tensor:
         normal, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, EPS)
         ctx.save_for_backward(x, mean, rstd, scale, index, one_hot)
-        return torch.addcmul(shift[index], normal, scale[index])
+        return torch.addcmul(shift.index_select(0, index), normal, scale.index_select(0, index))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, rstd, scale, index, one_hot = ctx.saved_tensors
-        normal = ((x - mean) * rstd).to(grad.dtype)
+        normal, _, _ = torch.native_layer_norm(x, x.shape[-1:], None, None, EPS)
         grad_x, _, _ = torch.ops.aten.native_layer_norm_backward(
-            grad * scale[index], x, x.shape[-1:], mean, rstd, None, None, [True, False, False]
+            grad * scale.index_select(0, index), x, x.shape[-1:], mean, rstd, None, None, [True, False, False]
         )
         total = len(scale)
         return (
@@ -68,12 +68,12 @@ class _GatedAdd(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, update: Tensor, gate: Tensor, index: Tensor, one_hot: Tensor | None) -> Tensor:
         ctx.save_for_backward(update, gate, index, one_hot)
-        return torch.addcmul(x, update, gate[index])
+        return torch.addcmul(x, update, gate.index_select(0, index))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         update, gate, index, one_hot = ctx.saved_tensors
-        return grad, grad * gate[index], _row_sums(grad * update, index, one_hot, len(gate)), None, None
+        return grad, grad * gate.index_select(0, index), _row_sums(grad * update, index, one_hot, len(gate)), None, None
 
 
 def _row_sums(values_NW: Tensor, index_N: Tensor, one_hot_NR: Tensor | None, count: int) -> Tensor:
