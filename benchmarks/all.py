@@ -19,6 +19,7 @@ from benchmarks import (
     autoencoder_speed,
     demo,
     detectors,
+    loader,
     pipeline,
     sampling_against_diffusers,
     showcase,
@@ -40,7 +41,7 @@ def main() -> None:
         sections.append(detectors.measure(autoencoder=vae))
         showcase.write_showcase(work)
     sections += [autoencoder.measure(), autoencoder_speed.measure(), transformer.measure(), against_diffusers.measure()]
-    sections.append(sampling_against_diffusers.measure())
+    sections += [sampling_against_diffusers.measure(), loader.measure()]
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
 

@@ -67,7 +67,9 @@ def autoencoder(
 
 def transformer(
     latents: Annotated[
-        Path, tyro.conf.Positional, tyro.conf.arg(metavar="LATENTS", help="Folder that `kinora encode` wrote.")
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="LATENTS", help="Folder that `kinora encode` wrote, or the s3:// address of its copy."),
     ],
     out: Out,
     autoencoder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")] = None,
