@@ -31,6 +31,12 @@ def _validate() -> Run:
     return validate
 
 
+def _plan() -> Run:
+    from cli.plan import plan
+
+    return plan
+
+
 def _train() -> Run:
     from cli.train import train
 
@@ -107,6 +113,7 @@ def _doctor() -> Run:
 COMMANDS = {
     "ingest": Command("turn raw videos and images, or simulated worlds, into a clip dataset", _ingest, "data"),
     "validate": Command("check a clip dataset against its contract", _validate, "data"),
+    "plan": Command("say what a training takes on which GPUs: memory, hours, cost", _plan, "training"),
     "train": Command("train the captioner, the autoencoder or the transformer", _train, "training"),
     "caption": Command("caption every clip of a dataset with the captioner", _caption, "data"),
     "features": Command("publish the features of a dataset's clips to a feature store", _features, "data"),
