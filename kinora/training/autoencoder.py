@@ -70,7 +70,8 @@ def train_autoencoder(
     unseen = Excerpts(dataset, "validation", config.limits())
     seen = "unseen clips" if len(unseen) else "the clips it was trained on (there are no others)"
     used = _digest(features) if features is not None and config.perceptual_weight else ""
-    with open_checkpoints(checkpoints, digest([to_dict(config), dataset.digest, used])) as state:
+    identity = digest([to_dict(config), dataset.digest, used])
+    with open_checkpoints(checkpoints, identity, compute.kept_states) as state:
         reader = ExcerptReader(dataset)
         if config.pretrained:
             model = _pretrained(config)
@@ -109,7 +110,7 @@ def _run(
 ) -> None:
     """Train in this process, or in several that are shown as progress; the model is then in the folder of the run."""
     folder = str(Path(features).resolve()) if features is not None else ""
-    write_json(state.folder / ARGUMENTS, WorkerArguments(config, str(dataset.path.resolve()), folder))
+    write_json(state.folder / ARGUMENTS, WorkerArguments(config, compute, str(dataset.path.resolve()), folder))
     with Progress("train autoencoder", config.steps) as progress:
         if compute.world_size == 1:
             train(state.folder, progress)

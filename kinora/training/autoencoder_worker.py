@@ -20,6 +20,7 @@ from kinora.processes import end_with_parent
 from kinora.progress import Progress
 from kinora.training.autoencoder_trainer import AutoencoderTrainer, AutoencoderTraining
 from kinora.training.checkpoints import Checkpoints
+from kinora.training.compute import Compute
 from kinora.training.loop import fit
 
 ARGUMENTS, MODEL = "arguments.json", "model"  # of the processes, and the folder of the model that they leave
@@ -30,6 +31,7 @@ class WorkerArguments:
     """What the processes of a training are given: folders, and `features`, "" where there are none."""
 
     config: AutoencoderTraining
+    compute: Compute
     dataset: str
     features: str
 
@@ -60,7 +62,7 @@ def train(run: Path, progress: Progress | None = None) -> None:
     dataset = ClipDataset.open(arguments.dataset)
     trainer = AutoencoderTrainer(arguments.config, dataset, arguments.features or None)
     with closing(trainer):
-        fit(trainer, arguments.config, Checkpoints(run.parent, run.name), progress)
+        fit(trainer, arguments.config, Checkpoints(run.parent, run.name, arguments.compute.kept_states), progress)
         trainer.export(run / MODEL)
 
 
