@@ -76,6 +76,7 @@ def generate(argv: Sequence[str]) -> int:
         if not prompt.strip():
             raise UsageError("the prompt is empty; say what the video should show.")
         generator = VideoGenerator.from_version(model, artifact_root)
+        generator.check_prompt(prompt)
         if guidance is not None:
             generator.sampling = replace(generator.sampling, guidance=guidance)
         request = request_for(

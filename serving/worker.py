@@ -288,6 +288,7 @@ def make(
     from kinora.generation import GenerationRequest
     from kinora.media import read_image, read_video
 
+    generator.check_prompt(job["prompt"])
     file = io.BytesIO(gateway.send(job, "GET", "conditioning").content) if job["conditioning"] else None
     if file is not None and job["conditioning"] != "image":
         return extend(generator, job, read_video(file)[0], window, renewal.step)

@@ -107,9 +107,10 @@ class VideoGenerator:
             on_step: called with (steps done, steps in all).
 
         Raises:
-            UsageError: if this model cannot make it.
+            UsageError: if this model cannot make it, or read all of the prompt.
             KinoraError: if a file is missing or cannot be decoded.
         """
+        self.check_prompt(prompt)
         request = request_for(
             prompt,
             self.grid,
@@ -131,14 +132,14 @@ class VideoGenerator:
         """Make one clip `uint8 [T, H, W, 3]` for each request.
 
         Requests of any sizes are packed together. A clip depends on its own request and seed alone, up to the
-        rounding of matrix products. `on_step` is called with (steps done, steps in all).
+        rounding of matrix products. `on_step` is called with (steps done, steps in all). A prompt that is too long is
+        cut, as captions are in training: whoever asks for a person calls `check_prompt` first.
 
         Raises:
-            UsageError: if this model cannot make a clip of the size or length asked for, or read all of the prompt.
+            UsageError: if this model cannot make a clip of the size or length asked for.
         """
         for request in requests:
             request.check(self.grid)
-            self.model.text_encoder.check_length(request.prompt)
         inputs = [self._sampling_input(request) for request in requests]
         clips: list[np.ndarray] = []
         packs = list(_packs([one.noise.numel() for one in inputs], TOKENS_AT_ONCE * self.model.dit.config.token_dim))
@@ -153,6 +154,14 @@ class VideoGenerator:
         expanded, encoder = expand(prompt), self.model.text_encoder
         fits = encoder.length(expanded) <= encoder.config.max_words and not encoder.unknown_words(expanded)
         return expanded if fits else prompt
+
+    def check_prompt(self, prompt: str) -> None:
+        """Refuse a prompt that would be cut.
+
+        Raises:
+            UsageError: if it is longer than the model reads.
+        """
+        self.model.text_encoder.check_length(prompt)
 
     def unknown_words(self, prompt: str) -> list[str]:
         """Return the words of a prompt that no training caption held, each once."""
