@@ -10,12 +10,12 @@ The network looks back in time only, and the first frame is a cell of its own, s
 first latent of every video that starts with it ("Language Model Beats Diffusion", arXiv:2310.05737, section 3.1).
 Normalisation is over channels only: statistics over space or time would make a stream, or a tile, another function.
 
-Each network takes `past`, the frames that its time convolutions remember from the part of the stream before, and
-returns it anew; None where nothing was before.
+Each network takes `past`: for every block, the frame that its time convolution remembers from the part of the stream
+before, or None where nothing was before. It is brought up to date in place, so that only one of each is kept.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ from kinora.models.vae.config import Level, VAEConfig, block_values, cells
 from kinora.models.vae.pca import principal_components
 from kinora.models.vae.rearrange import from_depth, to_depth
 
-Past = Sequence[Tensor | None]
+Past = list[Tensor | None]
 EPSILON = 2.0**-23  # float32's; PyTorch would take that of the tensor's own type, which in bfloat16 is 2^-7
 
 
@@ -46,10 +46,9 @@ class Block(nn.Module):
         """Return `x [B, t, h, w, C]` after the block, and the frame `[B, 1, h, w, C]` that the next part needs."""
         y = normalise(x)
         y = F.silu(convolve_frames(self.space, y))
-        before = torch.cat([torch.zeros_like(y[:, :1]) if last is None else last, y[:, :-1]], dim=1)
-        last = y[:, -1:].clone()  # a view would keep all of y
-        y = F.silu(self.time(torch.cat([before, y], dim=-1)))
-        return torch.add(x, self.out(y)), last
+        newest = y[:, -1:].clone()  # a view would keep all of y
+        y = F.silu(self.time(torch.cat([delayed(y, last), y], dim=-1)))
+        return torch.add(x, self.out(y)), newest
 
 
 class Down(nn.Module):
@@ -82,38 +81,54 @@ class Up(nn.Module):
         return from_depth(y, self.temporal, self.spatial, starts)
 
 
+class Levels(nn.Module):
+    """The residual blocks of all levels in the order they are passed through, and what leads from each to the next."""
+
+    def __init__(self, widths: Sequence[int], counts: Sequence[int], between: Iterable[nn.Module]):
+        super().__init__()
+        self.counts = counts  # blocks of each level
+        self.blocks = nn.ModuleList(
+            Block(width) for width, count in zip(widths, counts, strict=True) for _ in range(count)
+        )
+        self.between = nn.ModuleList(between)
+
+    def forward(self, x: Tensor, past: Past | None, starts: bool) -> Tensor:
+        """Return cells `[B, t, h, w, C]` of the last level."""
+        past = [None] * len(self.blocks) if past is None else past
+        blocks = enumerate(self.blocks)
+        for number, count in enumerate(self.counts):
+            if number:
+                x = self.between[number - 1](x, starts)
+            for index, block in islice(blocks, count):
+                x, past[index] = block(x, past[index])
+        return x
+
+
 class Encoder(nn.Module):
     """Pixels to the moments of latents."""
 
     def __init__(self, config: VAEConfig):
         super().__init__()
-        self.levels, outputs = config.levels, 2 * config.latent_channels
-        finest, coarsest = self.levels[0], self.levels[-1]
+        levels, outputs = config.levels, 2 * config.latent_channels
+        self.finest, self.coarsest = levels[0], levels[-1]
         self.linear = nn.Linear(config.block_values, outputs)
-        self.stem = nn.Linear(block_values(finest.temporal, finest.spatial), finest.width)
-        self.blocks = nn.ModuleList(Block(level.width) for level in self.levels for _ in range(level.encoder_blocks))
-        self.head = nn.Linear(coarsest.width, outputs)
-        self.downs = nn.ModuleList(Down(fine, coarse) for fine, coarse in pairwise(self.levels))
+        self.stem = nn.Linear(block_values(self.finest.temporal, self.finest.spatial), self.finest.width)
+        self.levels = Levels(
+            [level.width for level in levels],
+            [level.encoder_blocks for level in levels],
+            (Down(fine, coarse) for fine, coarse in pairwise(levels)),
+        )
+        self.head = nn.Linear(self.coarsest.width, outputs)
         nn.init.zeros_(self.head.weight)  # the network begins as its linear path
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, video: Tensor, past: Past | None = None, starts: bool = True) -> tuple[Tensor, list[Tensor]]:
-        """Return moments `[B, t, h, w, 2z]` of `video [B, T, H, W, 3]`, channels last, and the new past."""
-        finest, coarsest = self.levels[0], self.levels[-1]
-        pixels = to_depth(video, finest.temporal, finest.spatial, starts)
-        x = self.stem(pixels)
-        remembered: list[Tensor] = []
-        steps = zip(self.blocks, past or [None] * len(self.blocks), strict=True)
-        for number, level in enumerate(self.levels):
-            if number:
-                x = self.downs[number - 1](x, starts)
-            for _ in range(level.encoder_blocks):
-                block, last = next(steps)
-                x, last = block(x, last)
-                remembered.append(last)
-        if finest != coarsest:
-            pixels = to_depth(video, coarsest.temporal, coarsest.spatial, starts)
-        return torch.add(self.linear(pixels), self.head(normalise(x))), remembered
+    def forward(self, video: Tensor, past: Past | None = None, starts: bool = True) -> Tensor:
+        """Return moments `[B, t, h, w, 2z]` of `video [B, T, H, W, 3]`, channels last."""
+        pixels = to_depth(video, self.finest.temporal, self.finest.spatial, starts)
+        x = self.levels(self.stem(pixels), past, starts)
+        if self.finest != self.coarsest:
+            pixels = to_depth(video, self.coarsest.temporal, self.coarsest.spatial, starts)
+        return torch.add(self.linear(pixels), self.head(normalise(x)))
 
 
 class Decoder(nn.Module):
@@ -121,36 +136,28 @@ class Decoder(nn.Module):
 
     def __init__(self, config: VAEConfig):
         super().__init__()
-        self.levels = config.levels
-        finest, coarsest = self.levels[0], self.levels[-1]
+        levels = config.levels[::-1]
+        self.coarsest, self.finest = levels[0], levels[-1]
         self.linear = nn.Linear(config.latent_channels, config.block_values)
-        self.stem = nn.Linear(config.latent_channels, coarsest.width)
-        self.blocks = nn.ModuleList(
-            Block(level.width) for level in self.levels[::-1] for _ in range(level.decoder_blocks)
+        self.stem = nn.Linear(config.latent_channels, self.coarsest.width)
+        self.levels = Levels(
+            [level.width for level in levels],
+            [level.decoder_blocks for level in levels],
+            (Up(fine, coarse) for coarse, fine in pairwise(levels)),
         )
-        self.head = nn.Linear(finest.width, block_values(finest.temporal, finest.spatial))
-        self.ups = nn.ModuleList(Up(fine, coarse) for fine, coarse in list(pairwise(self.levels))[::-1])
+        self.head = nn.Linear(self.finest.width, block_values(self.finest.temporal, self.finest.spatial))
         nn.init.zeros_(self.head.weight)  # the network begins as its linear path
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, latent: Tensor, past: Past | None = None, starts: bool = True) -> tuple[Tensor, list[Tensor]]:
-        """Return the video `[B, T, H, W, 3]` of `latent [B, t, h, w, z]`, channels last, and the new past."""
-        finest, coarsest = self.levels[0], self.levels[-1]
-        x = self.stem(latent)
-        remembered: list[Tensor] = []
-        steps = zip(self.blocks, past or [None] * len(self.blocks), strict=True)
-        for number, level in enumerate(self.levels[::-1]):
-            if number:
-                x = self.ups[number - 1](x, starts)
-            for _ in range(level.decoder_blocks):
-                block, last = next(steps)
-                x, last = block(x, last)
-                remembered.append(last)
+    def forward(self, latent: Tensor, past: Past | None = None, starts: bool = True) -> Tensor:
+        """Return the video `[B, T, H, W, 3]` of `latent [B, t, h, w, z]`, channels last."""
+        x = self.levels(self.stem(latent), past, starts)
         pixels, straight = self.head(normalise(x)), self.linear(latent)
-        if finest != coarsest:  # else both are cells of one size, and are added before they are put in their places
-            pixels = from_depth(pixels, finest.temporal, finest.spatial, starts)
-            return torch.add(from_depth(straight, coarsest.temporal, coarsest.spatial, starts), pixels), remembered
-        return from_depth(torch.add(straight, pixels), finest.temporal, finest.spatial, starts), remembered
+        if self.finest == self.coarsest:  # cells of one size can be added before they are put in their places
+            return from_depth(torch.add(straight, pixels), self.finest.temporal, self.finest.spatial, starts)
+        pixels = from_depth(pixels, self.finest.temporal, self.finest.spatial, starts)
+        straight = from_depth(straight, self.coarsest.temporal, self.coarsest.spatial, starts)
+        return torch.add(straight, pixels)
 
 
 class VAE(Autoencoder):
@@ -166,23 +173,24 @@ class VAE(Autoencoder):
 
     def encode_moments(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance `[B, z, t, h, w]` of the latents of `video [B, 3, T, H, W]` on the grid."""
-        moments, _ = self.encode_part(video)
-        mean, log_variance = moments.chunk(2, dim=1)
+        mean, log_variance = self.encode_part(video).chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 4)
 
     def decode_pixels(self, latent: Tensor) -> Tensor:
         """Return the video `[B, 3, T, H, W]` on the grid of latents `[B, z, t, h, w]`."""
-        return self.decode_part(latent)[0]
+        return self.decode_part(latent)
 
-    def encode_part(self, video: Tensor, past: Past | None = None, starts: bool = True) -> tuple[Tensor, list[Tensor]]:
-        """Return the moments `[B, 2z, t, h, w]` of a part of a stream and the new past."""
-        moments, remembered = self.encoder(video.movedim(1, -1).to(self.encoder.stem.weight.dtype), past, starts)
-        return moments.movedim(-1, 1), remembered
+    def encode_part(self, video: Tensor, past: Past | None = None, starts: bool = True) -> Tensor:
+        """Return the moments `[B, 2z, t, h, w]` of a part of a stream; `starts` if it is the first."""
+        video = video.movedim(1, -1).to(self.encoder.stem.weight.dtype)
+        moments: Tensor = self.encoder(video, past, starts)
+        return moments.movedim(-1, 1)
 
-    def decode_part(self, latent: Tensor, past: Past | None = None, starts: bool = True) -> tuple[Tensor, list[Tensor]]:
-        """Return the video `[B, 3, T, H, W]` of a part of a stream of latents and the new past."""
-        video, remembered = self.decoder(latent.movedim(1, -1).to(self.decoder.stem.weight.dtype), past, starts)
-        return video.movedim(-1, 1), remembered
+    def decode_part(self, latent: Tensor, past: Past | None = None, starts: bool = True) -> Tensor:
+        """Return the video `[B, 3, T, H, W]` of a part of a stream of latents; `starts` if it is the first."""
+        latent = latent.movedim(1, -1).to(self.decoder.stem.weight.dtype)
+        video: Tensor = self.decoder(latent, past, starts)
+        return video.movedim(-1, 1)
 
     def encode_stream(self, chunks: Iterable[Tensor], pixels_at_once: int = PIXELS_AT_ONCE) -> Iterator[Tensor]:
         """Yield the normalised latents of a clip whose frames come in `chunks [B, 3, n, H, W]` of any n.
@@ -220,6 +228,11 @@ class VAE(Autoencoder):
         self.encoder.linear.bias[z:] = 2 * torch.tensor(deviation).log()
         self.decoder.linear.weight.copy_(axes * scale)
         self.decoder.linear.bias.copy_(centre)
+
+
+def delayed(x: Tensor, last: Tensor | None) -> Tensor:
+    """Return `x [B, t, h, w, C]` a frame later: first the `last [B, 1, h, w, C]` before it, zeros if None."""
+    return torch.cat([torch.zeros_like(x[:, :1]) if last is None else last, x[:, :-1]], dim=1)
 
 
 def normalise(x: Tensor) -> Tensor:

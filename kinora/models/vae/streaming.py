@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 def encode(model: "VAE", chunks: Iterable[Tensor], pixels_at_once: int) -> Iterator[Tensor]:
     """Yield normalised latents; see `VAE.encode_stream`."""
     config, tiles = model.config, list[Tile]()
-    pasts: list[Past | None] = []
+    pasts: list[Past] = []
     for number, frames in enumerate(_parts(chunks, config, pixels_at_once)):
         video = pad_to_grid(frames.to(model.latent_mean.device), config, starts=number == 0)
         if not tiles:
             tiles = _tiles(video, config, pixels_at_once, encoder_margin(config.levels))
-            pasts = [None] * len(tiles)
+            pasts = [[None] * len(model.encoder.levels.blocks) for _ in tiles]
         means: list[Tensor] = []
-        for index, tile in enumerate(tiles):
+        for tile, past in zip(tiles, pasts, strict=True):
             rows, columns = tile.outer(config.spatial)
-            moments, pasts[index] = model.encode_part(video[..., rows, columns], pasts[index], starts=number == 0)
+            moments = model.encode_part(video[..., rows, columns], past, starts=number == 0)
             rows, columns = tile.inner()
             means.append(moments[:, : config.latent_channels, :, rows, columns].float())
         yield model.normalise(_joined(means, tiles, 1))
@@ -66,17 +66,17 @@ def decode_loop(model: "VAE", latent: Tensor, pixels_at_once: int) -> Tensor:
 
 def _decoded(model: "VAE", chunks: Iterable[Tensor], pixels_at_once: int, starts: bool) -> Iterator[Tensor]:
     config, tiles = model.config, list[Tile]()
-    pasts: list[Past | None] = []
+    pasts: list[Past] = []
     for chunk in chunks:
         for part in torch.split(chunk, _latents_at_once(chunk, config, pixels_at_once, config.spatial), dim=2):
             latent = model.denormalise(part.to(model.latent_mean.device).float())
             if not tiles:
                 tiles = _tiles(latent, config, pixels_at_once, decoder_margin(config.levels), config.spatial)
-                pasts = [None] * len(tiles)
+                pasts = [[None] * len(model.decoder.levels.blocks) for _ in tiles]
             videos: list[Tensor] = []
-            for index, tile in enumerate(tiles):
+            for tile, past in zip(tiles, pasts, strict=True):
                 rows, columns = tile.outer()
-                video, pasts[index] = model.decode_part(latent[..., rows, columns], pasts[index], starts)
+                video = model.decode_part(latent[..., rows, columns], past, starts)
                 rows, columns = tile.inner(config.spatial)
                 videos.append(video[..., rows, columns].float())
             yield _joined(videos, tiles, config.spatial)

@@ -95,7 +95,7 @@ def test_a_network_of_one_level_is_the_formula_that_it_is_described_by(model):
     clip = video(9, 16, 24)
     blocks = to_blocks(clip, SMALL)  # [B, t, h, w, D]
     x = model.encoder.stem(blocks)
-    for block in model.encoder.blocks:
+    for block in model.encoder.levels.blocks:
         y = x / x.square().mean(-1, keepdim=True).add(torch.finfo(x.dtype).eps).sqrt()
         kernel = block.space.weight.view(8, 3, 3, 8)
         padded = F.pad(y, (0, 0, 1, 1, 1, 1))
