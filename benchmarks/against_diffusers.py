@@ -9,14 +9,17 @@ machine does meets both alike.
 
 The mix is a set of clips in five aspect ratios and every length from 1 to 65 frames, a quarter of them images. Wan
 takes it in buckets, as is usual: a batch holds clips of one shape, as many as fit into the budget of tokens, and what
-is left of a bucket at the end of the set is a smaller batch. Ours packs the same clips up to the same budget.
+is left of a bucket at the end of the set is a smaller batch. Ours packs the same clips up to the same budget, as in
+training. Processes that train together wait for the slowest of them at every step; what that costs is computed from
+the times that were measured.
 """
 
 import random
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import torch
@@ -25,6 +28,7 @@ import tyro
 from torch import Tensor, nn
 
 from kinora.data.packing import layout_of, pack, patch_grid
+from kinora.data.planner import Planner
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.precision import compute_dtype, device
 from kinora.models.text_encoder import Text
@@ -34,7 +38,7 @@ WORDS, TEXT_WIDTH = 32, 512
 SIDES = ((16, 16), (14, 18), (18, 14), (12, 22), (22, 12))  # latent pixels: 1:1, 4:3, 3:4, 16:9 and 9:16
 LATENT_FRAMES = range(1, 18)  # of 1 to 65 frames, compressed 4 times
 IMAGES = 0.25  # share of the clips
-CLIPS, BATCHES_A_ROUND = 1000, 4
+CLIPS, RANKS = 1000, 8
 
 Shape = tuple[int, int, int]  # latent frames, rows, columns
 Step = tuple[int, Callable[[], Tensor]]  # tokens, and what returns the loss on them
@@ -88,8 +92,8 @@ def wan_step(model: nn.Module, shapes: Sequence[Shape]) -> Step:
     clean = torch.randn(len(shapes), CHANNELS, *shape, device=device(), dtype=compute_dtype())
     times = torch.randint(1000, (len(shapes),), device=device())
     words = torch.randn(len(shapes), WORDS, TEXT_WIDTH, device=device(), dtype=compute_dtype())
-    count = len(shapes) * tokens(shape)
-    return count, lambda: F.mse_loss(model(clean, times, words, return_dict=False)[0].float(), clean.float())
+    number = len(shapes) * tokens(shape)
+    return number, lambda: F.mse_loss(model(clean, times, words, return_dict=False)[0].float(), clean.float())
 
 
 def drawn_mix(seed: int = 0) -> list[Shape]:
@@ -97,18 +101,6 @@ def drawn_mix(seed: int = 0) -> list[Shape]:
     draw = random.Random(seed)
     frames = [1 if draw.random() < IMAGES else draw.choice(LATENT_FRAMES[1:]) for _ in range(CLIPS)]
     return [(t, *draw.choice(SIDES)) for t in frames]
-
-
-def packs(clips: Sequence[Shape], budget: int) -> list[list[Shape]]:
-    """Return packs of at most `budget` tokens: first fit, the longest clips first."""
-    found: list[list[Shape]] = []
-    for clip in sorted(clips, key=tokens, reverse=True):
-        fits = (one for one in found if sum(map(tokens, one)) + tokens(clip) <= budget)
-        one = next(fits, None)
-        if one is None:
-            found.append(one := [])
-        one.append(clip)
-    return found
 
 
 def buckets(clips: Sequence[Shape], budget: int) -> Iterator[list[Shape]]:
@@ -121,12 +113,28 @@ def buckets(clips: Sequence[Shape], budget: int) -> Iterator[list[Shape]]:
     yield from opened.values()
 
 
-def seconds(model: nn.Module, steps: Sequence[Step]) -> float:
-    """Return how long a model takes for some steps: on a CPU the processor's time, so that others' work counts less."""
+def packs(clips: Sequence[Shape], budget: int, width: int) -> Iterator[list[list[Shape]]]:
+    """Yield the packs of one step after another, as `kinora.data.planner` deals the clips to `RANKS` processes."""
+    images = sum(tokens(clip) for clip in clips if clip[0] == 1)
+    planner = Planner(
+        [(t, rows // PATCH, columns // PATCH) for t, rows, columns in clips],
+        tokens_per_pack=budget,
+        packs_per_step=RANKS,
+        image_share=images / sum(map(tokens, clips)),
+        attention_length=6 * width,
+    )
+    for step in count():
+        yield [
+            [(1, *clips[i][1:]) if still else clips[i] for i, still in zip(pack.clips, pack.stills, strict=True)]
+            for pack in planner.packs(step)
+        ]
+
+
+def seconds(model: nn.Module, loss: Callable[[], Tensor]) -> float:
+    """Return how long a model takes for a step: on a CPU the processor's time, so that others' work counts less."""
     began = now()
-    for _, loss in steps:
-        loss().backward()
-        model.zero_grad()
+    loss().backward()
+    model.zero_grad()
     return now() - began
 
 
@@ -138,33 +146,25 @@ def now() -> float:
     return time.perf_counter()
 
 
-def compared(
-    ours: DiT, wan: nn.Module, rounds: Sequence[tuple[Sequence[list[Shape]], Sequence[list[Shape]]]]
-) -> list[float]:
-    """Return the medians of tokens a second of ours and of Wan, and of their ratios, over rounds of batches of each.
-
-    Both have the same clips in a round. The first round warms up and does not count.
-    """
-    rows = []
-    for our_batches, wan_batches in rounds:
-        own, other = [our_step(ours, b) for b in our_batches], [wan_step(wan, b) for b in wan_batches]
-        count = sum(n for n, _ in own)
-        assert count == sum(n for n, _ in other)
-        rates = count / seconds(ours, own), count / seconds(wan, other)
-        rows.append((*rates, rates[0] / rates[1]))
-    return [statistics.median(column) for column in zip(*rows[1:], strict=True)]
+def rates(model: nn.Module, steps: Sequence[Step]) -> tuple[float, float]:
+    """Return tokens a second of a process that takes one step after another, and of each of as many processes that take
+    one step each and wait for the slowest."""
+    times = [seconds(model, loss) for _, loss in steps]
+    done = sum(number for number, _ in steps)
+    return done / sum(times), done / (len(steps) * max(times))
 
 
-def mixed_rounds(budget: int, rounds: int) -> Iterator[tuple[list[list[Shape]], list[list[Shape]]]]:
-    """Yield ours' packs and Wan's batches of the same clips, a few at a time, drawn from all of Wan's batches."""
-    batches = list(buckets(drawn_mix(), budget))
-    random.Random(0).shuffle(batches)  # a full bucket and one that was left over are met as often as they are
-    for number in range(rounds):
-        some = batches[number * BATCHES_A_ROUND :][:BATCHES_A_ROUND]
-        yield packs([clip for batch in some for clip in batch], budget), some
+def compared(pairs: Iterable[tuple[tuple[float, float], tuple[float, float]]]) -> list[list[float]]:
+    """Return, for one process and for several, the medians over rounds of ours, of Wan's and of their ratio."""
+    rounds = list(pairs)
+    found = []
+    for i in (0, 1):
+        rows = [(own[i], other[i], own[i] / other[i]) for own, other in rounds]
+        found.append([statistics.median(column) for column in zip(*rows, strict=True)])
+    return found
 
 
-def measure(width: int = 384, depth: int = 4, budget: int = 2048, rounds: int = 5) -> str:
+def measure(width: int = 384, depth: int = 4, budget: int = 2048, rounds: int = 3) -> str:
     """Return the benchmark as a section of Markdown; a batch or a pack holds at most `budget` tokens."""
     from diffusers.utils import logging
 
@@ -173,10 +173,21 @@ def measure(width: int = 384, depth: int = 4, budget: int = 2048, rounds: int = 
     torch.manual_seed(0)
     ours, wan = transformers(width, depth)
     batch: list[Shape] = [UNIFORM] * max(1, budget // tokens(UNIFORM))
-    rows = [
-        ("one shape", compared(ours, wan, [([batch], [batch])] * (rounds + 1))),
-        ("the mix", compared(ours, wan, list(mixed_rounds(budget, rounds + 1)))),
-    ]
+    clips = drawn_mix()
+    planned, filled = packs(clips, budget, width), list(buckets(clips, budget))
+    random.Random(0).shuffle(filled)  # a full bucket and one that was left over are met as often as they are
+
+    def uniform() -> tuple[tuple[float, float], tuple[float, float]]:
+        return rates(ours, [our_step(ours, batch)]), rates(wan, [wan_step(wan, batch)])
+
+    def mixed() -> tuple[tuple[float, float], tuple[float, float]]:
+        mine, some = next(planned), [filled.pop() for _ in range(RANKS)]
+        return rates(ours, [our_step(ours, p) for p in mine]), rates(wan, [wan_step(wan, b) for b in some])
+
+    uniform()  # the first is slower
+    one, _ = compared(uniform() for _ in range(2 * rounds))
+    mix, waiting = compared(mixed() for _ in range(rounds))
+    rows = [("one shape", one), ("the mix", mix), (f"the mix, each of {RANKS} processes", waiting)]
     lines = [f"| {name} | {own:,.0f} | {other:,.0f} | {ratio:.2f} |" for name, (own, other, ratio) in rows]
     kind = str(compute_dtype()).removeprefix("torch.")
     return "\n".join(
@@ -185,9 +196,12 @@ def measure(width: int = 384, depth: int = 4, budget: int = 2048, rounds: int = 
             "",
             f"Width {width}, depth {depth}; {parameters(ours) / 1e6:.2f} million parameters, Wan's "
             f"{parameters(wan) / 1e6:.2f} million; {kind}, {device().type}, one thread. Forward and backward, medians "
-            f"of {rounds} rounds in which both take the same clips in turn. One shape: 33 frames of 128x128 pixels at "
-            f"8x8x4 compression. The mix: {CLIPS} clips of five aspect ratios and 1 to 65 frames, a quarter of them "
-            f"images; Wan takes buckets of equal shape, ours packs, of at most {budget} tokens both.",
+            f"over rounds in which both take turns. One shape: 33 frames of 128x128 pixels at 8x8x4 compression. The "
+            f"mix: {CLIPS} clips of five aspect ratios and 1 to 65 frames, a quarter of them images; Wan takes buckets "
+            f"of equal shape ({len(list(buckets(clips, budget)))} batches), ours packs, of at most {budget} tokens "
+            f"both. The last row is computed from the same times: of {RANKS} processes that take a batch or a pack "
+            "each, all wait for the slowest. Buckets that all processes draw from at once would wait less, and take "
+            "steps of one shape.",
             "",
             "| Clips | Ours, tokens/s | Wan, tokens/s | Ratio |",
             "| --- | ---: | ---: | ---: |",
