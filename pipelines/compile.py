@@ -19,6 +19,7 @@ COMPILED = Path(__file__).parent / "compiled"
 PIPELINES = ("world_simulator",)
 # Parameters with a list of values become a dropdown in the run form of Kubeflow's page.
 LITERALS: dict[str, dict[str, tuple[str, ...]]] = {"world_simulator": {"recipe": (*recipes.NAMES, recipes.CUSTOM)}}
+TRAINING = ("pretrain", "train-autoencoder")  # steps that take as many GPUs as the recipe's `compute` has processes
 HEADER = "# Generated from pipelines/{name}.py by 'make compile'. Do not edit.\n"
 
 
@@ -33,8 +34,11 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def compiled_text(name: str) -> str:
+def compiled_text(name: str, gpus: int = 1) -> str:
     """Return one pipeline's compiled YAML: what the compiler gives, with the literals and a header of our own.
+
+    `gpus` are those of the steps in `TRAINING`. A count cannot be a parameter of a run (`pipelines/placement.py`), so
+    `kinora pipeline submit` compiles for the recipe that it submits; the YAML that is kept asks for one.
 
     The compiler's own header lists the keys of defaults in an order that changes from one run to the next.
     """
@@ -48,6 +52,10 @@ def compiled_text(name: str) -> str:
     parameters = documents[0]["root"]["inputDefinitions"]["parameters"]
     for parameter, values in LITERALS[name].items():
         parameters[parameter]["literals"] = list(values)
+    executors = documents[0]["deploymentSpec"]["executors"]
+    for step in TRAINING:
+        asked = executors[f"exec-{step}"]["container"]["resources"]["accelerator"]
+        asked["count"] = asked["resourceCount"] = str(gpus)
     return HEADER.format(name=name) + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=120)
 
 

@@ -10,6 +10,7 @@ from kinora.config import digest
 from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
 from kinora.storage import artifact_root, open_store, split_uri
+from kinora.training.launcher import one_node
 from pipelines.origins import known_origins, remove_old_runs
 from pipelines.runner import execute
 from pipelines.state import RunState, gate_reason, report_name
@@ -118,10 +119,11 @@ def check(options: RunOptions) -> None:
     """Refuse what cannot work, before any work.
 
     Raises:
-        UsageError: for an unknown recipe or setting.
+        UsageError: for an unknown recipe or setting, or one that asks for several nodes.
         KinoraError: if the source is missing or empty, or the artifact root cannot be reached.
     """
-    recipes.portable(options.recipe, options.settings)
+    recipe, settings = recipes.portable(options.recipe, options.settings)
+    one_node(recipes.get(recipe, settings).compute)
     if options.source != WORLDS:
         scheme, _, path = split_uri(options.source)
         if scheme == "file" and not Path(path).is_dir():

@@ -1,15 +1,19 @@
 """Starting the workflow on a cluster, through the Kubeflow Pipelines server's own client."""
 
 import os
+import tempfile
 import time
 import urllib.request
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from components.runtime.code_digest import code_digest
 from kinora import __version__, recipes
 from kinora.errors import KinoraError, UsageError
 from kinora.storage import ARTIFACT_ROOT
-from pipelines.compile import COMPILED, compile_all
+from kinora.training.launcher import one_node
+from pipelines.compile import compile_all, compiled_text
 from pipelines.run import WORLDS, fingerprint
 
 PIPELINE, NAME = "world_simulator", "world-simulator"
@@ -47,11 +51,12 @@ def submit_world_simulator(submission: Submission) -> str:
     for name, place in (("source", submission.source), ("artifact root", submission.artifact_root)):
         if place != WORLDS and not place.startswith("s3://"):
             raise UsageError(f"the cluster cannot see the {name} {place}; put it on S3 and give its s3:// address.")
+    gpus = one_node(recipes.get(recipe, settings).compute).processes
     compile_all(check=True)
     try:
         # Ask first, because the client itself would try five times, five seconds apart, and log every traceback.
         urllib.request.urlopen(f"{submission.host.rstrip('/')}/apis/v2beta1/healthz", timeout=60).close()
-        return _upload_and_start(submission)
+        return _upload_and_start(submission, gpus)
     except Exception as error:  # the client raises errors of urllib3, of its own API and of the standard library
         reason = getattr(error, "reason", None) or type(error).__name__
         if status := getattr(error, "status", None):
@@ -62,12 +67,18 @@ def submit_world_simulator(submission: Submission) -> str:
         ) from error
 
 
-def _upload_and_start(submission: Submission) -> str:
+def _upload_and_start(submission: Submission, gpus: int) -> str:
     import kfp
 
-    package, namespace = str(COMPILED / f"{PIPELINE}.yaml"), submission.namespace or None
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / f"{PIPELINE}.yaml"
+        package.write_text(compiled_text(PIPELINE, gpus))
+        return _start(kfp.Client(host=submission.host), submission, str(package))
+
+
+def _start(client: Any, submission: Submission, package: str) -> str:
+    namespace = submission.namespace or None
     version = f"{__version__}-{code_digest()[:8]}-{time.strftime('%Y%m%d-%H%M%S')}"
-    client = kfp.Client(host=submission.host)
     pipeline = client.get_pipeline_id(NAME)
     if pipeline is None:
         pipeline = client.upload_pipeline(package, NAME, DESCRIPTION, namespace).pipeline_id

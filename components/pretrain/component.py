@@ -26,6 +26,7 @@ def pretrain(
     with running("pretrain", artifact_root) as step:
         from kinora import recipes
         from kinora.data.latents import LatentDataset
+        from kinora.training.launcher import one_node
         from kinora.training.transformer import train_transformer
 
         chosen, encoded = recipes.get(recipe, settings), LatentDataset.open(latents.path)
@@ -35,7 +36,7 @@ def pretrain(
                 Path(transformer.path),
                 chosen.transformer,
                 checkpoints=state,
-                compute=chosen.compute,
+                compute=one_node(chosen.compute),
                 autoencoder=autoencoder.path,
                 sampling=chosen.sampling,
             )

@@ -30,6 +30,7 @@ def train_autoencoder(
         from kinora import recipes
         from kinora.data.clips import ClipDataset
         from kinora.training.autoencoder import train_autoencoder as train
+        from kinora.training.launcher import one_node
 
         chosen, dataset = recipes.get(recipe, settings), ClipDataset.open(clips.path)
         with step.state(chosen.autoencoder, dataset.digest) as state:
@@ -38,7 +39,7 @@ def train_autoencoder(
                 Path(autoencoder.path),
                 chosen.autoencoder,
                 checkpoints=state,
-                compute=chosen.compute,
+                compute=one_node(chosen.compute),
                 features=captioner.path,
             )
         shutil.copy(result.path / "report.html", report.path)

@@ -10,6 +10,11 @@ import pytest
 import yaml
 
 from cli.main import main
+from kinora import recipes
+from kinora.errors import UsageError
+from pipelines.compile import compiled_text
+from pipelines.run import RunOptions, check
+from pipelines.submit import Submission, submit_world_simulator
 
 ANSWERS = {
     ("GET", "/apis/v2beta1/pipelines"): {},
@@ -59,9 +64,10 @@ def test_uploads_the_compiled_pipeline_and_starts_a_run(server, root, capsys):
     assert main(["pipeline", "submit", "--host", server.address, *ROOT, "--recipe", "smoke", "--source", "worlds"]) == 0
     assert f"{server.address}/#/runs/details/run-1" in capsys.readouterr().out
     sent = {(method, path): body for method, path, body in server.received}
-    assert (root / "pipelines/compiled/world_simulator.yaml").read_bytes() in sent[
-        "POST", "/apis/v2beta1/pipelines/upload_version"
-    ]
+    assert (
+        compiled_text("world_simulator", recipes.get("smoke").compute.processes).encode()
+        in sent["POST", "/apis/v2beta1/pipelines/upload_version"]
+    )
     run = json.loads(sent["POST", "/apis/v2beta1/runs"])
     assert run["pipeline_version_reference"] == {"pipeline_id": "pipe", "pipeline_version_id": "version"}
     given = run["runtime_config"]["parameters"]
@@ -102,3 +108,22 @@ def test_what_a_cluster_cannot_do_is_refused_before_anything_is_sent(server, cap
     assert main(["pipeline", "submit", "--host", server.address, *ROOT, *arguments]) == 2
     assert sentence in capsys.readouterr().err
     assert not server.received
+
+
+def test_training_steps_ask_for_the_gpus_of_the_recipe():
+    compiled = next(yaml.safe_load_all(compiled_text("world_simulator", gpus=8)))
+    asked = {
+        name: executor["container"].get("resources", {}).get("accelerator", {}).get("resourceCount")
+        for name, executor in compiled["deploymentSpec"]["executors"].items()
+    }
+    assert asked["exec-pretrain"] == asked["exec-train-autoencoder"] == "8"
+    assert asked["exec-evaluate"] == "1"
+    assert asked["exec-ingest"] is None
+
+
+def test_several_nodes_are_refused():
+    submission = Submission("http://localhost:1", "worlds", "tiny", "compute.nodes=2", "s3://bucket/x", "", "kinora")
+    with pytest.raises(UsageError, match=r"compute\.nodes is 2, and a step of a pipeline runs on one machine"):
+        submit_world_simulator(submission)
+    with pytest.raises(UsageError, match=r"compute\.nodes is 2"):
+        check(RunOptions(settings="compute.nodes=2"))
