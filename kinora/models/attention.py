@@ -144,7 +144,7 @@ def grouped_attention_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of queries, keys and values."""
     exact = _exact(q.dtype)
-    grad_q = torch.zeros(q.shape, dtype=exact)
+    grad_q = torch.empty(q.shape, dtype=exact)
     grad_k, grad_v = torch.zeros(k.shape, dtype=exact), torch.zeros(v.shape, dtype=exact)
     for group in _groups(cu_seq_q, cu_seq_k):
         sides = [group.queries(grad), group.queries(q), group.keys(k), group.keys(v), group.queries(out)]

@@ -1,6 +1,7 @@
 """Positions of patches: rotary angles for attention, and Fourier features of the absolute place. In real numbers."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,6 +38,24 @@ def apply_rotary(x_NHK: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
 
     (a + ib)(cos + i sin), where the halves are a and b: GPT-NeoX's pairing, whose halves lie side by side in memory.
     """
-    a, b = x_NHK.float().chunk(2, dim=-1)
-    cos, sin = rotation
+    out: Tensor = _Rotate.apply(x_NHK.float(), *rotation)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Rotate(torch.autograd.Function):
+    """A rotation, whose gradient is the rotation back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _rotate(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _rotate(grad, cos, -sin), None, None
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    a, b = x.chunk(2, dim=-1)
     return torch.cat([torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(a * sin, b, cos)], dim=-1)

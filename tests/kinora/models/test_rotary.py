@@ -12,6 +12,14 @@ def test_it_is_multiplication_of_complex_numbers():
     torch.testing.assert_close(apply_rotary(x, (cos, sin)), torch.cat([turned.real, turned.imag], dim=-1))
 
 
+def test_its_gradient_is_the_rotation_back():
+    x, rotation = torch.randn(5, 2, 16, requires_grad=True), rotary_embedding(torch.randn(5, 5), 16)
+    out, grad = apply_rotary(x, rotation), torch.randn(5, 2, 16)
+    back = torch.complex(*grad.chunk(2, dim=-1)) * torch.complex(rotation[0], -rotation[1])
+    (found,) = torch.autograd.grad(out, x, grad)
+    torch.testing.assert_close(found, torch.cat([back.real, back.imag], dim=-1))
+
+
 def test_scores_depend_on_distance_only():
     q, k = torch.randn(1, 1, 16), torch.randn(1, 1, 16)
 
