@@ -21,6 +21,7 @@ from benchmarks import (
     detectors,
     loader,
     pipeline,
+    resilience,
     sampling_against_diffusers,
     showcase,
     transformer,
@@ -41,7 +42,7 @@ def main() -> None:
         sections.append(detectors.measure(autoencoder=vae))
         showcase.write_showcase(work)
     sections += [autoencoder.measure(), autoencoder_speed.measure(), transformer.measure(), against_diffusers.measure()]
-    sections += [sampling_against_diffusers.measure(), loader.measure()]
+    sections += [sampling_against_diffusers.measure(), loader.measure(), resilience.measure()]
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
 

@@ -74,6 +74,11 @@ def runs(parts: Sequence[Fragment]) -> list[slice]:
     return joined
 
 
+def view(partition: Tensor, run: slice) -> Tensor:
+    """Return the values of a run."""
+    return partition.narrow(0, run.start, run.stop - run.start)
+
+
 def partition_of(engine: Any) -> Tensor:
     """Return this rank's float32 masters in a DeepSpeed engine whose optimizer has one group."""
     optimizer = engine.optimizer
@@ -91,9 +96,8 @@ def publish(engine: Any) -> None:
     if hasattr(optimizer, "update_lp_params"):
         optimizer.update_lp_params()
         return
-    optimizer._partition_all_parameters()
+    optimizer._partition_all_parameters()  # small ones, which stay whole, are gathered again by whoever needs them
     optimizer._reassign_or_swap_out_partitioned_parameters(0)
-    optimizer._post_step(set())  # gathers the small parameters that stay whole
 
 
 def gather(name: str, shape: Sequence[int], parts: Sequence[Fragment], partition: Tensor) -> Tensor | None:

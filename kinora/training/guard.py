@@ -28,9 +28,9 @@ class GradientGuard:
     def judge(self, norm: Tensor) -> tuple[Tensor, Tensor]:
         """Return 1 or 0, whether the step is kept, and the factor of its gradient, from the norm; all are scalars."""
         usual = self.recent.nanmedian()
-        known = (~self.recent.isnan()).sum() >= LEAST
-        kept = norm.isfinite() & ~(known & (norm > FAR * usual))
-        self.recent = torch.where(kept, torch.cat([self.recent[1:], norm[None]]), self.recent)
+        unknown = self.recent.isfinite().sum() < LEAST
+        kept = norm.isfinite() & (unknown | (norm <= FAR * usual))
+        self.recent = torch.where(kept, torch.cat([self.recent.narrow(0, 1, WINDOW - 1), norm.view(1)]), self.recent)
         self.skipped = torch.where(kept, torch.zeros_like(self.skipped), self.skipped + 1)
         factor = torch.where(kept, (self.max_norm / (norm + 1e-6)).clamp(max=1), torch.zeros_like(norm))
         return kept.float(), factor
@@ -50,7 +50,7 @@ class GradientGuard:
 
     def state(self) -> dict[str, Any]:
         """Return what the next decisions depend on, as plain JSON."""
-        return {"recent": self.recent[~self.recent.isnan()].tolist(), "skipped": int(self.skipped)}
+        return {"recent": self.recent[self.recent.isfinite()].tolist(), "skipped": int(self.skipped)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state."""

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from kinora.models.precision import compute_dtype
 from kinora.training.config import TrainingConfig
-from kinora.training.fragments import Fragment, Shapes, fragments, runs
+from kinora.training.fragments import Fragment, Shapes, fragments, runs, view
 from kinora.training.guard import GradientGuard
 from kinora.training.muon import MOMENTUM, orthogonalise, update_scale
 from kinora.training.optimizers import split_parameters
@@ -77,9 +77,9 @@ class ShardedOptimizer(Optimizer):
         self.updates = torch.zeros((), dtype=torch.int64, device=device)
         self.kept, self.norm = torch.ones((), device=device), torch.zeros((), device=device)
         self.states: dict[str, list[Tensor]] = {
-            "momentum": [torch.zeros(_length(run), device=device) for run in self.muon],
-            "first": [torch.zeros(_length(run), device=device) for run, _ in self.adam],
-            "second": [torch.zeros(_length(run), device=device) for run, _ in self.adam],
+            "momentum": [torch.zeros(run.stop - run.start, device=device) for run in self.muon],
+            "first": [torch.zeros(run.stop - run.start, device=device) for run, _ in self.adam],
+            "second": [torch.zeros(run.stop - run.start, device=device) for run, _ in self.adam],
         }
 
     @torch.no_grad()
@@ -87,7 +87,7 @@ class ShardedOptimizer(Optimizer):
         """Take a step at `rate` of the learning rates. No `closure` is called. All ranks call this."""
         (master,) = self.param_groups[0]["params"]
         gradient = master.grad
-        squares = [gradient[run].square().sum() for run in runs(self.fragments)]
+        squares = [view(gradient, run).square().sum() for run in runs(self.fragments)]
         total = torch.stack(squares).sum() if squares else torch.zeros((), device=gradient.device)
         dist.all_reduce(total)
         self.norm = total.sqrt()
@@ -106,11 +106,11 @@ class ShardedOptimizer(Optimizer):
     def _muon(self, master: Tensor, gradient: Tensor) -> None:
         rate, kept = self.rate * self.config.muon_learning_rate, self.kept
         for run, momentum in zip(self.muon, self.states["momentum"], strict=True):
-            momentum.lerp_(gradient[run], (1 - MOMENTUM) * kept)
-            gradient[run].lerp_(momentum, MOMENTUM)  # Nesterov's
+            momentum.lerp_(view(gradient, run), (1 - MOMENTUM) * kept)
+            view(gradient, run).lerp_(momentum, MOMENTUM)  # Nesterov's
         self.exchange.orthogonalise(gradient, self.hidden)
         for run in self.muon:
-            master[run].mul_(1 - rate * self.config.weight_decay * kept).sub_(gradient[run] * (rate * kept))
+            view(master, run).mul_(1 - rate * self.config.weight_decay * kept).sub_(view(gradient, run) * (rate * kept))
 
     def _adamw(self, master: Tensor, gradient: Tensor) -> None:
         rate, kept, (beta1, beta2) = self.rate * self.config.learning_rate, self.kept, self.config.betas
@@ -118,10 +118,10 @@ class ShardedOptimizer(Optimizer):
         bias1, bias2 = (1 - beta1**updates).float(), (1 - beta2**updates).float()
         states = zip(self.adam, self.states["first"], self.states["second"], strict=True)
         for (run, decay), first, second in states:
-            first.lerp_(gradient[run], (1 - beta1) * kept)
-            second.lerp_(gradient[run].square(), (1 - beta2) * kept)
+            first.lerp_(view(gradient, run), (1 - beta1) * kept)
+            second.lerp_(view(gradient, run).square(), (1 - beta2) * kept)
             deviation = (second / bias2).sqrt_().add_(ADAM_EPSILON)
-            master[run].mul_(1 - rate * decay * kept).sub_(first / bias1 / deviation * (rate * kept))
+            view(master, run).mul_(1 - rate * decay * kept).sub_(first / bias1 / deviation * (rate * kept))
 
     def pieces(self) -> Mapping[str, list[tuple[Fragment, Tensor]]]:
         """Return the fragments of each state with their views, to save and to restore."""
@@ -171,14 +171,12 @@ class Exchange:
                 parts.append(pieces[holder][places[holder]])
                 places[holder] += 1
             made = orthogonalise(torch.cat(parts).view(*self.shapes[name])).flatten()
-            for part, values in zip(parts, torch.split(made, [len(part) for part in parts]), strict=True):
-                part.copy_(values)
+            torch._foreach_copy_(parts, list(torch.split(made, [len(values) for values in parts])))
         dist.all_to_all_single(sent, received, to_owners, to_me)
         returned = torch.split(sent, [part.length for part in self.order])
-        for fragment, values in zip(self.order, returned, strict=True):
-            fragment.of(update).copy_(values)
-        scales = [update_scale(self.shapes[part.name]) for part in own]
         if own:
+            torch._foreach_copy_([part.of(update) for part in self.order], list(returned))
+            scales = [update_scale(self.shapes[part.name]) for part in own]
             torch._foreach_mul_([part.of(update) for part in own], scales)
 
 
@@ -197,7 +195,3 @@ def _cost(shape: Sequence[int]) -> int:
 
 def _named(parts: Sequence[Fragment], names: Shapes) -> list[Fragment]:
     return [part for part in parts if part.name in names]
-
-
-def _length(run: slice) -> int:
-    return int(run.stop - run.start)

@@ -173,3 +173,9 @@ def _partition(model: nn.Module, device: torch.device, settings: dict[str, Any])
                 setattr(module, name, own)
 
     deepspeed.zero.Init(config_dict_or_path=settings)._convert_to_zero_parameters(materialised())
+    for module in model.modules():
+        if module is not model and next(module.children(), None) is not None:
+            # What a module with parts of its own uses directly is gathered for backward only where its output is a
+            # tensor or a tuple of them; the whole model's is.
+            for parameter in module.parameters(recurse=False):
+                deepspeed.zero.register_external_parameter(model, parameter)
