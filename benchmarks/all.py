@@ -16,6 +16,7 @@ import psutil
 from benchmarks import (
     against_diffusers,
     autoencoder,
+    autoencoder_peers,
     autoencoder_speed,
     demo,
     detectors,
@@ -41,7 +42,8 @@ def main() -> None:
         vae = demo.artifacts(work, "train-autoencoder", "autoencoder")[-1]
         sections.append(detectors.measure(autoencoder=vae))
         showcase.write_showcase(work)
-    sections += [autoencoder.measure(), autoencoder_speed.measure(), transformer.measure(), against_diffusers.measure()]
+    sections += [autoencoder.measure(), autoencoder_speed.measure(), autoencoder_peers.measure()]
+    sections += [transformer.measure(), against_diffusers.measure()]
     sections += [sampling_against_diffusers.measure(), loader.measure(), resilience.measure()]
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))

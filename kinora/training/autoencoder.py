@@ -14,6 +14,7 @@ from kinora.models.hf_autoencoder import HFAutoencoder
 from kinora.models.precision import device
 from kinora.models.vae import VAE
 from kinora.progress import Progress
+from kinora.training.autoencoder_losses import ReconstructionLoss
 from kinora.training.autoencoder_report import autoencoder_page
 from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.autoencoder_worker import ARGUMENTS, MODEL, WorkerArguments, train
@@ -69,6 +70,7 @@ def train_autoencoder(
     # A handful of real clips may leave none for validation: then the metrics are of the clips it was trained on.
     unseen = Excerpts(dataset, "validation", config.limits())
     seen = "unseen clips" if len(unseen) else "the clips it was trained on (there are no others)"
+    ReconstructionLoss(config, features)  # says at once, and not from a process, what it lacks
     used = _digest(features) if features is not None and config.perceptual_weight else ""
     identity = digest([to_dict(config), dataset.digest, used])
     with open_checkpoints(checkpoints, identity, compute.kept_states) as state:
@@ -127,6 +129,4 @@ def _run(
 
 def _digest(features: str | Path) -> str:
     path = Path(features)
-    if not path.exists():
-        raise KinoraError(f"there are no perceptual features at {path}; give a captioner's folder.")
     return folder_digest(path) if path.is_dir() else file_digest(path)

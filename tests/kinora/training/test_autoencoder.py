@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from kinora.data.clips import ClipDataset
 from kinora.data.simulated import SimulatedClips, write_worlds
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.models.vae import VAE, VAEConfig
 from kinora.training.autoencoder import train_autoencoder
@@ -175,3 +175,12 @@ def test_a_dataset_without_training_clips_is_refused(dataset, tmp_path):
     empty = dataset.derive(tmp_path / "d", dataset.clips[dataset.clips["split"] == "none"], dataset.quarantine, {})
     with pytest.raises(KinoraError, match="no clips in its training split"):
         train_autoencoder(empty, tmp_path / "vae", TRAINING)
+
+
+def test_perceptual_features_that_are_missing_are_named_before_anything_starts(dataset, tmp_path):
+    config = replace(TRAINING, perceptual_weight=0.1)
+    with pytest.raises(UsageError, match="no perceptual features are given"):
+        train_autoencoder(dataset, tmp_path / "vae", config, tmp_path / "state")
+    with pytest.raises(KinoraError, match="absent holds no perceptual features"):
+        train_autoencoder(dataset, tmp_path / "vae", config, tmp_path / "state", features=tmp_path / "absent")
+    assert not (tmp_path / "state").exists()
