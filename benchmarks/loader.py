@@ -35,7 +35,7 @@ from kinora.training.transformer import TrainingStep, TransformerTraining, resol
 ASPECTS = np.array([(16, 16), (20, 12), (12, 20), (24, 10), (10, 24)])  # patches of frames: 1:1, 5:3, 3:5, 12:5, 5:12
 FRAMES = 17  # latent frames of 65 frames
 IMAGES = 0.3  # share of the clips
-CLIPS, PACKS, MODEL_PACKS = 300, 30, 2
+CLIPS, ROUNDS, PACKS = 300, 3, 20  # packs that the loader gives in a round; the transformer takes one
 PLANNED, FAR_STEP = 1_000_000, 100_000
 CHANNELS, PATCH = 16, 2
 
@@ -65,26 +65,21 @@ def write_latents(out: Path, grids: npt.NDArray[np.int64]) -> None:
     LatentDataset.write(out, clips(), {"temporal": 4, "spatial": 8})
 
 
-def loader_rate(batches: Batches) -> float:
-    """Return tokens a second of the loader, start-up left out."""
-    tokens = 0
-    with Loader(batches.of_receiver(0, 0, 1)) as loader:
+def loaded(batches: Batches, first: int) -> tuple[int, float]:
+    """Return the tokens that the loader gives from step `first` on and the seconds it takes, start-up left out."""
+    with Loader(batches.of_receiver(first, 0, 1)) as loader:
         next(loader)
         began = time.monotonic()
-        for _ in range(PACKS):
-            tokens += sum(batch.tokens for batch in next(loader))
-        return tokens / (time.monotonic() - began)
+        tokens = sum(batch.tokens for _ in range(PACKS) for batch in next(loader))
+        return tokens, time.monotonic() - began
 
 
-def model_rate(batches: Batches, config: TransformerTraining) -> float:
-    """Return tokens a second of forward and backward."""
-    step = TrainingStep(config.model, config.text).to(device(), compute_dtype())
-    packs = [batch.to(device()) for number in range(MODEL_PACKS) for batch in batches.packs(number)]
-    _gradients(step, packs[0])
+def taken(step: TrainingStep, batches: Batches, number: int) -> tuple[int, float]:
+    """Return the tokens of a pack, and the seconds of forward and backward on it."""
+    batch = batches.packs(number)[0].to(device())
     began = time.monotonic()
-    for batch in packs:
-        _gradients(step, batch)
-    return sum(batch.tokens for batch in packs) / (time.monotonic() - began)
+    _gradients(step, batch)
+    return batch.tokens, time.monotonic() - began
 
 
 def _gradients(step: TrainingStep, batch: Batch) -> None:
@@ -131,13 +126,19 @@ def rates(width: int, depth: int, tokens_per_pack: int) -> list[str]:
         model = DiTConfig(width=width, depth=depth, heads=width // 64)
         config = TransformerTraining(model=model, tokens_per_step=tokens_per_pack, tokens_per_pack=tokens_per_pack)
         config = resolve(config, dataset)
-        takes = model_rate(Batches(dataset, config), config)
         stored = LatentDataset.open(open_store(bucket).put_folder(folder, "latents"))
-        found = [("the transformer takes", takes)]
-        found += [
-            (f"the loader gives, from {place}", loader_rate(Batches(clips, config)))
-            for place, clips in (("a disk", dataset), ("S3", stored))
+        disk, s3 = Batches(dataset, config), Batches(stored, config)
+        step = TrainingStep(config.model, config.text).to(device(), compute_dtype())
+        taken(step, disk, 0)
+        # They take turns, so that what else the machine does meets all alike.
+        rounds = [
+            (taken(step, disk, number), loaded(disk, number * PACKS), loaded(s3, number * PACKS))
+            for number in range(ROUNDS)
         ]
+    sums = [tuple(map(sum, zip(*turns, strict=True))) for turns in zip(*rounds, strict=True)]
+    names = ("the transformer takes", "the loader gives, from a disk", "the loader gives, from S3")
+    found = [(name, tokens / seconds) for name, (tokens, seconds) in zip(names, sums, strict=True)]
+    takes = found[0][1]
     return [f"| {name} | {rate:,.0f} | {rate / takes:.1f} |" for name, rate in found]
 
 
