@@ -134,6 +134,7 @@ class HeldOut:
         lengths = grids.prod(axis=1)
         check_lengths(lengths, config.tokens_per_pack, latents.name)
         chosen = representatives(grids, HELD_OUT)
+        self.shapes = sorted({(t, rows, columns) for t, rows, columns in grids[chosen].tolist()})
         some = [int(lengths[clip]) for clip in chosen]
         members = spread(some, -(-sum(some) // config.tokens_per_pack), config.tokens_per_pack, 6 * config.model.width)
         self.packs = [

@@ -15,6 +15,7 @@ from kinora.training.samples import read_samples
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OF_SIZE = "held_out_loss_"  # begins the log's columns of clips of one size and length, such as 32x32x9
 NO_HELD_OUT = "There is no held-out loss, because the dataset has no clip in its validation split."
 
 
@@ -50,6 +51,11 @@ def training_page(
         page.text("No step was taken.")
     else:
         page.plot(curve(rows, {"loss": "training", "held_out_loss": "held out"}, loss, log=True), _note(rows))
+        by_size = {name: name.removeprefix(OF_SIZE) for row in rows for name in row if name.startswith(OF_SIZE)}
+        if by_size:
+            page.plot(curve(rows, by_size, f"held-out {loss}", log=True), "By width x height x frames.")
+            last = {name: row[name] for row in rows for name in by_size if name in row}
+            page.table([{"held out": by_size[name], loss: f"{value:.4g}"} for name, value in last.items()])
         if curves:
             page.plot(curve(rows, curves, "", log=False))
     kept = read_samples(checkpoints.folder)

@@ -5,10 +5,12 @@ starts.
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from kinora.config import digest, to_dict, write_json
@@ -108,18 +110,28 @@ class WorkerArguments:
 class TrainingStep(WorldModel):
     """The model as it is trained: a batch in, the loss out."""
 
-    def forward(self, batch: Batch, shard: SequenceShard | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, batch: Batch, shard: SequenceShard | None = None, grids: Sequence[tuple[int, int, int]] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return sums over the tokens outside conditioning frames: of the loss, and of the squared error to report.
 
-        With a `shard` the sums are over its rows of the pack.
+        With a `shard` the sums are over its rows of the pack. With `grids` they are the loss and the number of tokens
+        of the segments of each grid, `[G]`, conditioning frames or not.
         """
         text = self.text_encoder(batch.text)
         times_N1 = (batch.times[batch.layout.segments] * ~batch.conditioning_mask)[:, None]
         noisy = add_noise(batch.clean, batch.noise, times_N1)
         estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text, shard)
         own = own_rows(batch, shard)
-        segments = batch.layout.segments[own]
-        return velocity_loss(estimate, batch.clean[own], batch.times, batch.conditioning_mask[own], segments)
+        clean, segments = batch.clean[own], batch.layout.segments[own]
+        if grids is None:
+            return velocity_loss(estimate, clean, batch.times, batch.conditioning_mask[own], segments)
+        alike = [
+            torch.tensor([other == grid for other in batch.layout.grids], device=clean.device)[segments]
+            for grid in grids
+        ]
+        losses = [velocity_loss(estimate, clean, batch.times, ~rows, segments)[0] for rows in alike]
+        return torch.stack(losses), torch.stack([rows.sum() for rows in alike])
 
 
 def own_rows(batch: Batch, shard: SequenceShard | None) -> slice:

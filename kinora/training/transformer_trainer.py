@@ -100,19 +100,28 @@ class TransformerTrainer(Trainer[list[Batch]]):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Return the velocity loss of the averaged weights on held-out clips, which the processes share."""
+        """Return the velocity loss of the averaged weights on held-out clips, of all and of each size and length."""
         if not len(self.held_out):
             return {}
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss of all free tokens, their number
+        shapes = self.held_out.shapes
+        sums = torch.zeros(len(shapes), 2, dtype=torch.float64, device=self.device)  # loss of all tokens, their number
         with self.sharded.averaged() as module:
             for first in range(0, len(self.held_out), self.receivers):  # all compute in step
                 number = first + self.receiver
                 batch = self.held_out.read(number % len(self.held_out)).to(self.device)
-                loss, _ = module(batch, self.shard)
+                losses, tokens = module(batch, self.shard, shapes)
                 if number < len(self.held_out):
-                    sums += torch.stack([loss, torch.full_like(loss, self.counts * batch.free)])
+                    sums += torch.stack([losses, tokens], dim=1)
         dist.all_reduce(sums)
-        return {"held_out_loss": float(sums[0] / sums[1])}
+        loss, count = sums.sum(0).tolist()
+        parts = {f"held_out_loss_{self.size_of(g)}": s[0] / s[1] for g, s in zip(shapes, sums.tolist(), strict=True)}
+        return {"held_out_loss": loss / count, **parts}
+
+    def size_of(self, grid: tuple[int, int, int]) -> str:
+        """Return width, height and frames of clips of a grid of patches, such as `32x32x9`."""
+        (t, rows, columns), known = grid, self.latents.config
+        side = self.config.model.patch_size * known["spatial"]
+        return f"{columns * side}x{rows * side}x{1 + (t - 1) * known['temporal']}"
 
     @torch.no_grad()
     def sample(self) -> list[Clip]:

@@ -105,6 +105,11 @@ def test_killed_without_mercy_it_goes_on_to_the_same_weights(latents, unbroken, 
     assert timeless[0] == timeless[1]
     assert [row["step"] for row in timeless[0]] == [10, 20, 30, 40, 50, 60]
     assert "held_out_loss" in timeless[0][-1]
+    last = read_rows(unbroken.path / "training.jsonl")[-1]
+    parts = {name: value for name, value in last.items() if name.startswith("held_out_loss_")}
+    assert set(parts) == {"held_out_loss_16x16x9", "held_out_loss_16x16x1"}  # two clips of 12 tokens, and two of 4
+    whole = (24 * parts["held_out_loss_16x16x9"] + 8 * parts["held_out_loss_16x16x1"]) / 32
+    assert last["held_out_loss"] == pytest.approx(whole)
 
 
 def worker_pids(folder: Path) -> list[int]:
