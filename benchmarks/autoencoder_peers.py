@@ -26,7 +26,7 @@ from kinora.media import read_video
 from kinora.models.vae import VAE, Level, VAEConfig, to_blocks
 from kinora.training.autoencoder_losses import kl_divergence
 from kinora.training.autoencoder_trainer import HIDDEN, AutoencoderTraining
-from kinora.training.optimizers import MAX_GRADIENT_NORM, build_optimizers, set_learning_rates
+from kinora.training.optimizers import build_optimizers, set_learning_rates
 from kinora.training.reconstruction import psnr, ssim
 from kinora.worlds import WorldsConfig, draw_sample
 
@@ -35,6 +35,7 @@ FRAMES, SHORTER_SIDE = 33, 96  # that are kept of each clip, and their size
 CROP_FRAMES, CROP_SIDE, BATCH = 9, 48, 4
 MEASURED_FRAMES = 9
 HELD_OUT = 6  # one in so many clips
+MAX_GRADIENT_NORM = 1.0
 KL_WEIGHT = 1e-4
 WARMUP = 0.05  # share of the training
 RATES, TRIAL = (1e-3, 3e-3), 0.2  # of AdamW; the share of the training that is spent on trying each

@@ -21,7 +21,7 @@ from kinora.training.autoencoder_worker import ARGUMENTS, MODEL, WorkerArguments
 from kinora.training.checkpoints import Checkpoints, open_checkpoints
 from kinora.training.compute import Compute
 from kinora.training.config import TrainingResult
-from kinora.training.launcher import launch
+from kinora.training.launcher import launch, on_this_machine
 from kinora.training.log import last_row, shown_figures
 from kinora.training.reconstruction import measure, measure_latents
 from kinora.training.report import course_metrics, write_result
@@ -63,7 +63,7 @@ def train_autoencoder(
             fails, or the pretrained one cannot be read.
         UsageError: if the pretrained one has another shape than `config.model` says.
     """
-    compute = compute or Compute()
+    compute = on_this_machine(compute or Compute())
     training = Excerpts(dataset, "train", config.limits())
     if not len(training):
         raise KinoraError(f"{dataset.path} has no clips in its training split; ingest more clips.")

@@ -1,6 +1,6 @@
 """Where and how a training is computed: nodes, GPUs, sharding. Nothing of it changes what is learned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kinora.errors import UsageError
 
@@ -51,6 +51,22 @@ class Compute:
     def world_size(self) -> int:
         """Processes of all nodes together."""
         return self.nodes * self.processes
+
+    def on_gpus(self, gpus: int) -> "Compute":
+        """Return what one machine with so many GPUs computes it with: a process a GPU at most.
+
+        Raises:
+            UsageError: if those that share a pack do not fit on it.
+        """
+        if gpus >= self.world_size:
+            return self
+        shared = gpus // self.sequence_parallel * self.sequence_parallel
+        if not shared:
+            raise UsageError(
+                f"compute.sequence_parallel is {self.sequence_parallel}, and this machine has {gpus} GPUs; give as "
+                "many at most."
+            )
+        return replace(self, nodes=1, processes=shared)
 
     @property
     def receivers(self) -> int:

@@ -68,7 +68,6 @@ def launch(
     Raises:
         KinoraError: if a process failed, with the sentence of the one that failed first.
     """
-    _check_gpus(compute)
     failures = 0
     with _own_signal_handlers():
         while True:
@@ -85,6 +84,22 @@ def launch(
             failures += 1
             warn(f"{ended.sentence.rstrip('.')}; going on in {pause:g} s (try {failures} of {len(pauses)}).")
             time.sleep(pause)
+
+
+def on_this_machine(compute: Compute) -> Compute:
+    """Return `compute` with no more processes than this machine has GPUs, if it has any, and say so where that is less.
+
+    What is learned does not depend on it.
+
+    Raises:
+        UsageError: if those that share a pack do not fit on the machine.
+    """
+    import torch
+
+    fitting = compute.on_gpus(torch.cuda.device_count()) if torch.cuda.is_available() else compute
+    if fitting != compute:
+        warn(f"compute asks for {compute.world_size} GPUs and this machine has fewer: training on {fitting.processes}.")
+    return fitting
 
 
 def one_node(compute: Compute) -> Compute:
@@ -159,16 +174,6 @@ def kubernetes_manifest(app: "AppDef", namespace: str, queue: str) -> dict[str, 
         )
     manifest: dict[str, Any] = info.request.resource
     return manifest
-
-
-def _check_gpus(compute: Compute) -> None:
-    import torch
-
-    if torch.cuda.is_available() and compute.world_size > torch.cuda.device_count():
-        raise KinoraError(
-            f"compute asks for {compute.world_size} processes, each with a GPU, and this machine has "
-            f"{torch.cuda.device_count()}; set compute.processes={torch.cuda.device_count()}."
-        )
 
 
 def _status(runner: Any, handle: str) -> Any:

@@ -16,8 +16,6 @@ from kinora.training.config import TrainingConfig
 from kinora.training.muon import Muon
 from kinora.training.ranks import Ranks
 
-MAX_GRADIENT_NORM = 1.0
-
 
 @dataclass(frozen=True)
 class ParameterSplit:
@@ -67,7 +65,7 @@ def set_learning_rates(groups: Iterable[dict[str, Any]], config: TrainingConfig,
 def take_step(
     model: nn.Module, optimizers: Sequence[Optimizer], loss: Tensor, config: TrainingConfig, rate: float
 ) -> Tensor:
-    """Take one step down the gradient of `loss`, clipped to `MAX_GRADIENT_NORM`, at `rate` of the learning rates.
+    """Take one step down the gradient of `loss`, clipped as `config` says, at `rate` of the learning rates.
 
     Of several ranks each gives its part of the loss: the gradient is that of the sum.
 
@@ -75,7 +73,7 @@ def take_step(
     """
     torch.autograd.backward(loss)
     Ranks().add_up([weight.grad for weight in model.parameters() if weight.grad is not None])
-    norm = nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_gradient_norm)
     for optimizer in optimizers:
         set_learning_rates(optimizer.param_groups, config, rate)
         optimizer.step()

@@ -32,7 +32,7 @@ from kinora.training.batches import Batch, patch_grids
 from kinora.training.checkpoints import Checkpoints, checkpoint_name, open_checkpoints
 from kinora.training.compute import Compute
 from kinora.training.config import TrainingConfig, TrainingResult, milestones
-from kinora.training.launcher import launch
+from kinora.training.launcher import launch, on_this_machine
 from kinora.training.log import last_row, read_rows, shown_figures
 from kinora.training.report import course_metrics, training_page, write_result
 
@@ -193,7 +193,7 @@ def train_transformer(
         raise KinoraError(f"{latents.uri} has no latents of the split 'train'; ingest more clips.")
     if autoencoder is not None and latents.config.get("vae_digest") != _weights_digest(autoencoder):
         raise KinoraError(f"{latents.uri} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
-    config, compute = resolve(config, dataset), compute or Compute()
+    config, compute = resolve(config, dataset), on_this_machine(compute or Compute())
     check_lengths(patch_grids(latents, config.model.patch_size).prod(axis=1), config.tokens_per_pack, latents.name)
     identity = digest({"config": to_dict(config), "latents": latents.digest})
     with open_checkpoints(checkpoints, identity, compute.kept_states) as state:
