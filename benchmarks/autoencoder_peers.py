@@ -1,6 +1,6 @@
 """Our autoencoder beside those of Wan and CogVideoX (diffusers): equal latents, clips, loss and seconds of training.
 
-    python -m benchmarks.autoencoder_peers [--media FOLDER] [--cpu-seconds 150] [--seed 0]
+    KINORA_MEDIA=FOLDER python -m benchmarks.autoencoder_peers [--cpu-seconds 150] [--seed 0]
 
 All are shrunk to about as many parameters, turn 4 frames of 8x8 pixels into 16 numbers, and are trained from scratch on
 the same excerpts of real clips with the same loss (mean absolute error and a little KL) for the same CPU time of one
@@ -30,7 +30,7 @@ from kinora.training.optimizers import build_optimizers, set_learning_rates
 from kinora.training.reconstruction import psnr, ssim
 from kinora.worlds import WorldsConfig, draw_sample
 
-MEDIA = Path("../shared/media/natural")  # short real clips, which are not part of the project
+MEDIA = "KINORA_MEDIA"  # names a folder of short real clips, which are no part of the project
 FRAMES, SHORTER_SIDE = 33, 96  # that are kept of each clip, and their size
 CROP_FRAMES, CROP_SIDE, BATCH = 9, 48, 4
 MEASURED_FRAMES = 9
@@ -201,7 +201,7 @@ def read_clips(media: Path) -> tuple[list[Tensor], list[Tensor], str]:
     """Return clips `uint8 [T, H, W, 3]` to train on and others to measure on, and what they are."""
     files = sorted(media.glob("*.mp4"))
     if not files:
-        print(f"{media} holds no clips, so that clips of the simulated worlds take their place.")
+        print(f"{media} holds no clips (set {MEDIA} to a folder), so that clips of simulated worlds take their place.")
         worlds = WorldsConfig(sizes=((128, 96),), frames=(FRAMES,))
         clips = [
             draw_sample(worlds, np.random.default_rng([7, n]), held_out=False, image=False).frames for n in range(72)
@@ -222,11 +222,14 @@ def _shrunk(width: int, height: int) -> tuple[int, int]:
 
 
 def measure(
-    media: Path = MEDIA, cpu_seconds: float = 150.0, seed: int = 0, only: tuple[str, ...] = ("ours", "Wan", "CogVideoX")
+    media: Path | None = None,
+    cpu_seconds: float = 150.0,
+    seed: int = 0,
+    only: tuple[str, ...] = ("ours", "Wan", "CogVideoX"),
 ) -> str:
     """Return the benchmark as a section of Markdown."""
     torch.set_num_threads(1)
-    trained, measured, told = read_clips(media)
+    trained, measured, told = read_clips(media or Path(os.environ.get(MEDIA, "media")))
     lines = [
         "## Autoencoder beside Wan's and CogVideoX's",
         "",
