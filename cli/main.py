@@ -113,7 +113,6 @@ def _doctor() -> Run:
 COMMANDS = {
     "ingest": Command("turn raw videos and images, or simulated worlds, into a clip dataset", _ingest, "data"),
     "validate": Command("check a clip dataset against its contract", _validate, "data"),
-    "plan": Command("say what a training takes on which GPUs: memory, hours, cost", _plan, "training"),
     "train": Command("train the captioner, the autoencoder or the transformer", _train, "training"),
     "caption": Command("caption every clip of a dataset with the captioner", _caption, "data"),
     "features": Command("publish the features of a dataset's clips to a feature store", _features, "data"),
@@ -124,6 +123,7 @@ COMMANDS = {
     "serve": Command("serve the deployed model over HTTP", _serve, "serving"),
     "drift": Command("compare what the endpoint was asked for with what its model was trained on", _drift, "serving"),
     "generate": Command("make a video from a prompt, an image or a video", _generate),
+    "plan": Command("say what a training takes on which GPUs: memory, hours, cost", _plan, "training"),
     "pipeline": Command("run, compile or submit the whole workflow", _pipeline, "pipeline"),
     "doctor": Command("say what this machine can run and what is missing", _doctor),
 }

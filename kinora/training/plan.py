@@ -71,12 +71,14 @@ class Plan:
         compute, total, size = self.compute, self.counts.total, self.hardware.value_bytes
         share = total / self.gpus
         whole_weights, whole_gradients = compute.zero_stage < 3, compute.zero_stage < 2
+        # ZeRO 1 in bfloat16 keeps the gradients of the last backward pass beside their float32 sums.
+        gradient = 4 + (size if whole_gradients and size == 2 else 0)
         scale = self.config.tokens_per_pack / compute.sequence_parallel / self.traced.tokens
         tokens = scale * self.traced.tokens
         activations = self.traced.activations(self.config.model, size, compute.activation_checkpointing)
         return {
             "weights": size * (total if whole_weights else share),
-            "gradients": 4 * (total if whole_gradients else share),
+            "gradients": gradient * (total if whole_gradients else share),
             "float32 masters": 4 * share,
             "optimizer states": (4 * self.counts.muon + 8 * self.counts.adam) / self.gpus,
             "moving average (EMA)": 4 * share,

@@ -100,7 +100,8 @@ def test_the_base_recipe_is_about_half_a_billion_and_fits_one_node_of_large_gpus
 
 def test_sharding_and_checkpointing_save_what_they_should():
     first, second = planned(), planned(zero_stage=2)
-    assert second.memory["gradients"] == first.memory["gradients"] / 8
+    # A share of the float32 sums, and no longer the gradients in bfloat16 beside them.
+    assert second.memory["gradients"] == pytest.approx(first.memory["gradients"] * 4 / 6 / 8)
     third = planned(zero_stage=3, compile=False)
     assert third.memory["weights"] == first.memory["weights"] / 8
     checkpointed = planned(activation_checkpointing=True)
@@ -202,5 +203,5 @@ def _hold(rank: int, compute: Compute, port: int) -> None:
     made = Plan("", SHARDED, compute, HARDWARE["h100"], counts, (2, 4, 4), traced, 0.4, None)
     state = ("weights", "gradients", "float32 masters", "optimizer states", "moving average (EMA)")
     expected = sum(made.memory[name] for name in state)
-    assert held == pytest.approx(expected, rel=0.1)
+    assert held == pytest.approx(expected, rel=0.1), f"{held:,} bytes are held, and {expected:,.0f} were expected"
     dist.destroy_process_group()
