@@ -3,7 +3,6 @@
 Started by `kinora.training.launcher` through torchrun.
 """
 
-import argparse
 import os
 import sys
 from contextlib import closing
@@ -15,13 +14,12 @@ import torch.distributed as dist
 
 from kinora.config import from_dict, read_json
 from kinora.data.clips import ClipDataset
-from kinora.errors import KinoraError
-from kinora.processes import end_with_parent
 from kinora.progress import Progress
 from kinora.training.autoencoder_trainer import AutoencoderTrainer, AutoencoderTraining
 from kinora.training.checkpoints import Checkpoints
 from kinora.training.compute import Compute
 from kinora.training.loop import fit
+from kinora.training.worker import run_worker
 
 ARGUMENTS, MODEL = "arguments.json", "model"  # of the processes, and the folder of the model that they leave
 
@@ -36,24 +34,12 @@ class WorkerArguments:
     features: str
 
 
-def main() -> int:
-    """Train until the last step; print one sentence and return 1 when that cannot be done."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
-    arguments = parser.parse_args()
-    end_with_parent(at_once=True)  # the last whole state is on disk
-    try:
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        train(arguments.run)
-    except (KinoraError, OSError) as error:
-        print(f"kinora: {error}", file=sys.stderr, flush=True)
-        return 1
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
-    return 0
+def train_together(run: Path) -> None:
+    """Join the other processes that torchrun has started, and train with them."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # a rank counts over all nodes
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    train(run)
 
 
 def train(run: Path, progress: Progress | None = None) -> None:
@@ -67,4 +53,4 @@ def train(run: Path, progress: Progress | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_worker(train_together))
