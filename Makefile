@@ -9,7 +9,7 @@ ENGINE ?= docker
 IMAGE := kinora/python:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check compile docs images bench clean
+.PHONY: help demo serve reference test check compile docs images bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ demo: .venv/.installed ## raw clips to a served video, in about 11 minutes on tw
 
 serve: .venv/.installed ## serve the promoted model again, after a demo
 	@$(BIN)/kinora serve --work "$(WORK)"
+
+reference: .venv/.installed ## make the model again that comes with the package (hours), and put it there
+	@$(BIN)/kinora pipeline run --recipe reference --work "$(WORK)"
+	@$(BIN)/python -m kinora.reference --artifact-root "$(WORK)/artifacts"
 
 test: .venv/.installed ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

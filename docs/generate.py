@@ -61,10 +61,11 @@ FIRST_COMMENT = re.compile(
 
 
 def tracked() -> list[str]:
-    """Return every file of the repository that git does not ignore, sorted."""
+    """Return every file of the repository that git does not ignore, sorted; no model, which is no source."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    return sorted(name for name in set(names) if name and (ROOT / name).is_file())
+    sources = {name for name in names if not re.match("kinora/reference/[0-9a-f]{16}/", name)}
+    return sorted(name for name in sources if name and (ROOT / name).is_file())
 
 
 def first_line(name: str) -> str:

@@ -17,6 +17,7 @@ from components.imports import PACKAGES
 from kinora.config import to_dict
 from kinora.diffusion.sampler import Sampling
 from kinora.generation import write_version
+from kinora.generation.reference import REFERENCE, put_reference
 from kinora.media import read_video
 
 PACKAGES_OF_EXTRAS = {
@@ -69,8 +70,11 @@ def test_the_page_says_how_much_that_is_and_lists_every_extra(root, brought):
 
 
 @pytest.fixture(scope="module")
-def plain(root, brought, tmp_path_factory) -> Path:
-    """A folder with Kinora, built and installed from its sources, and the distributions of the plain installation."""
+def plain(root, brought, version, tmp_path_factory) -> Path:
+    """A folder with Kinora, built and installed from its sources, and the distributions of the plain installation.
+
+    The model version that comes with it is a random one.
+    """
     place = tmp_path_factory.mktemp("plain")
     sources = place / "sources"
     sources.mkdir()
@@ -78,6 +82,7 @@ def plain(root, brought, tmp_path_factory) -> Path:
         shutil.copy(root / name, sources)
     for name in PACKAGES:
         shutil.copytree(root / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+    put_reference(version, sources / "kinora" / "reference")
     site = place / "site"
     command = ["install", "-qq", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site), str(sources)]
     subprocess.run([sys.executable, "-m", "pip", *command], check=True, cwd=place)
@@ -106,7 +111,7 @@ def run(plain, tmp_path):
         return subprocess.run(
             [sys.executable, "-S", *arguments],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(plain)} | environment,
+            env={n: v for n, v in os.environ.items() if n != REFERENCE} | {"PYTHONPATH": str(plain)} | environment,
             capture_output=True,
             text=True,
         )
@@ -114,9 +119,9 @@ def run(plain, tmp_path):
     return started
 
 
-def test_a_plain_installation_makes_a_clip_from_the_command_line(run, version, tmp_path):
+def test_a_plain_installation_makes_a_clip_from_the_command_line(run, tmp_path):
     out = tmp_path / "clip.mp4"
-    made = run("-m", "cli", "generate", "a red circle", "--model", str(version.path), "--out", str(out))
+    made = run("-m", "cli", "generate", "a red circle", "--out", str(out))  # by the model that comes with it
     assert made.returncode == 0, made.stderr
     assert read_video(out)[0].shape == (17, 32, 32, 3)
 

@@ -124,6 +124,11 @@ def _scores(evaluation: Mapping[str, Any], lineage: Mapping[str, Any]) -> Sectio
     ]
     prompts = count(len(evaluation.get("clips", ())), "prompt")
     text = [f"On {prompts} that it was not trained on, one clip each; the best is 100%."] if rows else []
+    if lineage.get("rounded"):
+        text.append(
+            f"The weights were rounded to {lineage['rounded']['to']} afterwards: these are the scores of version "
+            f"`{lineage['rounded']['from']}`, whose weights they were before."
+        )
     if lineage.get("evaluator"):
         text.append(f"Only scores of the same evaluator compare: its digest is `{lineage['evaluator']}`.")
     return Section("What it scores", tuple(text), tuple(rows))

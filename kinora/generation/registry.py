@@ -6,7 +6,8 @@
 
 It is the same on a disk and on S3. A version is stored whole before the history names it, and the history names it
 before it is current: whatever interrupts a promotion, what was deployed stays deployed, and promoting again ends it.
-Promotions under one root are made one at a time.
+Promotions under one root are made one at a time. Where none was ever made, the version that comes with the package is
+deployed (`kinora.generation.reference`), and every registry knows it by its name and as "reference".
 """
 
 import json
@@ -21,10 +22,12 @@ from typing import Any
 from kinora.config import from_dict
 from kinora.errors import KinoraError
 from kinora.generation.model_version import NAME_LENGTH, ModelVersion, own_files, read_version
+from kinora.generation.reference import reference_folder
 from kinora.storage import MANIFEST, local_copy, open_store, split_uri
 
 MODELS, CURRENT, HISTORY = "models", "models/current.json", "models/history.jsonl"
 PROMOTION, ROLLBACK = "promotion", "rollback"
+REFERENCE_NAME = "reference"
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,12 @@ class Registry:
         return str(name)
 
     def deployed(self) -> str:
-        """Return the name of the version that is deployed.
+        """Return the name of the version that is deployed: the one promoted last, else the one of the package.
 
         Raises:
-            KinoraError: where none was promoted.
+            KinoraError: where none was promoted and none came with the package.
         """
-        name = self.current()
+        name = self.current() or _reference_name()
         if name is None:
             raise KinoraError(
                 f"no model version is deployed in {self.artifact_root}; promote one with `kinora promote VERSION`, "
@@ -89,13 +92,16 @@ class Registry:
     def fetch(self, name: str, into: Path | None = None) -> ModelVersion:
         """Return a version on this disk, its digest verified.
 
-        From a folder it is the version itself; from S3 it is a copy below `into`, by default in the cache of
-        `kinora.storage`, which is used again.
+        From a folder it is the version itself, as is the one of the package; from S3 it is a copy below `into`, by
+        default in the cache of `kinora.storage`, which is used again.
 
         Raises:
             KinoraError: if there is no such version, or it was changed.
         """
         if not self.holds(name):
+            folder = reference_folder()
+            if folder is not None and name == folder.name:
+                return read_version(folder)
             raise KinoraError(
                 f"there is no model version {name} in {self.artifact_root}; `kinora promote --history` lists them."
             )
@@ -111,6 +117,8 @@ class Registry:
     def find(self, version: str) -> ModelVersion:
         """Return the version that a person names: by its name here, by its folder or URI, or "", the deployed one.
 
+        "reference" is the one that comes with the package.
+
         Raises:
             KinoraError: if there is no such version, or it was changed.
         """
@@ -118,6 +126,9 @@ class Registry:
             return self.fetch(self.deployed())
         if self.holds(version):
             return self.fetch(version)
+        reference = _reference_name()
+        if reference is not None and version in (reference, REFERENCE_NAME):
+            return self.fetch(reference)
         return read_version(local_copy(version.rstrip("/")))
 
     def promote(self, folder: str | Path, *, verdict: str, run: str = "") -> Promotion:
@@ -128,17 +139,18 @@ class Registry:
         Raises:
             KinoraError: if the folder is no whole, unchanged model version, or it cannot be stored.
         """
-        version, previous, history = read_version(folder), self.current(), self.history()
+        version, current, history = read_version(folder), self.current(), self.history()
+        previous = current or _reference_name()
         if not self._whole(version.name):
             self._put(version)
         last = history[-1] if history else None
         if last is None or last.version != version.name:
-            known = any(line.version == version.name for line in history)
+            known = any(version.name in (line.version, line.previous) for line in history)
             when = datetime.now(UTC).isoformat(timespec="seconds")
             kind = ROLLBACK if known else PROMOTION
             last = Promotion(when, kind, version.name, previous, verdict, run)
             self._write(HISTORY, "".join(json.dumps(asdict(line)) + "\n" for line in [*history, last]))
-        if previous != version.name:  # even where the history has it: that promotion was interrupted
+        if current != version.name:  # even where the history has it: that promotion was interrupted
             self._write(CURRENT, json.dumps({"version": version.name}) + "\n")
         return last
 
@@ -153,9 +165,9 @@ class Registry:
         """Return the line of the history that deployed the current version.
 
         Raises:
-            KinoraError: where none was promoted, or the history has lost the line.
+            KinoraError: where there is none: none was promoted, or the history has lost the line.
         """
-        name = self.deployed()
+        name = self.current()
         line = next((line for line in reversed(self.history()) if line.version == name), None)
         if line is None:
             raise self._damaged(HISTORY)
@@ -163,10 +175,9 @@ class Registry:
 
     def _whole(self, name: str) -> bool:
         try:
-            self.fetch(name)
+            return self.holds(name) and self.fetch(name).name == name
         except KinoraError:
             return False
-        return True
 
     def _put(self, version: ModelVersion) -> None:
         """Store a version without what another registry or BentoML's store keeps beside it."""
@@ -195,6 +206,11 @@ class Registry:
 
     def _damaged(self, key: str) -> KinoraError:
         return KinoraError(f"{self._store.uri(key)} is damaged; restore it, or remove it and promote again.")
+
+
+def _reference_name() -> str | None:
+    folder = reference_folder()
+    return folder.name if folder is not None else None
 
 
 def _is_name(name: Any) -> bool:

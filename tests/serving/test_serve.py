@@ -141,5 +141,11 @@ def test_a_worker_imports_a_version_into_bentoml_s_store(request, place, version
     assert sorted(child.name for child in (tmp_path / "store").iterdir()) == ["models"]
 
 
+def test_a_worker_imports_the_version_that_comes_with_the_package(version, monkeypatch, tmp_path):
+    monkeypatch.setenv("KINORA_REFERENCE", str(version.path))
+    registry = Registry(str(tmp_path / "artifacts"))
+    assert import_version(registry, registry.deployed(), tmp_path / "store").name == version.name
+
+
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
