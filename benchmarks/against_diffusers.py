@@ -27,7 +27,7 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor, nn
 
-from kinora.data.packing import layout_of, pack, patch_grid
+from kinora.data.packing import Segment, layout_of, pack, patch_grid
 from kinora.data.planner import Planner
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.precision import compute_dtype, device
@@ -77,9 +77,9 @@ def tokens(shape: Shape) -> int:
 def our_step(model: DiT, shapes: Sequence[Shape]) -> Step:
     """Return a step of ours on clips of any shapes, packed."""
     latents = [torch.randn(CHANNELS, *shape) for shape in shapes]
-    layout = layout_of([patch_grid(latent.shape, PATCH) for latent in latents], [RATE] * len(shapes))
+    layout = layout_of([Segment(patch_grid(latent.shape, PATCH), RATE) for latent in latents])
     clean, layout = pack(latents, layout, PATCH).to(device(), compute_dtype()), layout.to(device())
-    times = torch.rand(len(shapes), device=device())
+    times = layout.condition_times(torch.rand(len(shapes), device=device()))
     free = torch.zeros(len(clean), dtype=torch.bool, device=device())
     words = torch.randn(len(shapes), WORDS, TEXT_WIDTH, device=device(), dtype=compute_dtype())
     text = Text(words, torch.ones(words.shape[:2], dtype=torch.bool, device=device()), words.mean(1))

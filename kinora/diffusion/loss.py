@@ -10,14 +10,14 @@ SMALLEST_TIME = 0.1  # below it the weight 1/t^2 would let nearly clean tokens d
 
 
 def velocity_loss(
-    estimate_ND: Tensor, clean_ND: Tensor, times_S: Tensor, conditioning_mask_N: Tensor, segments_N: Tensor
+    estimate_ND: Tensor, clean_ND: Tensor, times_N: Tensor, conditioning_mask_N: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return sums over the tokens outside conditioning frames: of the loss, and of the squared error of clean data.
+    """Return sums over the tokens that are not given: of the loss, and of the squared error of clean data.
 
     Whoever knows how many such tokens there are in a step divides by their number. The tokens may be any rows of a
-    pack; `segments_N` says which of `times_S` is theirs.
+    pack.
     """
     error_N = (estimate_ND.float() - clean_ND.float()).square().mean(dim=1)
-    weight_N = times_S.float().clamp_min(SMALLEST_TIME).pow(-2)[segments_N]
+    weight_N = times_N.float().clamp_min(SMALLEST_TIME).pow(-2)
     free_N = (~conditioning_mask_N).to(error_N.dtype)
     return (error_N * weight_N * free_N).sum(), (error_N * free_N).sum().detach()

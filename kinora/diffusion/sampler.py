@@ -58,12 +58,12 @@ def sample(
         layout, conditioning_mask_N = repeated(layout, 2), conditioning_mask_N.repeat(2)
     context = dit.context(layout, conditioning_mask_N, text)
     for step, (now, after) in enumerate(pairwise(sampling.times().tolist())):
-        times_S = torch.full((len(layout.grids),), now, device=x.device)
+        times_R = layout.condition_times(torch.full((len(layout.grids),), now, device=x.device))
         if guided:  # away from the estimate without text (classifier-free guidance, arXiv:2207.12598)
-            conditional, unconditional = dit.estimate(x.repeat(2, 1), times_S, context).float().chunk(2)
+            conditional, unconditional = dit.estimate(x.repeat(2, 1), times_R, context).float().chunk(2)
             estimate = torch.lerp(unconditional, conditional, sampling.guidance)
         else:
-            estimate = dit.estimate(x, times_S, context).float()
+            estimate = dit.estimate(x, times_R, context).float()
         x = x + (after - now) * free_N1 * velocity(x, estimate, now)
         if on_step is not None:
             on_step(step + 1, sampling.steps)

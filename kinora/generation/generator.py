@@ -12,7 +12,7 @@ from torch import Tensor
 from kinora.captioning.expand import expand
 from kinora.config import from_dict
 from kinora.data.grid import Grid
-from kinora.data.packing import layout_of, pack, patch_grid, unpack
+from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
 from kinora.diffusion.conditioning import Task, conditioning_frames, conditioning_mask
 from kinora.diffusion.sampler import Sampling, sample
 from kinora.generation.clip import GeneratedClip
@@ -202,7 +202,8 @@ class VideoGenerator:
     ) -> list[Tensor]:
         patch = self.model.dit.config.patch_size
         grids = [patch_grid(one.noise.shape, patch) for one in inputs]
-        layout = layout_of(grids, [request.fps / self.vae.config.temporal for request in requests])
+        rates = [request.fps / self.vae.config.temporal for request in requests]
+        layout = layout_of([Segment(grid, rate) for grid, rate in zip(grids, rates, strict=True)])
         tokens = sample(
             self.model.dit,
             self.model.text_encoder,

@@ -1,9 +1,10 @@
 """The diffusion transformer over packed spacetime patches (DiT, https://arxiv.org/abs/2212.09748).
 
-Axes: N tokens of all segments together (with a `SequenceShard`, this rank's), D values of a token, S segments,
-R = 2 S rows of conditions, W width, H heads, K values of a head, M words. Segments see only themselves and their own
-text. The network computes in the type of its weights, whatever the tokens come in; times, positions and the condition
-that is made of them are computed in float32.
+Axes: N tokens of all segments together (with a `SequenceShard`, this rank's), D values of a token, S segments, F latent
+frames of all segments, R = F + S rows of conditions (of every latent frame, and of the given tokens of every segment),
+W width, H heads, K values of a head, M words. Segments see only themselves and their own text. The network computes in
+the type of its weights, whatever the tokens come in; times, positions and the condition that is made of them are
+computed in float32.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from kinora.data.packing import Layout
 from kinora.models.attention import VarlenMetadata, needs_flex, varlen_attention, word_metadata
 from kinora.models.embeddings import geometric_frequencies, sinusoidal_embedding
 from kinora.models.modulation import Rows, gated_add, modulate
-from kinora.models.rotary import POSITION_FREQUENCIES, apply_rotary, position_features, rotary_embedding
+from kinora.models.rotary import POSITION_FEATURES, apply_rotary, position_features, rotary_embedding
 from kinora.models.sequence_parallel import SequenceShard
 from kinora.models.text_encoder import Text
 
@@ -76,7 +77,7 @@ class Context:
 
     place: Place
     position_NW: Tensor
-    text_SW: Tensor
+    text_RW: Tensor
     words: tuple[Words | None, ...]  # of each block
 
 
@@ -88,7 +89,7 @@ class DiT(nn.Module):
         self.config = config
         w = config.width
         self.patch_embedding = nn.Linear(config.token_dim, w)
-        self.position_embedding = Float32Linear(5 * 2 * POSITION_FREQUENCIES, w)
+        self.position_embedding = Float32Linear(POSITION_FEATURES, w)
         self.time_embedding = nn.Sequential(Float32Linear(TIME_FREQUENCIES, w), nn.SiLU(), Float32Linear(w, w))
         self.text_projection = Float32Linear(config.text_width, w)
         # One projection for all blocks, and a table of each: adaLN-single, section 2.3 of arXiv:2310.00426.
@@ -126,7 +127,7 @@ class DiT(nn.Module):
         self,
         tokens_ND: Tensor,
         layout: Layout,
-        times_S: Tensor,
+        times_R: Tensor,
         conditioning_mask_N: Tensor,
         text: Text,
         shard: SequenceShard | None = None,
@@ -134,53 +135,54 @@ class DiT(nn.Module):
         """Estimate the clean tokens `[N, D]`, or this rank's rows of them.
 
         Args:
-            tokens_ND: all tokens of the pack at their segment's time, or clean where the conditioning mask is set.
+            tokens_ND: all tokens of the pack, each at the time of its row of conditions.
             layout: the packed layout.
-            times_S: time of each segment, 0 (clean) to 1 (noise).
-            conditioning_mask_N: bool; conditioning tokens are clean, which is time 0.
+            times_R: times of the conditions, 0 (clean) to 1 (noise), see `Layout.condition_times`: of every latent
+                frame, then of the given tokens of every segment, which are clean or a little noisy.
+            conditioning_mask_N: bool, the given tokens, which the rest is generated from.
             text: the encoded caption of each segment.
             shard: the rank's part, where several ranks share the pack; the estimate is of `shard.rows(N)`.
 
         Raises:
             UsageError: if the heads cannot be shared by the ranks of `shard`.
         """
-        return self.estimate(tokens_ND, times_S, self.context(layout, conditioning_mask_N, text, shard))
+        return self.estimate(tokens_ND, times_R, self.context(layout, conditioning_mask_N, text, shard))
 
     def context(
         self, layout: Layout, conditioning_mask_N: Tensor, text: Text, shard: SequenceShard | None = None
     ) -> Context:
         """Compute what does not depend on noise and time; the arguments are those of `forward`."""
-        count, segments = len(layout.segments), len(layout.grids)
+        count, rows = len(layout.segments), len(layout.frame_segments) + len(layout.grids)
         if shard is not None:
             shard.check(self.config.heads)
         own = slice(0, count) if shard is None else shard.rows(count)
         dtype, device = self.patch_embedding.weight.dtype, layout.positions.device
         cu_seq, longest = layout.cu_seq, layout.longest
-        # Rows 0..S-1 are the conditions of noisy tokens, rows S..2S-1 those of conditioning tokens, at time 0.
-        row_N = (layout.segments + segments * conditioning_mask_N)[own]
+        row_N = layout.condition_rows(conditioning_mask_N)[own]
         words = word_metadata((cu_seq.clamp(own.start, own.stop) - own.start), longest, text.mask)
         pack = VarlenMetadata(cu_seq, cu_seq, longest, longest)
         if needs_flex(device, dtype, self.config.width // self.config.heads):
             pack = pack.with_block_mask(count, count)
             words = words.with_block_mask(own.stop - own.start, text.mask.numel())
         positions = layout.positions[own]
+        condition_segments = torch.cat([layout.frame_segments, torch.arange(len(layout.grids), device=device)])
         crossings = [block.cross_attention for block in self.blocks]
         rotation = rotary_embedding(positions, self.config.width // self.config.heads)
         return Context(
-            Place(Rows.of(row_N, 2 * segments, dtype), rotation, pack, count, words, shard),
+            Place(Rows.of(row_N, rows, dtype), rotation, pack, count, words, shard),
             self.position_embedding(position_features(positions)),
-            self.text_projection(text.pooled),
+            self.text_projection(text.pooled)[condition_segments],
             tuple(cross.keys_values(text) if isinstance(cross, CrossAttention) else None for cross in crossings),
         )
 
-    def estimate(self, tokens_ND: Tensor, times_S: Tensor, context: Context) -> Tensor:
+    def estimate(self, tokens_ND: Tensor, times_R: Tensor, context: Context) -> Tensor:
         """Estimate the clean tokens in a context; the arguments are those of `forward`."""
         place = context.place
         if place.shard is not None:
             tokens_ND = tokens_ND[place.shard.rows(place.count)]
         dtype = self.patch_embedding.weight.dtype
         x_NW = (self.patch_embedding(tokens_ND.to(dtype)) + context.position_NW).to(dtype)
-        modulation_R8W = self.modulation(self.condition(times_S, context.text_SW)).unflatten(1, (PARTS + 2, -1))
+        modulation_R8W = self.modulation(self.condition(times_R, context.text_RW)).unflatten(1, (PARTS + 2, -1))
         for block, words in zip(self.blocks, context.words, strict=True):
             arguments = (x_NW, modulation_R8W[:, :PARTS], place, words)
             x_NW = checkpoint(block, *arguments, use_reentrant=False) if self.checkpointed else block(*arguments)
@@ -188,12 +190,10 @@ class DiT(nn.Module):
         clean_ND: Tensor = self.head(modulate(x_NW, shift, 1 + scale, place.rows))
         return clean_ND
 
-    def condition(self, times_S: Tensor, text_SW: Tensor) -> Tensor:
-        """Return the conditions `[R, W]`: of noisy tokens, then of conditioning tokens, whose time is 0."""
-        frequencies = geometric_frequencies(TIME_FREQUENCIES // 2, 10_000.0, times_S.device)
-        times_R = torch.cat([times_S.float(), torch.zeros_like(times_S, dtype=torch.float32)])
-        time_RF = sinusoidal_embedding(1000 * times_R, frequencies)
-        return F.silu(self.time_embedding(time_RF) + text_SW.repeat(2, 1))
+    def condition(self, times_R: Tensor, text_RW: Tensor) -> Tensor:
+        """Return the conditions `[R, W]` of times and sentences."""
+        frequencies = geometric_frequencies(TIME_FREQUENCIES // 2, 10_000.0, times_R.device)
+        return F.silu(self.time_embedding(sinusoidal_embedding(1000 * times_R, frequencies)) + text_RW)
 
 
 class Block(nn.Module):

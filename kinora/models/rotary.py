@@ -6,13 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kinora.data.packing import COORDINATES
 from kinora.models.embeddings import geometric_frequencies, sinusoidal_embedding
 
 POSITION_FREQUENCIES = 4
+POSITION_FEATURES = COORDINATES * 2 * POSITION_FREQUENCIES
 
 
 def position_features(positions: Tensor) -> Tensor:
-    """Return absolute positions as Fourier features `[N, 5 * 2 * POSITION_FREQUENCIES]`; rotary angles are relative."""
+    """Return absolute positions as Fourier features `[N, POSITION_FEATURES]`; rotary angles are relative."""
     octaves = math.pi / 16 * 2 ** torch.arange(POSITION_FREQUENCIES, device=positions.device)
     return sinusoidal_embedding(positions, octaves).flatten(1)
 
@@ -27,7 +29,7 @@ def rotary_embedding(positions: Tensor, head: int) -> tuple[Tensor, Tensor]:
     for_row = (pairs - for_time) // 2
     angles = []
     for axis, count in enumerate((for_time, for_row, pairs - for_time - for_row)):
-        # Grids here are small: the fastest pair turns one radian a patch, the slowest a hundredth.
+        # The fastest pair turns one radian in an eighth of the shorter side or half a second, the slowest a hundredth.
         angles.append(positions[:, axis, None] * geometric_frequencies(count, 100.0, positions.device))
     angle = torch.cat(angles, dim=1)[:, None]
     return angle.cos(), angle.sin()

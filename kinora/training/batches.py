@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from kinora.data.latents import LatentClip, LatentDataset
-from kinora.data.packing import Layout, layout_of, patch_grid, patchify
+from kinora.data.packing import Layout, Segment, layout_of, patch_grid, patchify
 from kinora.data.planner import Pack, Planner, check_lengths, deal, spread
-from kinora.diffusion.conditioning import conditioning_mask, draw_conditioning_frames
-from kinora.diffusion.path import sample_times, shift_time
+from kinora.diffusion.conditioning import draw_given, draw_times, given_tokens
 from kinora.models.text_encoder import PAD, UNKNOWN, TextEncoderConfig, word_ids
 
 if TYPE_CHECKING:
@@ -30,10 +29,9 @@ HELD_OUT_STEP = 2**32 - 1  # stands for the step where held-out clips' draws are
 
 @dataclass(frozen=True)
 class TokenClip:
-    """A clip ready to be packed: patch tokens `[L, D]`, its grid, latent frames a second, its prepared caption."""
+    """A clip ready to be packed: patch tokens `[t, rows, columns, D]`, latent frames a second, its prepared caption."""
 
     tokens: Tensor
-    grid: tuple[int, int, int]
     rate: float
     text: Tensor  # token ids `[M]`, or of a frozen encoder `[1 + M, W]`
 
@@ -42,14 +40,14 @@ class TokenClip:
 class Batch:
     """One pack: what `TrainingStep.forward` takes.
 
-    tokens, free: how many there are, and how many of them the loss is over, those outside conditioning frames. Both are
-        0 where the batch only keeps a process in step with others, which have a pack more: it counts for nothing.
+    tokens, free: how many there are, and how many of them the loss is over, those that are not given. Both are 0 where
+        the batch only keeps a process in step with others, which have a pack more: it counts for nothing.
     """
 
     clean: Tensor  # [N, D]
     layout: Layout
     conditioning_mask: Tensor  # [N] bool
-    times: Tensor  # [S]
+    times: Tensor  # [F + S], see `Layout.condition_times`
     noise: Tensor  # [N, D]
     text: Tensor  # prepared captions [S, M, ...], zero where dropped
     tokens: int
@@ -80,7 +78,7 @@ class Batches:
     def __init__(self, latents: LatentDataset, config: "TransformerTraining"):
         self.latents, self.config = latents, config
         self.planner = Planner(
-            patch_grids(latents, config.model.patch_size),
+            windowed(patch_grids(latents, config.model.patch_size), config.window),
             tokens_per_pack=config.tokens_per_pack,
             packs_per_step=config.packs,
             image_share=config.image_share,
@@ -120,8 +118,8 @@ class Batches:
 class HeldOut:
     """At most `HELD_OUT` clips in packs of the training's size, the same times and noise at every call.
 
-    All sizes and lengths are among them. Every caption is kept and no frame is a conditioning frame, so that the loss
-    is of text to video alone. They are read anew each time: nothing of them stays in memory.
+    All sizes and lengths are among them. Every caption is kept and nothing is given, so that the loss is of text to
+    video alone. They are read anew each time: nothing of them stays in memory.
 
     Raises:
         KinoraError: if a clip is longer than a pack.
@@ -129,8 +127,10 @@ class HeldOut:
 
     def __init__(self, latents: LatentDataset, config: "TransformerTraining"):
         self.latents = latents
-        self.config = replace(config, conditioning_share=0.0, caption_dropout=0.0, unknown_words=0.0)
-        grids = patch_grids(latents, config.model.patch_size)
+        self.config = replace(
+            config, conditioning_share=0.0, forcing_share=0.0, later_share=0.0, caption_dropout=0.0, unknown_words=0.0
+        )
+        grids = windowed(patch_grids(latents, config.model.patch_size), config.window)
         lengths = grids.prod(axis=1)
         check_lengths(lengths, config.tokens_per_pack, latents.name)
         chosen = representatives(grids, HELD_OUT)
@@ -171,6 +171,13 @@ def patch_grids(latents: LatentDataset, patch: int) -> npt.NDArray[np.int64]:
     return shapes // (1, patch, patch)
 
 
+def windowed(grids: npt.NDArray[np.int64], window: tuple[int, int, int]) -> npt.NDArray[np.int64]:
+    """Return the grids `[n, 3]` of what is learned at once of clips; `window` as in `TransformerTraining`."""
+    limits = np.array([limit or np.iinfo(np.int64).max for limit in window])
+    smaller: npt.NDArray[np.int64] = np.minimum(grids, limits)
+    return smaller
+
+
 def read_clips(latents: LatentDataset, pack: Pack, config: "TransformerTraining") -> list[TokenClip]:
     """Read the clips of a pack as tokens."""
     clips, patch, token_ids = [], config.model.patch_size, config.text.token_ids()
@@ -178,7 +185,7 @@ def read_clips(latents: LatentDataset, pack: Pack, config: "TransformerTraining"
         latent = clip.latent[:, :1] if still else clip.latent
         grid = patch_grid(latent.shape, patch)
         text = prepared_caption(clip, config.text, token_ids)
-        clips.append(TokenClip(patchify(latent, patch), grid, clip.fps / latents.config["temporal"], text))
+        clips.append(TokenClip(patchify(latent, patch).reshape(*grid, -1), clip.fps / latents.config["temporal"], text))
     return clips
 
 
@@ -197,30 +204,66 @@ def clip_generator(seed: int, step: int, place: int) -> torch.Generator:
 
 
 def make_batch(clips: Sequence[TokenClip], config: "TransformerTraining", step: int, places: Sequence[int]) -> Batch:
-    """Pack clips with all that is drawn for their places in a step: times, noise, conditioning frames, and what of the
-    captions is dropped or unknown."""
-    layout = layout_of([clip.grid for clip in clips], [clip.rate for clip in clips])
-    times, frames, texts, noise = [], [], [], []
+    """Pack clips with all that is drawn for their places in a step: windows, times, noise, what is given and how noisy
+    that is, and what of the captions is dropped or unknown."""
+    windows, segments, times, context, given, texts, noise = [], [], [], [], [], [], []
     for clip, place in zip(clips, places, strict=True):
         generator = clip_generator(config.seed, step, place)
-        times.append(sample_times(1, generator, config.time_logit_mean, config.time_logit_std))
-        frames.append(draw_conditioning_frames(clip.grid[0], generator, config.conditioning_share))
+        window, segment = draw_window(clip, config, generator)
+        windows.append(window.flatten(0, 2))
+        segments.append(segment)
+        times.append(
+            draw_times(
+                segment.grid[0],
+                generator,
+                logit_mean=config.time_logit_mean,
+                logit_std=config.time_logit_std,
+                shift=config.time_shift,
+                forcing_share=config.forcing_share,
+            )
+        )
+        given.append(draw_given(segment.grid, generator, config.conditioning_share))
+        noisy, amount = torch.rand(2, generator=generator).tolist()
+        context.append(amount * config.context_noise if noisy < 0.5 else 0.0)
         kept = torch.rand(1, generator=generator) >= config.caption_dropout
-        noise.append(torch.randn(clip.tokens.shape, generator=generator))
+        noise.append(torch.randn(windows[-1].shape, generator=generator))
         text = clip.text
         if config.text.kind == "words":
             unknown = torch.rand(len(text), generator=generator) < config.unknown_words
             text = torch.where(unknown & (text != PAD), UNKNOWN, text)
         texts.append(text * kept)
-    order = layout.order
-    mask = conditioning_mask(layout, frames)
+    layout = layout_of(segments)
+    order, mask = layout.order, given_tokens(layout, given)
     return Batch(
-        torch.cat([clips[i].tokens for i in order]).float(),
+        torch.cat([windows[i] for i in order]).float(),
         layout,
         mask,
-        shift_time(torch.cat([times[i] for i in order]), config.time_shift),
+        torch.cat([*(times[i] for i in order), torch.tensor([context[i] for i in order])]),
         torch.cat([noise[i] for i in order]),
         pad_sequence([texts[i] for i in order], batch_first=True),
         tokens=len(mask),
         free=len(mask) - int(mask.sum()),
     )
+
+
+def draw_window(clip: TokenClip, config: "TransformerTraining", generator: torch.Generator) -> tuple[Tensor, Segment]:
+    """Draw the window of a clip that is learned: its tokens, and where it stands.
+
+    It lies anywhere in a larger clip. Of `config.later_share` of the other videos it leaves out the first latent, so
+    that the model also knows clips that begin in the middle of something, with the latent of a later frame.
+    """
+    whole = clip.tokens.shape[:3]
+    size = [min(length, limit or length) for length, limit in zip(whole, config.window, strict=True)]
+    corner = [
+        int(torch.randint(0, length - part + 1, (1,), generator=generator))
+        for length, part in zip(whole, size, strict=True)
+    ]
+    later = float(torch.rand(1, generator=generator)) < config.later_share
+    if later and size[0] == whole[0] > 2:
+        corner[0], size[0] = 1, size[0] - 1
+    window = clip.tokens
+    for axis in range(3):
+        window = window.narrow(axis, corner[axis], size[axis])
+    start, top, left = corner
+    frame = (whole[1], whole[2])
+    return window, Segment((size[0], size[1], size[2]), clip.rate, start, (top, left), frame)

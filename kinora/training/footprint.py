@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from kinora.data.packing import layout_of
+from kinora.data.packing import Segment, layout_of
 from kinora.diffusion.loss import velocity_loss
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.text_encoder import Text, TextEncoderConfig
@@ -52,7 +52,7 @@ def footprint(
 
     With `fake` tensors nothing is computed and no memory taken, whatever the size.
     """
-    layout = layout_of(grids, [RATE] * len(grids))
+    layout = layout_of([Segment(grid, RATE) for grid in grids])
     segments, kept = len(grids), _Kept()
     counter = FlopCounterMode(display=False)
     with FakeTensorMode(allow_non_fake_inputs=True) if fake else contextlib.nullcontext():
@@ -66,11 +66,12 @@ def footprint(
             torch.ones(segments, text.max_words, dtype=torch.bool),
             torch.zeros(segments, config.text_width, dtype=dtype),
         )
-        clean, times = torch.randn(len(layout.segments), config.token_dim), torch.rand(segments)
+        clean = torch.randn(len(layout.segments), config.token_dim)
+        times = layout.condition_times(torch.rand(segments))
         conditioning = torch.zeros(len(clean), dtype=torch.bool)
         with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor), counter:
             estimate = model(clean, layout, times, conditioning, words)
-            velocity_loss(estimate, clean, times, conditioning, layout.segments)
+            velocity_loss(estimate, clean, times[layout.condition_rows(conditioning)], conditioning)
         total = kept.bytes(model)
     lengths = [t * rows * columns for t, rows, columns in grids]
     # Scores and sums of values, 2 operations for each of a head's values, of all heads: 4 W for a pair.

@@ -28,7 +28,7 @@ from kinora.models.vocabulary import build_vocabulary
 from kinora.models.world_model import WorldModel
 from kinora.progress import Progress
 from kinora.report import Page
-from kinora.training.batches import Batch, patch_grids
+from kinora.training.batches import Batch, patch_grids, windowed
 from kinora.training.checkpoints import Checkpoints, checkpoint_name, open_checkpoints
 from kinora.training.compute import Compute
 from kinora.training.config import TrainingConfig, TrainingResult, milestones
@@ -46,7 +46,12 @@ class TransformerTraining(TrainingConfig):
     tokens_per_step: of all packs together; a step is the same on any number of processes.
     tokens_per_pack: of one packed sequence, which a process (or those that share its tokens) computes at once.
     image_share: share of the tokens that come from images (or first frames of videos, where there are none).
-    conditioning_share: share of the videos with conditioning frames (image to video, extension).
+    window: most latent frames, rows and columns (of patches) of a clip that are learned at once, anywhere in a larger
+        clip; 0 is no limit.
+    later_share: share of the videos of which the first latent is left out, so that they begin in the middle.
+    conditioning_share: share of the clips of which some is given (frames or what lies outside a box).
+    context_noise: the highest time of what is given; half of it is clean.
+    forcing_share: share of the clips whose latent frames have each a time of its own.
     caption_dropout: share of the clips trained without text, for guidance.
     unknown_words: share of the words trained as the unknown token, which stands for all that no caption held.
     ema_decay: of the moving average of the weights, which is what is evaluated and served.
@@ -60,7 +65,11 @@ class TransformerTraining(TrainingConfig):
     tokens_per_step: int = 2560
     tokens_per_pack: int = 1280
     image_share: float = 0.25
+    window: tuple[int, int, int] = (0, 0, 0)
+    later_share: float = 0.1
     conditioning_share: float = 0.2
+    context_noise: float = 0.2
+    forcing_share: float = 0.1
     caption_dropout: float = 0.1
     unknown_words: float = 0.01
     learning_rate: float = 2e-3
@@ -113,24 +122,24 @@ class TrainingStep(WorldModel):
     def forward(
         self, batch: Batch, shard: SequenceShard | None = None, grids: Sequence[tuple[int, int, int]] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return sums over the tokens outside conditioning frames: of the loss, and of the squared error to report.
+        """Return sums over the tokens that are not given: of the loss, and of the squared error to report.
 
         With a `shard` the sums are over its rows of the pack. With `grids` they are the loss and the number of tokens
-        of the segments of each grid, `[G]`, conditioning frames or not.
+        of the segments of each grid, `[G]`, given or not.
         """
         text = self.text_encoder(batch.text)
-        times_N1 = (batch.times[batch.layout.segments] * ~batch.conditioning_mask)[:, None]
-        noisy = add_noise(batch.clean, batch.noise, times_N1)
+        times_N = batch.times[batch.layout.condition_rows(batch.conditioning_mask)]
+        noisy = add_noise(batch.clean, batch.noise, times_N[:, None])
         estimate = self.dit(noisy, batch.layout, batch.times, batch.conditioning_mask, text, shard)
         own = own_rows(batch, shard)
-        clean, segments = batch.clean[own], batch.layout.segments[own]
+        clean, times, segments = batch.clean[own], times_N[own], batch.layout.segments[own]
         if grids is None:
-            return velocity_loss(estimate, clean, batch.times, batch.conditioning_mask[own], segments)
+            return velocity_loss(estimate, clean, times, batch.conditioning_mask[own])
         alike = [
             torch.tensor([other == grid for other in batch.layout.grids], device=clean.device)[segments]
             for grid in grids
         ]
-        losses = [velocity_loss(estimate, clean, batch.times, ~rows, segments)[0] for rows in alike]
+        losses = [velocity_loss(estimate, clean, times, ~rows)[0] for rows in alike]
         return torch.stack(losses), torch.stack([rows.sum() for rows in alike])
 
 
@@ -194,7 +203,8 @@ def train_transformer(
     if autoencoder is not None and latents.config.get("vae_digest") != _weights_digest(autoencoder):
         raise KinoraError(f"{latents.uri} was not encoded by the autoencoder in {autoencoder}; give the one that was.")
     config, compute = resolve(config, dataset), on_this_machine(compute or Compute())
-    check_lengths(patch_grids(latents, config.model.patch_size).prod(axis=1), config.tokens_per_pack, latents.name)
+    lengths = windowed(patch_grids(latents, config.model.patch_size), config.window).prod(axis=1)
+    check_lengths(lengths, config.tokens_per_pack, latents.name)
     identity = digest({"config": to_dict(config), "latents": latents.digest})
     with open_checkpoints(checkpoints, identity, compute.kept_states) as state:
         with state.lock():
@@ -261,7 +271,7 @@ def transformer_page(
         {"error": "squared error of the clean latents, training batches"},
     )
     return page.text(
-        "The training loss is that of the model's present weights, on clips some of which have conditioning frames or "
+        "The training loss is that of the model's present weights, on clips some of which are given in part or have "
         "no caption. The held-out loss is that of the averaged weights (EMA), which are evaluated and served, on whole "
         "validation clips with their captions, always at the same times and with the same noise."
     )

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from kinora.data.latents import LatentDataset
 from kinora.data.loader import Loader
-from kinora.data.packing import layout_of, pack, patch_grid, unpack
+from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
 from kinora.diffusion.sampler import sample
 from kinora.media import to_frames
 from kinora.models.autoencoder import load_autoencoder
@@ -136,9 +136,7 @@ class TransformerTrainer(Trainer[list[Batch]]):
         split = split if len(split) else self.latents.of_split("train")
         clips = [split[number] for number in range(0, len(split), max(1, len(split) // SAMPLES))][:SAMPLES]
         patch, device = self.config.model.patch_size, self.device
-        layout = layout_of(
-            [patch_grid(c.latent.shape, patch) for c in clips], [c.fps / vae.config.temporal for c in clips]
-        )
+        layout = layout_of([Segment(patch_grid(c.latent.shape, patch), c.fps / vae.config.temporal) for c in clips])
         generator = torch.Generator().manual_seed(self.config.seed)
         text, token_ids = self.config.text, self.config.text.token_ids()
         captions = pad_sequence([prepared_caption(clips[i], text, token_ids) for i in layout.order], batch_first=True)

@@ -5,13 +5,13 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from kinora.data.packing import layout_of
+from kinora.data.packing import Segment, layout_of
 from kinora.diffusion.path import velocity
 from kinora.diffusion.sampler import Sampling, sample
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.text_encoder import Text, TextEncoderConfig, WordEncoder
 
-LAYOUT = layout_of([(1, 1, 200)], [2.0])
+LAYOUT = layout_of([Segment((1, 1, 200), 2.0)])
 NOTHING = torch.zeros(200, dtype=torch.bool)
 
 
@@ -108,7 +108,7 @@ def test_guidance_in_one_pack_is_guidance_in_two():
     for parameter in dit.parameters():
         nn.init.normal_(parameter, std=0.1)
     encoder = WordEncoder(TextEncoderConfig(("<pad>", "<unknown>", "red", "ball"), width=8))
-    layout = layout_of([(2, 2, 3), (1, 2, 2), (2, 2, 3)], [2.0] * 3)
+    layout = layout_of([Segment(grid, 2.0) for grid in ((2, 2, 3), (1, 2, 2), (2, 2, 3))])
     noise, clean, given = torch.randn(28, 8), torch.randn(28, 8), torch.arange(28) % 5 == 0
     prompts, sampling = ["red ball", "ball", "red"], Sampling(steps=4, guidance=3.0, shift=1.5)
     ours = sample(dit, encoder, encoder.prepare(prompts), layout, noise, clean, given, sampling)
@@ -116,7 +116,7 @@ def test_guidance_in_one_pack_is_guidance_in_two():
     x = torch.where(given[:, None], clean, noise)
     texts = [encoder(encoder.prepare(sentences)) for sentences in (prompts, [""] * 3)]
     for now, after in pairwise(sampling.times()):
-        with_text, without = (dit(x, layout, now.expand(3), given, text) for text in texts)
+        with_text, without = (dit(x, layout, layout.condition_times(now.expand(3)), given, text) for text in texts)
         moved = x + (after - now) * velocity(x, without + 3.0 * (with_text - without), now)
         x = torch.where(given[:, None], clean, moved)
     torch.testing.assert_close(ours, x, atol=1e-4, rtol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from kinora.data.packing import layout_of
+from kinora.data.packing import Segment, layout_of
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.text_encoder import Text
 
@@ -27,11 +27,14 @@ def step(model, seed):
     generator = torch.Generator().manual_seed(seed)
     clips = int(torch.randint(2, 7, (1,), generator=generator))
     grids = [tuple(torch.randint(1, 5, (3,), generator=generator).tolist()) for _ in range(clips)]
-    layout = layout_of(grids, [2.0] * clips)
+    layout = layout_of([Segment(grid, 2.0) for grid in grids])
     count, words = len(layout.segments), 2 + seed % 5
     mask = torch.arange(words) < torch.randint(1, words + 1, (clips, 1), generator=generator)
     text = Text(torch.randn(clips, words, 8, generator=generator), mask, torch.randn(clips, 8, generator=generator))
-    tokens, times = torch.randn(count, 16, generator=generator), torch.rand(clips, generator=generator)
+    tokens, times = (
+        torch.randn(count, 16, generator=generator),
+        layout.condition_times(torch.rand(clips, generator=generator)),
+    )
     loss = model(tokens, layout, times, torch.rand(count, generator=generator) < 0.3, text).square().mean()
     return loss.detach(), torch.autograd.grad(loss, list(model.parameters()))
 

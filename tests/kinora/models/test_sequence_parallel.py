@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from kinora.data.packing import layout_of
+from kinora.data.packing import Segment, layout_of
 from kinora.errors import UsageError
 from kinora.models.dit import DiT, DiTConfig
 from kinora.models.sequence_parallel import SequenceShard
@@ -34,9 +34,10 @@ def build():
 def estimate(model, shard):
     """Return the estimate of a pack, or the shard's rows of it."""
     generator = torch.Generator().manual_seed(1)
-    layout = layout_of(GRIDS, [2.0] * len(GRIDS))
+    layout = layout_of([Segment(grid, 2.0) for grid in GRIDS])
     count, clips = len(layout.segments), len(GRIDS)
-    tokens, times = torch.randn(count, 16, generator=generator), torch.rand(clips, generator=generator)
+    tokens = torch.randn(count, 16, generator=generator)
+    times = torch.rand(len(layout.frame_segments) + clips, generator=generator)
     given = torch.rand(count, generator=generator) < 0.3
     mask = torch.arange(5) < torch.arange(1, clips + 1)[:, None]
     words, pooled = torch.randn(clips, 5, 8, generator=generator), torch.randn(clips, 8, generator=generator)

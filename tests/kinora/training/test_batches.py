@@ -60,7 +60,7 @@ def test_a_batch_mixes_sizes_videos_and_images_within_its_budget(batches):
     drawn = [batch for step in range(20) for batch in batches.packs(step)]
     assert all(len(batch.clean) <= SMALL.tokens_per_pack for batch in drawn)
     grids = {grid for batch in drawn for grid in batch.layout.grids}
-    assert grids == {(3, 2, 2), (2, 2, 3), (1, 2, 2), (1, 3, 2)}
+    assert grids == {(3, 2, 2), (2, 2, 2), (2, 2, 3), (1, 2, 2), (1, 3, 2)}
     assert any((batch.text == 0).all(1).any() for batch in drawn)  # dropped for guidance
     assert any(batch.conditioning_mask.any() for batch in drawn)
     assert all(batch.free == len(batch.clean) - int(batch.conditioning_mask.sum()) for batch in drawn)
@@ -100,8 +100,7 @@ def test_a_few_steps_learn_to_tell_two_captions_apart():
     config = replace(SMALL, text=replace(SMALL.text, vocabulary=("<pad>", "<unknown>", "up", "down")))
     step = TrainingStep(replace(config.model, latent_channels=4), config.text)
     clips = [
-        TokenClip(torch.full((4, 16), value), (1, 2, 2), 2.0, torch.tensor([word]))
-        for word, value in ((2, 1.0), (3, -1.0))
+        TokenClip(torch.full((1, 2, 2, 16), value), 2.0, torch.tensor([word])) for word, value in ((2, 1.0), (3, -1.0))
     ] * 4
     config = replace(config, conditioning_share=0.0, caption_dropout=0.0)
     optimizer = torch.optim.Adam(step.parameters(), lr=3e-3)
@@ -160,3 +159,32 @@ def test_a_share_of_the_words_is_learned_as_the_unknown_token_but_never_of_what_
         torch.nn.init.normal_(weight, std=0.1)
     step(batches.packs(0)[0])[0].backward()
     assert step.text_encoder.word_embedding.weight.grad[UNKNOWN].any()
+
+
+def test_a_larger_clip_is_learned_in_windows_that_know_their_place(latents):
+    """Where a window stands is told apart by what it holds: each token is the clip's own at that place."""
+    config = replace(SMALL, window=(2, 1, 2), later_share=0.0, conditioning_share=0.0)
+    whole = torch.arange(4 * 3 * 5).reshape(4, 3, 5, 1).expand(-1, -1, -1, 16).float()
+    clip = TokenClip(whole, 2.0, torch.tensor([2]))
+    seen = set()
+    for step in range(60):
+        batch = make_batch([clip], config, step, [0])
+        (grid,) = batch.layout.grids
+        assert grid == (2, 1, 2)
+        time, row, column = batch.layout.positions[0, :3].tolist()
+        top, left = round(row * 3 / 8 + 1), round(column * 3 / 8 + 2)
+        assert torch.equal(batch.clean.reshape(2, 1, 2, 16), whole[int(time) :, top:, left:][:2, :1, :2])
+        seen.add((time, top, left))
+    assert {place[0] for place in seen} == {0, 1, 2}
+    assert len({place[1:] for place in seen}) == 12
+    batches = Batches(LatentDataset.open(latents).of_split("train"), config)
+    assert {grid for batch in batches.packs(0) for grid in batch.layout.grids} <= {(2, 1, 2), (1, 1, 2)}
+
+
+def test_some_videos_begin_in_the_middle():
+    clip = TokenClip(torch.randn(4, 2, 2, 16), 2.0, torch.tensor([2]))
+    batches = [make_batch([clip], replace(SMALL, later_share=0.5), step, [0]) for step in range(60)]
+    begun = [batch for batch in batches if batch.layout.positions[0, 0] == 1]
+    assert 15 < len(begun) < 45
+    assert torch.equal(begun[0].clean.reshape(3, 2, 2, 16), clip.tokens[1:])
+    assert begun[0].tokens == 12

@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from kinora import recipes
-from kinora.data.packing import layout_of
+from kinora.data.packing import Segment, layout_of
 from kinora.errors import KinoraError, UsageError
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
@@ -37,13 +37,20 @@ MODELS = [
 def test_activations_are_those_that_autograd_keeps(model):
     """Of the whole training step, with its text encoder and its noise, on real tensors."""
     config = TransformerTraining(model=model, text=TEXT)
-    step, layout, kept = TrainingStep(model, TEXT), layout_of(GRIDS, [4.0] * len(GRIDS)), {}
+    step, layout, kept = TrainingStep(model, TEXT), layout_of([Segment(grid, 4.0) for grid in GRIDS]), {}
     weights = {parameter.untyped_storage().data_ptr() for parameter in step.parameters()}
     n = len(layout.segments)
     clean, noise = torch.randn(n, model.token_dim), torch.randn(n, model.token_dim)
     text = step.text_encoder.prepare(["one two three"] * len(GRIDS))
     batch = Batch(
-        clean, layout, torch.zeros(n, dtype=torch.bool), torch.rand(len(GRIDS)), noise, text, tokens=n, free=n
+        clean,
+        layout,
+        torch.zeros(n, dtype=torch.bool),
+        layout.condition_times(torch.rand(len(GRIDS))),
+        noise,
+        text,
+        tokens=n,
+        free=n,
     )
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -184,12 +191,12 @@ def _hold(rank: int, compute: Compute, port: int) -> None:
     for module in (muon, sharded_optimizer, sharding):  # as on a GPU
         module.compute_dtype = lambda: torch.bfloat16
     sharded = sharding.Sharded(partial(build, SHARDED, compute), HIDDEN, SHARDED, compute, 0.99)
-    layout = layout_of([(2, 4, 4)], [4.0])
+    layout = layout_of([Segment((2, 4, 4), 4.0)])
     clean, text = (
         torch.randn(32, SHARDED.model.token_dim),
         TrainingStep(SHARDED.model, TEXT).text_encoder.prepare(["a"]),
     )
-    batch = Batch(clean, layout, torch.zeros(32, dtype=torch.bool), torch.rand(1), clean, text, tokens=32, free=32)
+    batch = Batch(clean, layout, torch.zeros(32, dtype=torch.bool), torch.rand(3), clean, text, tokens=32, free=32)
     sharded.engine.set_gradient_accumulation_boundary(True)
     sharded.engine.backward(sharded.engine(batch, None)[0] / 32)
     gc.collect()
