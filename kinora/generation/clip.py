@@ -3,8 +3,10 @@
 import base64
 import html
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,20 +17,27 @@ SIDE_SHOWN = 320  # pixels of the longer side that a notebook shows a small clip
 
 @dataclass(frozen=True, eq=False)
 class GeneratedClip:
-    """What a generator made of a prompt: frames `uint8 [T, H, W, 3]`, one of an image, and frames a second."""
+    """What a generator made of a prompt: frames `uint8 [T, H, W, 3]`, one of an image, and frames a second.
+
+    `metadata` says how it was made; it is kept inside every file that the clip is saved to.
+    """
 
     frames: np.ndarray
     fps: float
     prompt: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> Path:
-        """Write it in the format of the suffix, .mp4, .webm, .gif, .webp or .png, whole or not at all; return the path.
+        """Write it in the format of the suffix, .mp4, .webm, .gif, .webp or .png; return the path.
+
+        A name without a suffix is a folder of PNG frames. What is written is whole or not there, and
+        `kinora.media.read_metadata` reads the metadata from it again.
 
         Raises:
             UsageError: if the suffix does not fit the clip.
             KinoraError: if the file cannot be written.
         """
-        write_clip(path, self.frames, self.fps)
+        write_clip(path, self.frames, self.fps, self.metadata)
         return Path(path)
 
     def __repr__(self) -> str:

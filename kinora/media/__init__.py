@@ -1,9 +1,10 @@
 """Video and image files as arrays of frames: `uint8 [T, H, W, 3]`, RGB. The one way in and out of every format."""
 
 from kinora.media.decoding import VIDEO_SUFFIXES, Frame, Video, open_video, read_video, sample
-from kinora.media.encoding import CLIP_SUFFIXES, check_clip_path, video_bytes, write_clip, write_video
+from kinora.media.encoding import CLIP_SUFFIXES, check_clip_path, clip_writer, video_bytes, write_clip, write_video
 from kinora.media.errors import MediaError
 from kinora.media.images import IMAGE_SUFFIXES, enlarge, image_size, read_image, write_image
+from kinora.media.metadata import read_metadata
 from kinora.media.tensors import to_frames, to_tensor
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "MediaError",
     "Video",
     "check_clip_path",
+    "clip_writer",
     "enlarge",
     "image_size",
     "open_video",
     "read_image",
+    "read_metadata",
     "read_video",
     "sample",
     "to_frames",

@@ -67,6 +67,7 @@ class Video:
 
     `size`: (width, height) of the upright frames in square pixels. `fps`: frames per second on average.
     `promised`: the number of frames that the file announces; 0 where it announces none.
+    `comment`: what the file says of itself; empty where it says nothing.
     """
 
     def __init__(self, source: str | Path | BinaryIO, container: av.container.InputContainer, max_pixels: int):
@@ -84,6 +85,7 @@ class Video:
         self._refuse_size(stream.codec_context.width, stream.codec_context.height)
         self.fps = float(stream.average_rate or stream.guessed_rate or 1)
         self.promised = stream.frames
+        self.comment = next((text for name, text in container.metadata.items() if name.lower() == "comment"), "")
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self.size = self._upright(stream.codec_context.width, stream.codec_context.height, turned=False)
         self._orientation = (False, False, False)  # known with the first frame, and the same for all
@@ -214,7 +216,7 @@ def open_video(
     place = str(Path(source).absolute()) if isinstance(source, str | Path) else source  # "concat:x" is a file name too
     options = {"format_whitelist": formats, "max_pixels": str(max_pixels)}
     with _decoding_errors(source):
-        container = av.open(place, mode="r", options=options)
+        container = av.open(place, mode="r", options=options, metadata_errors="replace")
     with container:
         yield Video(source, container, max_pixels)
 

@@ -8,13 +8,16 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
+from kinora.media.comment import Metadata, metadata_text
 from kinora.media.errors import MediaError, require_file
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # What is inside of files with these suffixes. Pillow would also open documents, and run other programs for some.
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 MAX_IMAGE_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
+COMMENT, IMAGE_DESCRIPTION = "Comment", 0x010E  # a PNG's text chunk and an EXIF tag, which hold the metadata
 ROWS_AT_ONCE = 2**20  # pixels that are laid over white together
 
 
@@ -24,7 +27,7 @@ def image_size(source: str | Path | BinaryIO, formats: tuple[str, ...] = IMAGE_F
     Raises:
         MediaError: if there is no such file, it is no image, or one that is too large.
     """
-    with _opened(source, formats, MAX_IMAGE_PIXELS) as image:
+    with open_image(source, formats, MAX_IMAGE_PIXELS) as image:
         return image.size
 
 
@@ -41,15 +44,18 @@ def read_image(
     Raises:
         MediaError: if there is no such file, it is no image that can be decoded, or one that is too large.
     """
-    with _opened(source, formats, max_pixels) as image:
+    with open_image(source, formats, max_pixels) as image:
         ImageOps.exif_transpose(image, in_place=True)  # cameras store how they were held
         image.load()
         return _over_white(image)[None]
 
 
-def write_image(target: str | Path | BinaryIO, frame: np.ndarray) -> None:
-    """Write one frame `uint8 [H, W, 3]` as PNG."""
-    Image.fromarray(frame).save(target, format="PNG")
+def write_image(target: str | Path | BinaryIO, frame: np.ndarray, metadata: Metadata | None = None) -> None:
+    """Write one frame `uint8 [H, W, 3]` as PNG, with how it was made in a text chunk."""
+    chunks = PngInfo()
+    if metadata:
+        chunks.add_itxt(COMMENT, metadata_text(metadata))
+    Image.fromarray(frame).save(target, format="PNG", pnginfo=chunks)
 
 
 def enlarge(frames: np.ndarray, factor: int) -> np.ndarray:
@@ -58,7 +64,14 @@ def enlarge(frames: np.ndarray, factor: int) -> np.ndarray:
 
 
 @contextmanager
-def _opened(source: str | Path | BinaryIO, formats: tuple[str, ...], max_pixels: int) -> Iterator[Image.Image]:
+def open_image(
+    source: str | Path | BinaryIO, formats: tuple[str, ...] = IMAGE_FORMATS, max_pixels: int = MAX_IMAGE_PIXELS
+) -> Iterator[Image.Image]:
+    """Open an image with Pillow, closed at the end of the `with` block, in which all that Pillow may raise is refused.
+
+    Raises:
+        MediaError: if there is no such file, it is no image, or one that is too large.
+    """
     require_file(source)
     try:
         with warnings.catch_warnings():

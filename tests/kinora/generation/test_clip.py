@@ -10,15 +10,16 @@ import pytest
 import kinora
 from kinora.errors import UsageError
 from kinora.generation import GeneratedClip
-from kinora.media import read_image, read_video
+from kinora.media import read_image, read_metadata, read_video
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (5, 16, 24, 3), dtype=np.uint8)
 
 
 def test_it_is_saved_in_the_format_of_the_name(tmp_path):
-    clip = GeneratedClip(FRAMES, 8.0, "a red circle")
+    clip = GeneratedClip(FRAMES, 8.0, "a red circle", {"prompt": "a red circle", "seed": 3})
     assert clip.save(tmp_path / "x.webm") == tmp_path / "x.webm"
     assert read_video(tmp_path / "x.webm")[0].shape == FRAMES.shape
+    assert read_metadata(tmp_path / "x.webm") == {"prompt": "a red circle", "seed": 3}
     with pytest.raises(UsageError, match="5 frames"):
         clip.save(tmp_path / "x.png")
     assert repr(clip) == "<GeneratedClip 'a red circle', 5 frames of 24x16 at 8 frames a second>"
