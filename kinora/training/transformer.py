@@ -20,12 +20,12 @@ from kinora.diffusion.loss import velocity_loss
 from kinora.diffusion.path import add_noise
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import KinoraError, UsageError
-from kinora.files import atomic_folder, file_digest
+from kinora.files import atomic_folder, file_digest, folder_digest
 from kinora.models.dit import DiTConfig
 from kinora.models.sequence_parallel import SequenceShard
 from kinora.models.text_encoder import SPECIAL, TextEncoderConfig, split_words
 from kinora.models.vocabulary import build_vocabulary
-from kinora.models.world_model import WorldModel
+from kinora.models.world_model import WorldModel, load_world_model
 from kinora.progress import Progress
 from kinora.report import Page
 from kinora.training.batches import Batch, patch_grids, windowed
@@ -43,6 +43,9 @@ ARGUMENTS, EXPORTS = "arguments.json", "exports"  # of the processes, and the mo
 class TransformerTraining(TrainingConfig):
     """How the transformer is trained; see `TrainingConfig` for the rest.
 
+    initial: the folder of a trained transformer (a checkpoint, or the `dit` of a model version) whose weights training
+        begins from, with its vocabulary; "" to begin from nothing.
+    initial_digest: of those weights, which the training looks up itself.
     tokens_per_step: of all packs together; a step is the same on any number of processes.
     tokens_per_pack: of one packed sequence, which a process (or those that share its tokens) computes at once.
     image_share: share of the tokens that come from images (or first frames of videos, where there are none).
@@ -61,6 +64,8 @@ class TransformerTraining(TrainingConfig):
 
     model: DiTConfig = field(default_factory=DiTConfig)
     text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    initial: str = ""
+    initial_digest: str = ""
     steps: int = 2200
     tokens_per_step: int = 2560
     tokens_per_pack: int = 1280
@@ -152,7 +157,7 @@ def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerT
     """Fill what the data decides: the vocabulary, the latent channels, and the frozen text encoder's width and digest.
 
     Raises:
-        KinoraError: if the latents hold no texts of that encoder.
+        KinoraError: if the latents hold no texts of that encoder, or the initial weights are of another model.
     """
     text = replace(config.text, vocabulary=build_vocabulary(map(split_words, dataset.values("caption")), SPECIAL))
     if text.kind == "hf":
@@ -165,7 +170,25 @@ def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerT
             )
         text = replace(text, width=kept["width"], digest=kept["digest"])
     model = replace(config.model, latent_channels=dataset[0].latent.shape[0], text_width=text.width)
-    return replace(config, text=text, model=model)
+    config = replace(config, text=text, model=model)
+    return with_initial(config) if config.initial else config
+
+
+def with_initial(config: TransformerTraining) -> TransformerTraining:
+    """Take the vocabulary and the digest of the initial weights; words that they do not know are the unknown token.
+
+    Raises:
+        KinoraError: if there are none, or they are of another model.
+    """
+    folder = Path(config.initial).resolve()
+    initial = load_world_model(folder)
+    text = replace(config.text, vocabulary=initial.text_encoder.config.vocabulary)
+    if (initial.dit.config, initial.text_encoder.config) != (config.model, text):
+        raise KinoraError(
+            f"{folder} holds a transformer of another shape than the recipe's; set transformer.model and "
+            f"transformer.text as in its config.json, or train from nothing."
+        )
+    return replace(config, text=text, initial=str(folder), initial_digest=folder_digest(folder))
 
 
 def train_transformer(

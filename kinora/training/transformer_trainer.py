@@ -16,7 +16,7 @@ from kinora.diffusion.sampler import sample
 from kinora.media import to_frames
 from kinora.models.autoencoder import load_autoencoder
 from kinora.models.sequence_parallel import SequenceShard
-from kinora.models.world_model import save_world_model
+from kinora.models.world_model import load_world_model, save_world_model
 from kinora.report import Clip
 from kinora.training.batches import Batch, Batches, HeldOut, prepared_caption
 from kinora.training.checkpoints import checkpoint_name
@@ -177,8 +177,10 @@ class TransformerTrainer(Trainer[list[Batch]]):
 
 
 def build(config: TransformerTraining, compute: Compute) -> TrainingStep:
-    """Return the untrained model, ready to be computed as `compute` says."""
+    """Return the model that training begins with, ready to be computed as `compute` says."""
     model = TrainingStep(config.model, config.text)
+    if config.initial:
+        model.load_state_dict(load_world_model(config.initial).state_dict())
     if compute.activation_checkpointing:
         model.dit.checkpoint_blocks()
     if compute.compile:

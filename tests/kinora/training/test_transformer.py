@@ -124,3 +124,15 @@ def worker_pids(folder: Path) -> list[int]:
         if is_worker and any(str(folder) in part for part in command) and "torchrun" not in " ".join(command):
             found.append(int(process.name))
     return found
+
+
+def test_training_begins_from_given_weights_with_their_vocabulary(latents, unbroken, tmp_path):
+    dataset, initial = LatentDataset.open(latents), unbroken.path / unbroken.checkpoints[-1]
+    config = replace(SMALL, steps=1, checkpoints=2, initial=str(initial))
+    made = train_transformer(dataset, tmp_path / "out", config, tmp_path / "state")
+    first, given = (load_world_model(folder) for folder in (made.path / made.checkpoints[0], initial))
+    assert first.text_encoder.config == given.text_encoder.config
+    for name, weight in given.state_dict().items():
+        assert torch.equal(first.state_dict()[name], weight)
+    with pytest.raises(KinoraError, match="another shape"):
+        train_transformer(dataset, tmp_path / "other", replace(config, model=DiTConfig(width=32, depth=1, heads=2)))
