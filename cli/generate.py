@@ -58,8 +58,8 @@ def generate(argv: Sequence[str]) -> int:
         Args:
             prompt: What the video shows.
             out: File to write, in the format of its suffix: .mp4, .webm, .gif, .webp, or .png for an image.
-            size: Width and height in pixels, such as 40x24, multiples of what the model takes (8 for most).
-            frames: Number of frames: 1 makes an image. Of --extend, the frames that the model sees at once.
+            size: Width and height in pixels, such as 40x24, from 16 to 2048 each.
+            frames: Number of frames of the finished video: 1 makes an image.
             fps: Frames a second.
             seed: Another seed makes another video.
             image: Image to animate: it becomes the first frame.
@@ -83,13 +83,15 @@ def generate(argv: Sequence[str]) -> int:
             prompt,
             generator.grid,
             generator.usual,
-            size=asked,
-            frames=frames,
-            fps=fps,
-            seed=seed,
-            image=image,
-            extend=extend,
-            direction=direction,
+            {
+                "size": asked,
+                "frames": frames,
+                "fps": fps,
+                "seed": seed,
+                "image": image,
+                "video": extend,
+                "direction": direction,
+            },
         )
         check_clip_path(out, request.frames, request.fps)  # now, not after sampling
         unknown = generator.unknown_words(prompt)
@@ -98,16 +100,12 @@ def generate(argv: Sequence[str]) -> int:
                 f"kinora generate: the model never saw: {', '.join(unknown)}. It goes by the other words.",
                 file=sys.stderr,
             )
-        with Progress("generate", generator.sampling.steps) as progress:
-            made = generator.generate([request], lambda done, _: progress.update(done))[0]
+        with Progress("generate", 100, "%") as progress:
+            made = generator.generate([request], lambda step: progress.update(100 * step.done // step.steps))[0]
         GeneratedClip(made, request.fps, prompt).save(out)
         print(f"{out}: {len(made)} frames of {request.width}x{request.height} at {request.fps:g} frames a second")
-        given = request.image if request.image is not None else request.video
-        if asked is None and given is not None and given.shape[-3:-1] != (request.height, request.width):
-            print(
-                f"The input has {given.shape[-2]}x{given.shape[-3]} pixels; each side was rounded to the nearest "
-                f"multiple of {generator.grid.side}. --size chooses another."
-            )
+        for note in request.notes:
+            print(note)
         return 0
 
     return tyro.cli(run, prog="kinora generate", args=argv)

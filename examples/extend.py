@@ -10,6 +10,6 @@ from kinora import VideoGenerator
 prompt = "A red circle moves to the right on a grey background."
 generator = VideoGenerator.from_version()
 clip = generator(prompt, image=sys.argv[1])
-longer = generator(prompt, extend=clip.frames, fps=clip.fps)
+longer = generator(prompt, video=clip.frames, fps=clip.fps)
 longer.save("longer.gif")
 print(longer)

@@ -10,7 +10,8 @@ import numpy as np
 from starlette.datastructures import UploadFile
 
 from kinora.data.grid import Grid
-from kinora.generation.request import LARGEST_SIDE, MOST_FRAMES, fitted
+from kinora.generation.fitting import fitted
+from kinora.generation.request import LARGEST_SIDE, SMALLEST_SIDE
 from kinora.media import MediaError, open_video
 from serving.errors import ApiError
 from serving.jobs import JobRequest
@@ -28,6 +29,7 @@ from serving.requests import (
 )
 
 MOST_FRAME_PIXELS = 1920 * 1088
+MOST_FRAMES = 257  # of an extended video
 MAX_SAMPLES = 2**21  # of all tracks of an MP4: half a minute of uncompressed sound; each takes about 70 bytes
 MOST_FPS = 120.0
 DIRECTIONS = ("forward", "backward")
@@ -125,8 +127,8 @@ def decoded(source: io.BytesIO | Path, usual: tuple[int, int], grid: Grid, limit
 
 
 def _size(width: int, height: int, usual: tuple[int, int], grid: Grid) -> tuple[int, int]:
-    """Return a video's own (width, height) if the model can make it, or `usual`."""
-    makeable = all(grid.has_side(side) and side <= LARGEST_SIDE for side in (width, height))
+    """Return a video's own (width, height) if it is on the model's grid, or `usual`."""
+    makeable = all(grid.has_side(side) and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in (width, height))
     return (width, height) if makeable else usual
 
 

@@ -21,7 +21,8 @@ from starlette.requests import ClientDisconnect
 from kinora.config import from_dict, to_dict
 from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.errors import UsageError
-from kinora.generation.request import GenerationRequest, fitted
+from kinora.generation.fitting import fitted
+from kinora.generation.request import GenerationRequest
 from kinora.media import MediaError, image_size, read_image
 from kinora.models.text_encoder import split_words
 from serving.errors import ApiError
@@ -304,7 +305,7 @@ def requested_version(value: Any) -> str:
 
 def _possible(param: str, prompt: str, width: int, height: int, frames: int, fps: float, grid: Grid) -> None:
     """Refuse what the library refuses, naming the field: the others are replaced by ones that are possible."""
-    sides = (width, height) if param == "size" else (grid.side, grid.side)
+    sides = (width, height) if param == "size" else (32, 32)
     try:
         request = GenerationRequest(prompt, *sides, frames if param == "frames" else 1, fps if param == "fps" else 8.0)
         request.check(grid)

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,7 +24,6 @@ import httpx
 import tyro
 
 from kinora.config import read_json, to_dict
-from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
 from kinora.generation.registry import Registry
@@ -36,14 +35,13 @@ from serving.model_store import import_version, store_home
 if TYPE_CHECKING:
     import numpy as np
 
-    from kinora.generation import VideoGenerator
+    from kinora.generation import Step, VideoGenerator
 
 SECONDS_BETWEEN_RENEWALS = 0.5
 SECONDS_TO_ANSWER = 15.0
 SECONDS_UNTIL_ABANDONED = 60.0  # a step that is not over this long after the lease was lost never will be
 SECONDS_BETWEEN_REGISTRY_CHECKS = 5.0
 EXAMPLES = 6
-USUAL_WINDOW = 17  # frames
 
 
 class Abandoned(Exception):
@@ -119,13 +117,13 @@ class LeaseRenewal:
         self._over.set()
         self._thread.join()
 
-    def step(self, done: int, steps: int) -> None:
+    def step(self, step: "Step") -> None:
         """Note the progress; called after every sampling step.
 
         Raises:
             Abandoned: if the work must end.
         """
-        self._progress = min(99, 100 * done // steps)
+        self._progress = min(99, 100 * step.done // step.steps)
         if self._lost.is_set() or self._stop.now.is_set():
             raise Abandoned
 
@@ -242,19 +240,14 @@ def facts_of(version: Path) -> dict[str, Any]:
     }
 
 
-def window_of(facts: dict[str, Any], grid: Grid) -> int:
-    """Return the frames that the model sees at once when it extends a video: those of the clips it was trained on."""
-    return max(grid.shortest_video + grid.frames, facts["frames"] or USUAL_WINDOW)
-
-
 def work_on(
-    generator: "VideoGenerator", job: dict[str, Any], window: int, gateway: Gateway, stop: Stop, heartbeat: Heartbeat
+    generator: "VideoGenerator", job: dict[str, Any], gateway: Gateway, stop: Stop, heartbeat: Heartbeat
 ) -> None:
     """Make one clip and upload it; a failure is reported, and whatever else happens is left to the lease."""
     started = time.monotonic()
     with LeaseRenewal(gateway, job, stop, heartbeat) as renewal:
         try:
-            upload(gateway, job, make(generator, job, window, gateway, renewal))
+            upload(gateway, job, make(generator, job, gateway, renewal))
             log(f"{job['id']} made in {time.monotonic() - started:.1f} s")
         except Abandoned:
             if stop.now.is_set():
@@ -281,48 +274,20 @@ def work_on(
             )
 
 
-def make(
-    generator: "VideoGenerator", job: dict[str, Any], window: int, gateway: Gateway, renewal: LeaseRenewal
-) -> "np.ndarray":
-    """Return the frames of a clip, `uint8 [T, H, W, 3]`; `window` is how many the model sees at once."""
-    from kinora.generation import GenerationRequest
+def make(generator: "VideoGenerator", job: dict[str, Any], gateway: Gateway, renewal: LeaseRenewal) -> "np.ndarray":
+    """Return the frames of a clip, `uint8 [T, H, W, 3]`."""
+    from kinora.generation import GenerationRequest, Task
     from kinora.media import read_image, read_video
 
     generator.check_prompt(job["prompt"])
-    file = io.BytesIO(gateway.send(job, "GET", "conditioning").content) if job["conditioning"] else None
-    if file is not None and job["conditioning"] != "image":
-        return extend(generator, job, read_video(file)[0], window, renewal.step)
-    image = read_image(file)[0] if file is not None else None
-    fields = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
-    return generator.generate([GenerationRequest(**fields, image=image)], renewal.step)[0]
-
-
-def extend(
-    generator: "VideoGenerator", job: dict[str, Any], video: "np.ndarray", window: int, step: Callable[[int, int], None]
-) -> "np.ndarray":
-    """Return a video `uint8 [T, H, W, 3]` extended to the job's frames, by `window` frames at a time.
-
-    The model sees the end (or, backward, the beginning) of what there is, and makes the rest of its window.
-    """
-    import numpy as np
-
-    from kinora.generation import GenerationRequest
-
-    first, backward = len(video), job["conditioning"] == "backward"
-    fields = {name: job[name] for name in ("prompt", "width", "height", "fps")}
-    while len(video) < job["frames"]:
-        request = GenerationRequest(
-            **fields, frames=window, seed=job["seed"] + len(video) - first, video=video, direction=job["conditioning"]
-        )
-        share = len(video) - first, window - request.context_frames(generator.grid), job["frames"] - first
-        longer = generator.generate([request], _of_the_whole(step, *share))[0]
-        video = np.ascontiguousarray(longer)
-    return video[-job["frames"] :] if backward else video[: job["frames"]]
-
-
-def _of_the_whole(step: Callable[[int, int], None], before: int, now: int, total: int) -> Callable[[int, int], None]:
-    """Return what takes the steps of a window that makes `now` of `total` frames, after `before`, as those of all."""
-    return lambda done, steps: step(min(before * steps + now * done, total * steps), total * steps)
+    fields: dict[str, Any] = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
+    if job["conditioning"]:
+        file = io.BytesIO(gateway.send(job, "GET", "conditioning").content)
+        if job["conditioning"] == "image":
+            fields |= {"task": Task.IMAGE, "image": read_image(file)[0]}
+        else:
+            fields |= {"task": Task.EXTEND, "video": read_video(file)[0], "direction": job["conditioning"]}
+    return generator.generate([GenerationRequest(**fields)], renewal.step)[0]
 
 
 def upload(gateway: Gateway, job: dict[str, Any], frames: "np.ndarray") -> None:
@@ -369,7 +334,7 @@ def serve_jobs(model: ServedModel, gateway: Gateway, stop: Stop, heartbeat: Hear
         if job is not None and stop.now.is_set():
             release(gateway, job)
         elif job is not None:
-            work_on(model.generator, job, window_of(model.facts, model.generator.grid), gateway, stop, heartbeat)
+            work_on(model.generator, job, gateway, stop, heartbeat)
 
 
 def log(text: str) -> None:

@@ -3,8 +3,10 @@
 from kinora.generation.clip import GeneratedClip
 from kinora.generation.generator import VideoGenerator
 from kinora.generation.model_version import ModelVersion, read_version, write_version
+from kinora.generation.options import RequestOptions, request_for
 from kinora.generation.registry import Registry
-from kinora.generation.request import ClipFormat, GenerationRequest, request_for
+from kinora.generation.request import ClipFormat, GenerationRequest, Task
+from kinora.generation.step import Step
 
 __all__ = [
     "ClipFormat",
@@ -12,6 +14,9 @@ __all__ = [
     "GenerationRequest",
     "ModelVersion",
     "Registry",
+    "RequestOptions",
+    "Step",
+    "Task",
     "VideoGenerator",
     "read_version",
     "request_for",

@@ -1,9 +1,9 @@
 """The video generator: an autoencoder, a text encoder and a transformer, and the one loop that serves every task."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -13,12 +13,17 @@ from kinora.captioning.expand import expand
 from kinora.config import from_dict
 from kinora.data.grid import Grid
 from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
-from kinora.diffusion.conditioning import Task, conditioning_frames, conditioning_mask
+from kinora.diffusion.conditioning import conditioning_mask
 from kinora.diffusion.sampler import Sampling, sample
+from kinora.errors import UsageError
 from kinora.generation.clip import GeneratedClip
+from kinora.generation.fitting import fitted
 from kinora.generation.model_version import read_version
+from kinora.generation.options import RequestOptions, request_for
 from kinora.generation.registry import Registry
-from kinora.generation.request import ClipFormat, GenerationRequest, Media, fitted, request_for
+from kinora.generation.request import ClipFormat, GenerationRequest, Task
+from kinora.generation.step import OnStep, Step
+from kinora.generation.words import refuse_unknown, unknown_words
 from kinora.media import to_frames, to_tensor
 from kinora.models.autoencoder import Autoencoder, load_autoencoder
 from kinora.models.precision import compute_dtype, device
@@ -85,75 +90,90 @@ class VideoGenerator:
         self,
         prompt: str,
         *,
-        size: tuple[int, int] | None = None,
-        frames: int | None = None,
-        fps: float | None = None,
-        seed: int = 0,
-        image: Media | None = None,
-        extend: Media | None = None,
-        direction: str = "forward",
-        on_step: Callable[[int, int], None] | None = None,
+        on_step: OnStep | None = None,
+        allow_unknown_words: bool = False,
+        **options: Unpack[RequestOptions],
     ) -> GeneratedClip:
-        """Make one clip; what is None is filled in as `request_for` says.
+        """Make one clip; what is left out is filled in as `request_for` says.
 
         Args:
             prompt: what the clip shows.
-            size: width and height in pixels.
-            frames: 1 makes an image.
-            fps: frames a second.
-            seed: another seed makes another clip.
-            image: the first frame, as an array `uint8 [H, W, 3]` or a file.
-            extend: the video to extend in `direction`, "forward" or "backward", as `uint8 [T, H, W, 3]` or a file.
-            on_step: called with (steps done, steps in all).
+            on_step: called after every step.
+            allow_unknown_words: go by the other words where some of the prompt's were never seen.
+            options: `size` and the fields of a `GenerationRequest`; media are arrays or files.
 
         Raises:
-            UsageError: if this model cannot make it, or read all of the prompt.
+            UsageError: if this model cannot make it, or cannot read all of the prompt.
             KinoraError: if a file is missing or cannot be decoded.
         """
+        expanded = options.get("expand", True)
         self.check_prompt(prompt)
-        request = request_for(
-            prompt,
-            self.grid,
-            self.usual,
-            size=size,
-            frames=frames,
-            fps=fps,
-            seed=seed,
-            image=image,
-            extend=extend,
-            direction=direction,
-        )
+        if not allow_unknown_words:
+            refuse_unknown(prompt, self.model.text_encoder.config.vocabulary, expanded=expanded)
+        request = request_for(prompt, self.grid, self.usual, options)
         return GeneratedClip(self.generate([request], on_step)[0], request.fps, prompt)
 
     @torch.inference_mode()
-    def generate(
-        self, requests: Sequence[GenerationRequest], on_step: Callable[[int, int], None] | None = None
-    ) -> list[np.ndarray]:
+    def generate(self, requests: Sequence[GenerationRequest], on_step: OnStep | None = None) -> list[np.ndarray]:
         """Make one clip `uint8 [T, H, W, 3]` for each request.
 
         Requests of any sizes are packed together. A clip depends on its own request and seed alone, up to the
-        rounding of matrix products. `on_step` is called with (steps done, steps in all). A prompt that is too long is
-        cut, as captions are in training: whoever asks for a person calls `check_prompt` first.
+        rounding of matrix products. A prompt that is too long is cut, as captions are in training, and words never seen
+        count as unknown ones: whoever asks for a person calls `check_prompt` and `refuse_unknown` first.
+
+        Args:
+            requests: what to make.
+            on_step: called after every step, of all packs together; what it raises ends the sampling.
 
         Raises:
             UsageError: if this model cannot make a clip of the size or length asked for.
         """
         for request in requests:
             request.check(self.grid)
-        inputs = [self._sampling_input(request) for request in requests]
-        clips: list[np.ndarray] = []
+            later = request.loop or request.last_image is not None
+            if request.task not in (Task.TEXT, Task.IMAGE, Task.EXTEND) or later:
+                raise UsageError(f"the task '{request.task}' comes later today.")
+        clips: list[np.ndarray | None] = [None] * len(requests)
+        for number, request in enumerate(requests):
+            if request.task is Task.EXTEND:
+                clips[number] = self._extend(request, on_step)
+        rest = [number for number, clip in enumerate(clips) if clip is None]
+        inputs = [self._sampling_input(requests[number]) for number in rest]
         packs = list(_packs([one.noise.numel() for one in inputs], TOKENS_AT_ONCE * self.model.dit.config.token_dim))
         for number, (first, last) in enumerate(packs):
             step = _offset(on_step, number, len(packs))
-            latents = self._sample(requests[first:last], inputs[first:last], step)
-            clips += [self._finish(r, z) for r, z in zip(requests[first:last], latents, strict=True)]
-        return clips
+            chosen = [requests[place] for place in rest[first:last]]
+            latents = self._sample(chosen, inputs[first:last], step)
+            for place, request, z in zip(rest[first:last], chosen, latents, strict=True):
+                clips[place] = self._decode(request, z)
+        return [clip for clip in clips if clip is not None]
+
+    def _extend(self, request: GenerationRequest, on_step: OnStep | None) -> np.ndarray:
+        """Make windows of the model's usual length, each beside the last, until the clip is long enough."""
+        assert request.video is not None
+        video = fitted(request.video, request.width, request.height)
+        window = max(self.grid.shortest_video + self.grid.frames, self.grid.longest_within(self.usual.frames))
+        seed, first, backward = request.seed, len(video), request.direction == "backward"
+        context = self.grid.longest_within(min(first, window // 2 + 1))
+        windows = -(-(request.frames - first) // (window - context))
+        for number in range(windows):
+            part = replace(request, frames=len(video) + window - context, video=video, seed=seed + number)
+            given = video[:context] if backward else video[-context:]
+            latent = self.vae.latents_of(to_tensor(given)[None])[0].cpu()
+            latent = latent[:, 1:] if backward else latent
+            made = self._sample([part], [self._input(part, window, latent)], _offset(on_step, number, windows))[0]
+            frames = self._decode(replace(part, task=Task.TEXT, video=None, frames=window), made)
+            video = np.concatenate([frames[:-context], video] if backward else [video, frames[context:]])
+        return np.ascontiguousarray(video[-request.frames :] if backward else video[: request.frames])
 
     def caption(self, prompt: str) -> str:
         """Return the descriptive caption that a prompt stands for, if the model knows and reads all its words."""
         expanded, encoder = expand(prompt), self.model.text_encoder
         fits = encoder.length(expanded) <= encoder.config.max_words and not encoder.unknown_words(expanded)
         return expanded if fits else prompt
+
+    def _sentence(self, request: GenerationRequest) -> str:
+        return self.caption(request.prompt) if request.expand else request.prompt
 
     def check_prompt(self, prompt: str) -> None:
         """Refuse a prompt that would be cut.
@@ -163,42 +183,39 @@ class VideoGenerator:
         """
         self.model.text_encoder.check_length(prompt)
 
-    def unknown_words(self, prompt: str) -> list[str]:
-        """Return the words of a prompt that no training caption held, each once."""
-        return list(dict.fromkeys(self.model.text_encoder.unknown_words(prompt)))
+    def unknown_words(self, prompt: str, expanded: bool = True) -> list[str]:
+        """Return the words of a prompt that no training caption held, nor its expansion says otherwise, each once."""
+        return unknown_words(prompt, self.model.text_encoder.config.vocabulary, expanded=expanded)
 
     def _sampling_input(self, request: GenerationRequest) -> SamplingInput:
-        t, h, w = self.vae.config.latent_shape(request.frames, request.height, request.width)
+        if request.image is None:
+            return self._input(request, request.frames, None)
+        video = to_tensor(self._on_grid(fitted(request.image[None], request.width, request.height)))[None]
+        return self._input(request, request.frames, self.vae.latents_of(video)[0].cpu())
+
+    def _on_grid(self, frames: np.ndarray) -> np.ndarray:
+        """Repeat the last row and column until both are on the grid."""
+        missing = (-side % self.grid.side for side in frames.shape[1:3])
+        return np.pad(frames, ((0, 0), *((0, more) for more in missing), (0, 0)), mode="edge")
+
+    def _input(self, request: GenerationRequest, window: int, latent: Tensor | None) -> SamplingInput:
+        width, height = (-(-side // self.grid.side) * self.grid.side for side in (request.width, request.height))
+        t, h, w = self.vae.config.latent_shape(window, height, width)
         shape = (self.vae.config.latent_channels, t, h, w)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(request.seed))
         conditioning = torch.zeros(shape)
-        latent = self._conditioning_latent(request)
-        if latent is None:
-            return SamplingInput(noise, conditioning, conditioning_frames(Task.TEXT, t))
-        frames = conditioning_frames(request.task, t, latent.shape[1])
-        conditioning[:, torch.tensor(frames)] = latent
+        given = 0 if latent is None else latent.shape[1]
+        backward = request.task is Task.EXTEND and request.direction == "backward"
+        frames = [place >= t - given if backward else place < given for place in range(t)]
+        if latent is not None:
+            conditioning[:, torch.tensor(frames)] = latent
         return SamplingInput(noise, conditioning, frames)
-
-    def _conditioning_latent(self, request: GenerationRequest) -> Tensor | None:
-        """Return the latent `[z, k, h, w]` of the k conditioning frames, None where text alone conditions the clip."""
-        if request.task is Task.TEXT:
-            return None
-        if request.image is not None:
-            frames = request.image[None]
-        else:
-            assert request.video is not None
-            context = request.context_frames(self.grid)
-            frames = request.video[:context] if request.task is Task.BACKWARD else request.video[-context:]
-        video = to_tensor(fitted(frames, request.width, request.height))[None]
-        latent = self.vae.latents_of(video)[0].cpu()
-        # Looking backward, these frames do not begin the clip: the latent of a first frame has no place there.
-        return latent[:, 1:] if request.task is Task.BACKWARD else latent
 
     def _sample(
         self,
         requests: Sequence[GenerationRequest],
         inputs: Sequence[SamplingInput],
-        on_step: Callable[[int, int], None] | None,
+        on_step: OnStep | None,
     ) -> list[Tensor]:
         patch = self.model.dit.config.patch_size
         grids = [patch_grid(one.noise.shape, patch) for one in inputs]
@@ -207,26 +224,19 @@ class VideoGenerator:
         tokens = sample(
             self.model.dit,
             self.model.text_encoder,
-            self.model.text_encoder.prepare([self.caption(requests[i].prompt) for i in layout.order]),
+            self.model.text_encoder.prepare([self._sentence(requests[i]) for i in layout.order]),
             layout.to(self.device),
             pack([one.noise for one in inputs], layout, patch).to(self.device),
             pack([one.conditioning for one in inputs], layout, patch).to(self.device),
             conditioning_mask(layout, [one.conditioning_frames for one in inputs]).to(self.device),
             self.sampling,
-            on_step,
+            on_step and (lambda done, steps: on_step(Step(done, steps, lambda: np.zeros((1, 8, 8, 3), np.uint8)))),
         )
         return unpack(tokens, layout, patch)
 
-    def _finish(self, request: GenerationRequest, latent: Tensor) -> np.ndarray:
-        """Decode, and join an extension with the video that it extends."""
+    def _decode(self, request: GenerationRequest, latent: Tensor) -> np.ndarray:
         size = (request.frames, request.height, request.width)
-        frames = np.concatenate([to_frames(chunk[0]) for chunk in self.vae.decode_stream([latent[None]], size)])
-        if request.video is None:
-            return frames
-        video, context = fitted(request.video, request.width, request.height), request.context_frames(self.grid)
-        if request.task is Task.FORWARD:
-            return np.concatenate([video, frames[context:]])
-        return np.concatenate([frames[: request.frames - context], video])
+        return np.concatenate([to_frames(chunk[0]) for chunk in self.vae.decode_stream([latent[None]], size)])
 
 
 def usual_format(recipe: Mapping[str, Any]) -> ClipFormat:
@@ -246,7 +256,7 @@ def _packs(sizes: list[int], limit: int) -> list[tuple[int, int]]:
     return runs
 
 
-def _offset(on_step: Callable[[int, int], None] | None, number: int, packs: int) -> Callable[[int, int], None] | None:
+def _offset(on_step: OnStep | None, number: int, packs: int) -> OnStep | None:
     if on_step is None:
         return None
-    return lambda done, steps: on_step(number * steps + done, packs * steps)
+    return lambda step: on_step(replace(step, done=number * step.steps + step.done, steps=packs * step.steps))

@@ -84,9 +84,9 @@ def test_what_is_left_open_is_as_in_training(make, tmp_path):
 
 
 def test_a_video_is_made_as_asked(make, tmp_path):
-    assert make("--size", "16x8", "--frames", "5", "--fps", "6", "--out", tmp_path / "new" / "x.mp4")[0] == 0
+    assert make("--size", "20x18", "--frames", "6", "--fps", "6", "--out", tmp_path / "new" / "x.mp4")[0] == 0
     frames, fps = read_video(tmp_path / "new" / "x.mp4")
-    assert (frames.shape, fps) == ((5, 8, 16, 3), 6)
+    assert (frames.shape, fps) == ((6, 18, 20, 3), 6)
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("gif", "GIF"), ("webp", "WEBP")])
@@ -119,18 +119,20 @@ def test_an_extension_is_as_large_and_as_fast_as_the_video(make, tmp_path):
     assert frames.shape[1:3] == (24, 40)
     assert len(frames) > len(VIDEO)
     assert fps == 15
-    assert "rounded" not in printed.out
+    assert "scaled" not in printed.out
     assert make("--extend", tmp_path / "v.mp4", "--out", tmp_path / "x.mp4", "--size", "16x16", "--fps", "10")[0] == 0
     frames, fps = read_video(tmp_path / "x.mp4")
     assert (frames.shape[1:3], fps) == ((16, 16), 10)
 
 
-def test_an_animated_image_keeps_its_size_and_rounding_is_said(make, tmp_path):
-    write_image(tmp_path / "i.png", np.zeros((30, 45, 3), np.uint8))
+def test_an_animated_image_keeps_its_size_and_cutting_is_said(make, tmp_path):
+    write_image(tmp_path / "i.png", np.zeros((30, 46, 3), np.uint8))
     code, printed = make("--image", tmp_path / "i.png", "--out", tmp_path / "x.mp4")
     assert code == 0
-    assert read_video(tmp_path / "x.mp4")[0].shape == (9, 32, 48, 3)
-    assert "The input has 45x30 pixels; each side was rounded to the nearest multiple of 8." in printed.out
+    assert read_video(tmp_path / "x.mp4")[0].shape == (9, 30, 46, 3)
+    code, printed = make("--image", tmp_path / "i.png", "--size", "30x30", "--out", tmp_path / "x.mp4")
+    assert code == 0
+    assert "The image has 46x30 pixels and the clip 30x30: it is scaled to 46x30, and 16 columns are cut" in printed.out
 
 
 @pytest.mark.parametrize("option", ["--image", "--extend"])
@@ -142,8 +144,6 @@ def test_a_missing_file_is_called_missing(make, tmp_path, option):
 
 def test_words_that_the_model_has_never_seen_are_named(make, tmp_path):
     _, printed = make("--out", tmp_path / "x.mp4", prompt="a red dragon, a dragon flies")
-    assert (
-        "kinora generate: the model never saw: dragon, flies. It goes by the other words." in printed.err.splitlines()
-    )
+    assert "kinora generate: the model never saw: dragon. It goes by the other words." in printed.err.splitlines()
     _, printed = make("--out", tmp_path / "x.mp4")
     assert "never saw" not in printed.err

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kinora.errors import KinoraError
-from kinora.generation import ClipFormat, GenerationRequest
+from kinora.errors import KinoraError, UsageError
+from kinora.generation import ClipFormat, GenerationRequest, Task
 from kinora.generation import generator as module
-from kinora.generation.request import fitted
+from kinora.generation.fitting import fitted
 from kinora.media import to_frames, to_tensor, write_video
 
 VIDEO = np.random.default_rng(0).integers(0, 255, (21, 24, 40, 3), dtype=np.uint8)
@@ -21,9 +21,9 @@ def close(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def test_clips_have_the_size_and_length_asked_for(generator):
-    requests = [TEXT, replace(TEXT, width=40, frames=1), replace(TEXT, height=8, frames=17)]
+    requests = [TEXT, replace(TEXT, width=40, frames=1), replace(TEXT, height=17, frames=7)]
     clips = generator.generate(requests)
-    assert [clip.shape for clip in clips] == [(9, 24, 16, 3), (1, 24, 40, 3), (17, 8, 16, 3)]
+    assert [clip.shape for clip in clips] == [(9, 24, 16, 3), (1, 24, 40, 3), (7, 17, 16, 3)]
     assert all(clip.dtype == np.uint8 for clip in clips)
 
 
@@ -47,7 +47,7 @@ def reconstructed(generator, frames):
 
 
 def test_an_animated_image_is_the_first_frame(generator):
-    request = replace(TEXT, width=40, image=VIDEO[0])
+    request = replace(TEXT, width=40, task=Task.IMAGE, image=VIDEO[0])
     clip = generator.generate([request])[0]
     assert clip.shape == (9, 24, 40, 3)
     assert close(clip[:1], reconstructed(generator, VIDEO[:1]))
@@ -55,21 +55,21 @@ def test_an_animated_image_is_the_first_frame(generator):
 
 @pytest.mark.parametrize(("direction", "kept"), [("forward", slice(0, 21)), ("backward", slice(-21, None))])
 def test_an_extended_video_keeps_its_frames_and_gains_new_ones(generator, direction, kept):
-    request = replace(TEXT, width=40, frames=17, video=VIDEO, direction=direction)
+    request = replace(TEXT, width=40, frames=42, task=Task.EXTEND, video=VIDEO, direction=direction)
     clip = generator.generate([request])[0]
-    assert clip.shape == (29, 24, 40, 3)  # the window of 17 holds 9 of the given frames
+    assert clip.shape == (42, 24, 40, 3)
     assert np.array_equal(clip[kept], VIDEO)
 
 
 def test_media_of_another_size_are_fitted(generator):
-    clip = generator.generate([replace(TEXT, width=16, height=16, frames=9, video=VIDEO)])[0]
-    assert np.array_equal(clip[:21], fitted(VIDEO, 16, 16))
+    request = replace(TEXT, width=16, height=16, frames=25, task=Task.EXTEND, video=VIDEO)
+    assert np.array_equal(generator.generate([request])[0][:21], fitted(VIDEO, 16, 16))
 
 
 def test_steps_are_counted_over_all_packs(generator, monkeypatch):
     monkeypatch.setattr(module, "TOKENS_AT_ONCE", 1)
     seen = []
-    generator.generate([TEXT, TEXT], lambda *step: seen.append(step))
+    generator.generate([TEXT, TEXT], lambda step: seen.append((step.done, step.steps)))
     assert seen == [(step, 8) for step in range(1, 9)]
 
 
@@ -79,21 +79,23 @@ def test_short_prompts_are_expanded_as_far_as_the_model_knows_the_words(generato
 
 
 def test_a_call_makes_a_clip_and_fills_in_what_is_left_open(generator, tmp_path):
-    generator.usual = ClipFormat(16, 8, 9, 12.0)
+    generator.usual = ClipFormat(16, 24, 9, 12.0)
     clip = generator("a red circle", seed=5)
-    assert (clip.frames.shape, clip.fps, clip.prompt) == ((9, 8, 16, 3), 12.0, "a red circle")
-    assert generator("a red circle", image=VIDEO[0, :21, :30]).frames.shape == (9, 24, 32, 3)  # rounded to the grid
+    assert (clip.frames.shape, clip.fps, clip.prompt) == ((9, 24, 16, 3), 12.0, "a red circle")
+    assert generator("a red circle", image=VIDEO[0, :21, :30]).frames.shape == (9, 21, 30, 3)
     asked = generator("a red circle", size=(24, 16), frames=5, fps=6.0, seed=5)
     assert close(asked.frames, generator.generate([GenerationRequest("a red circle", 24, 16, 5, 6.0, 5)])[0])
     write_video(tmp_path / "v.mp4", VIDEO, 15)
-    longer = generator("a red circle", extend=tmp_path / "v.mp4", direction="backward")
+    longer = generator("a red circle", video=tmp_path / "v.mp4", direction="backward")
     assert (longer.fps, longer.frames.shape[1:3]) == (15.0, (24, 40))
     with pytest.raises(KinoraError, match=r"there is no file .*none\.mp4"):
-        generator("a red circle", extend=str(tmp_path / "none.mp4"))
+        generator("a red circle", video=str(tmp_path / "none.mp4"))
 
 
-def test_words_never_seen_are_named_once(generator):
-    assert generator.unknown_words("a purple ball, purple") == ["purple", "ball"]
+def test_words_never_seen_are_refused_unless_allowed(generator):
+    with pytest.raises(UsageError, match="'purple'"):
+        generator("a purple circle")
+    assert len(generator("a purple circle", allow_unknown_words=True, frames=1).frames) == 1
 
 
 def test_a_prompt_that_would_be_cut_is_refused_with_the_numbers(generator):
