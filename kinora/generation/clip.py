@@ -10,8 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from kinora import __version__
+from kinora.config import to_dict
+from kinora.diffusion.sampler import Sampling
+from kinora.generation.request import GenerationRequest, Task
 from kinora.media import enlarge, video_bytes, write_clip, write_image
 
+OF_TASK = {  # the fields of a request that only this task has
+    Task.TEXT: ("loop",),
+    Task.IMAGE: ("loop",),
+    Task.EXTEND: ("direction",),
+    Task.EDIT: ("strength",),
+    Task.FILL: ("missing", "region"),
+    Task.INTERPOLATE: ("factor",),
+}
 SIDE_SHOWN = 320  # pixels of the longer side that a notebook shows a small clip at
 
 
@@ -52,6 +64,27 @@ class GeneratedClip:
             return f'<img alt="{html.escape(self.prompt)}" src="{_data_url("image/png", buffer.getvalue())}">'
         source = _data_url("video/mp4", video_bytes(shown, self.fps))
         return f'<video controls autoplay loop muted title="{html.escape(self.prompt)}" src="{source}"></video>'
+
+
+def metadata_of(request: GenerationRequest, sampled: str, version: str, sampling: Sampling) -> dict[str, Any]:
+    """Return how a clip was made, as it is kept inside its file.
+
+    Args:
+        request: what was asked for.
+        sampled: what was sampled of its prompt, expanded or not.
+        version: name of the model version; empty where the model has none.
+        sampling: how.
+    """
+    always = ("prompt", "negative_prompt", "seed", "width", "height", "frames", "fps")
+    fields = (*always, *OF_TASK.get(request.task, ()))
+    return {
+        **{name: getattr(request, name) for name in fields},
+        "sampled": sampled,
+        "task": str(request.task),
+        "model_version": version,
+        "sampling": to_dict(sampling),
+        "made_with": f"kinora {__version__}",
+    }
 
 
 def _data_url(kind: str, content: bytes) -> str:

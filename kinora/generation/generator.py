@@ -16,7 +16,7 @@ from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
 from kinora.diffusion.conditioning import conditioning_mask
 from kinora.diffusion.sampler import Sampling, sample
 from kinora.errors import UsageError
-from kinora.generation.clip import GeneratedClip
+from kinora.generation.clip import GeneratedClip, metadata_of
 from kinora.generation.fitting import fitted
 from kinora.generation.model_version import read_version
 from kinora.generation.options import RequestOptions, request_for
@@ -53,6 +53,7 @@ class VideoGenerator:
         self.model.text_encoder.load_pretrained()
         self.sampling = sampling
         self.usual = usual or ClipFormat()  # what is made where a request leaves it open
+        self.version = ""  # the name of the model version, where it is one
 
     @classmethod
     def load(cls, vae: str | Path, dit: str | Path, sampling: Sampling | None = None) -> "VideoGenerator":
@@ -78,7 +79,7 @@ class VideoGenerator:
         found = read_version(version) if here else Registry(find_artifact_root(artifact_root)).find(str(version))
         recipe = found.record("recipe")
         generator = cls.load(found.path / "vae", found.path / "dit", from_dict(Sampling, recipe["sampling"]))
-        generator.usual = usual_format(recipe)
+        generator.usual, generator.version = usual_format(recipe), found.name
         return generator
 
     @property
@@ -106,12 +107,9 @@ class VideoGenerator:
             UsageError: if this model cannot make it, or cannot read all of the prompt.
             KinoraError: if a file is missing or cannot be decoded.
         """
-        expanded = options.get("expand", True)
-        self.check_prompt(prompt)
-        if not allow_unknown_words:
-            refuse_unknown(prompt, self.model.text_encoder.config.vocabulary, expanded=expanded)
         request = request_for(prompt, self.grid, self.usual, options)
-        return GeneratedClip(self.generate([request], on_step)[0], request.fps, prompt)
+        self.check_prompts(request, allow_unknown_words)
+        return GeneratedClip(self.generate([request], on_step)[0], request.fps, prompt, self.metadata(request))
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[GenerationRequest], on_step: OnStep | None = None) -> list[np.ndarray]:
@@ -119,7 +117,7 @@ class VideoGenerator:
 
         Requests of any sizes are packed together. A clip depends on its own request and seed alone, up to the
         rounding of matrix products. A prompt that is too long is cut, as captions are in training, and words never seen
-        count as unknown ones: whoever asks for a person calls `check_prompt` and `refuse_unknown` first.
+        count as unknown ones: whoever asks for a person calls `check_prompts` first.
 
         Args:
             requests: what to make.
@@ -174,6 +172,21 @@ class VideoGenerator:
 
     def _sentence(self, request: GenerationRequest) -> str:
         return self.caption(request.prompt) if request.expand else request.prompt
+
+    def metadata(self, request: GenerationRequest) -> dict[str, Any]:
+        """Return how this makes a clip, for the clip's file: prompt, what is sampled, seed, version, settings."""
+        return metadata_of(request, self._sentence(request), self.version, self.sampling)
+
+    def check_prompts(self, request: GenerationRequest, allow_unknown_words: bool = False) -> None:
+        """Refuse prompts that would be cut, or hold words that no training caption held.
+
+        Raises:
+            UsageError: if they are longer than the model reads, or it never saw some of their words.
+        """
+        for prompt in (request.prompt, request.negative_prompt):
+            self.check_prompt(prompt)
+            if not allow_unknown_words:
+                refuse_unknown(prompt, self.model.text_encoder.config.vocabulary, expanded=request.expand)
 
     def check_prompt(self, prompt: str) -> None:
         """Refuse a prompt that would be cut.

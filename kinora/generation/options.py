@@ -11,19 +11,19 @@ from kinora.generation.request import ClipFormat, GenerationRequest, Task, check
 from kinora.media import read_image, read_video
 
 MOST_ENLARGED = 4  # a size that is left open has at most so many times the pixels of the model's usual one
-
-
+MOST_SECONDS = 24 * 3600
 Media = np.ndarray | str | Path  # frames `uint8`, or the file that holds them
 
 
 class RequestOptions(TypedDict, total=False):
     """The fields of a `GenerationRequest` that may be left out; None is as good as leaving it out.
 
-    `size` is width and height in pixels; media may be files.
+    `size` is width and height in pixels, `seconds` the length in place of `frames`; media may be files.
     """
 
     size: tuple[int, int] | None
     frames: int | None
+    seconds: float | None
     fps: float | None
     seed: int
     negative_prompt: str
@@ -60,6 +60,8 @@ def request_for(prompt: str, grid: Grid, usual: ClipFormat, options: RequestOpti
         KinoraError: if a file is missing or cannot be decoded.
     """
     asked: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if "frames" in asked and "seconds" in asked:
+        raise UsageError("a number of frames and of seconds both say how long the clip is; give one of them.")
     task = asked["task"] = _task(asked)
     rate = usual.fps
     for name in ("image", "last_image", "video", "to_video"):
@@ -77,7 +79,8 @@ def request_for(prompt: str, grid: Grid, usual: ClipFormat, options: RequestOpti
     asked.setdefault("factor", GenerationRequest.factor)
     asked.setdefault("fps", rate * asked["factor"] if task is Task.INTERPOLATE else rate)
     asked["width"], asked["height"] = asked.pop("size", None) or _size(asked, usual, grid)
-    asked.setdefault("frames", _frames(asked, usual, grid))
+    seconds = asked.pop("seconds", None)
+    asked.setdefault("frames", _frames(asked, usual, grid) if seconds is None else _frames_of(seconds, asked, grid))
     request = GenerationRequest(prompt, **asked)
     request.check(grid)
     return request
@@ -120,6 +123,14 @@ def within_area(aspect: float, area: int, grid: Grid) -> tuple[int, int]:
     """Return the width and height on the grid that come nearest to an aspect ratio (width / height) and an area."""
     width = grid.nearest_side((area * aspect) ** 0.5)
     return width, grid.nearest_side(width / aspect)
+
+
+def _frames_of(seconds: float, asked: dict[str, Any], grid: Grid) -> int:
+    """Return the frames of a clip that lasts `seconds`, or comes nearest to it where it is a loop."""
+    if not 0 < seconds <= MOST_SECONDS:
+        raise UsageError(f"a clip of {seconds:g} s cannot be made; give a number above 0, up to {MOST_SECONDS:,}.")
+    frames: int = max(1, round(seconds * asked["fps"]))
+    return max(2, round(frames / grid.frames)) * grid.frames if asked.get("loop") else frames
 
 
 def _frames(asked: dict[str, Any], usual: ClipFormat, grid: Grid) -> int:

@@ -9,7 +9,7 @@ from kinora.errors import KinoraError, UsageError
 from kinora.generation import ClipFormat, GenerationRequest, Task
 from kinora.generation import generator as module
 from kinora.generation.fitting import fitted
-from kinora.media import to_frames, to_tensor, write_video
+from kinora.media import read_metadata, to_frames, to_tensor, write_video
 
 VIDEO = np.random.default_rng(0).integers(0, 255, (21, 24, 40, 3), dtype=np.uint8)
 TEXT = GenerationRequest("A red circle moves", 16, 24, 9, seed=5)
@@ -90,6 +90,29 @@ def test_a_call_makes_a_clip_and_fills_in_what_is_left_open(generator, tmp_path)
     assert (longer.fps, longer.frames.shape[1:3]) == (15.0, (24, 40))
     with pytest.raises(KinoraError, match=r"there is no file .*none\.mp4"):
         generator("a red circle", video=str(tmp_path / "none.mp4"))
+
+
+def test_a_clip_says_how_it_was_made(generator, tmp_path):
+    clip = generator("red ball on grey", size=(16, 16), seconds=1.125, fps=8.0, seed=7)
+    assert clip.metadata == read_metadata(clip.save(tmp_path / "x.mp4"))
+    assert (
+        clip.metadata.items()
+        >= {
+            "prompt": "red ball on grey",
+            "sampled": "A red circle on a grey background.",
+            "negative_prompt": "",
+            "seed": 7,
+            "task": "text",
+            "loop": False,
+            "model_version": "",
+            "width": 16,
+            "frames": 9,
+            "fps": 8.0,
+        }.items()
+    )
+    assert clip.metadata["sampling"]["steps"] == generator.sampling.steps
+    plain = generator("a red circle", size=(16, 16), frames=1, expand=False)
+    assert plain.metadata["sampled"] == "a red circle"
 
 
 def test_words_never_seen_are_refused_unless_allowed(generator):

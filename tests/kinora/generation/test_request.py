@@ -105,3 +105,15 @@ def test_media_are_scaled_to_cover_and_cut_in_the_middle():
     assert small.shape == (2, 8, 8, 3)
     assert small.min() > 200
     assert fitted(small, 8, 8) is small
+
+
+def test_a_length_may_be_given_in_seconds():
+    def frames(**options):
+        return request_for("p", DEFAULT_GRID, ClipFormat(32, 32, 17, 8.0), options).frames
+
+    assert (frames(seconds=2.0), frames(seconds=0.01), frames(seconds=2.0, fps=12.0)) == (16, 1, 24)
+    assert frames(seconds=2.2, loop=True) == 16  # a loop closes on the grid
+    assert frames(seconds=3.0, video=VIDEO) == 24
+    for wish in ({"seconds": 0.0}, {"seconds": float("nan")}, {"seconds": 1e9}, {"seconds": 1.0, "frames": 5}):
+        with pytest.raises(UsageError, match=r"above 0|give one of them"):
+            frames(**wish)
