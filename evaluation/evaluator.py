@@ -30,7 +30,10 @@ DETECTORS: dict[str, Callable[[Observation], Finding]] = {
     "prompt_mismatch": prompt_mismatch,
 }
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
-DECIDING = ("findings.py", "segmentation.py", "tracking.py", "observation.py", "rates.py", "evaluator.py")
+DECIDING = (
+    "findings.py", "lit.py", "camera.py", "segmentation.py", "tracking.py", "motion.py", "observation.py", "rates.py",
+    "evaluator.py",
+)  # fmt: skip
 DECIDING_FOLDERS = ("physics", "consistency", "fidelity")
 
 

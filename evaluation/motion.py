@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.segmentation import Blob
 from evaluation.tracking import Track
 
 CENTROID_NOISE = 0.12  # pixels: no centroid is known better than this
@@ -36,7 +35,7 @@ class Motion:
     y: Parabola
 
 
-def fit_motion(track: Track, unit: float, fps: float) -> Motion | None:
+def fit_motion(track: Track, places: np.ndarray, unit: float, fps: float) -> Motion | None:
     """Fit a parabola to each coordinate of a track by least squares, None if the track is too short.
 
     Each coordinate uses the longest stretch in which nothing is cut off in its direction, or the whole track where
@@ -44,34 +43,31 @@ def fit_motion(track: Track, unit: float, fps: float) -> Motion | None:
 
     Args:
         track: the object.
+        places: `[n, 2]` where the track's centres are in the first frame's pixels, the camera's motion taken out.
         unit: pixels in a world unit.
         fps: frames per second.
     """
     if len(track.blobs) < FEWEST:
         return None
-    across = _longest([blob for blob in track.blobs if not blob.cut_x])
-    upward = _longest([blob for blob in track.blobs if not blob.cut_y])
-    return Motion(
-        _fit(across, [blob.x / unit for blob in across], unit, fps, whole=True)
-        if len(across) >= FEWEST
-        else _fit(track.blobs, [blob.x / unit for blob in track.blobs], unit, fps, whole=False),
-        _fit(upward, [-blob.y / unit for blob in upward], unit, fps, whole=True)
-        if len(upward) >= FEWEST
-        else _fit(track.blobs, [-blob.y / unit for blob in track.blobs], unit, fps, whole=False),
-    )
+    across = longest_run(track.frames, np.array([not blob.cut_x for blob in track.blobs]))
+    upward = longest_run(track.frames, np.array([not blob.cut_y for blob in track.blobs]))
+    right, up = places[:, 0] / unit, -places[:, 1] / unit
+    return Motion(_fit(track.frames, right, across, unit, fps), _fit(track.frames, up, upward, unit, fps))
 
 
-def _fit(blobs: list[Blob], positions: list[float], unit: float, fps: float, *, whole: bool) -> Parabola:
-    seconds = np.array([blob.frame - blobs[0].frame for blob in blobs]) / fps
-    position = np.array(positions)
+def _fit(frames: np.ndarray, position: np.ndarray, stretch: np.ndarray, unit: float, fps: float) -> Parabola:
+    whole = len(stretch) >= FEWEST
+    if whole:
+        frames, position = frames[stretch], position[stretch]
+    seconds = (frames - frames[0]) / fps
     design = np.stack([np.ones_like(seconds), seconds, seconds**2 / 2], axis=1)
     solution, *_ = np.linalg.lstsq(design, position, rcond=None)
-    squares = float(((position - design @ solution) ** 2).sum()) / max(1, len(blobs) - FEWEST)
+    squares = float(((position - design @ solution) ** 2).sum()) / max(1, len(frames) - FEWEST)
     noise = max(CENTROID_NOISE / unit, np.sqrt(squares))
     covariance = np.linalg.inv(design.T @ design) * noise**2
     return Parabola(
-        start=blobs[0].frame,
-        end=blobs[-1].frame,
+        start=int(frames[0]),
+        end=int(frames[-1]),
         velocity=float(solution[1]),
         mean_velocity=float((position[-1] - position[0]) / seconds[-1]),
         acceleration=float(solution[2]),
@@ -80,11 +76,11 @@ def _fit(blobs: list[Blob], positions: list[float], unit: float, fps: float, *, 
     )
 
 
-def _longest(blobs: list[Blob]) -> list[Blob]:
-    """Return the longest run of blobs in consecutive frames."""
-    runs: list[list[Blob]] = [[]]
-    for blob in blobs:
-        if runs[-1] and blob.frame != runs[-1][-1].frame + 1:
-            runs.append([])
-        runs[-1].append(blob)
-    return max(runs, key=len)
+def longest_run(frames: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Return the indices of the longest run of consecutive `frames [n]` that are all `good`."""
+    best = run = np.zeros(0, dtype=int)
+    for index in range(len(frames)):
+        follows = len(run) and frames[index] == frames[run[-1]] + 1
+        run = np.append(run if follows else np.zeros(0, dtype=int), index) if good[index] else np.zeros(0, dtype=int)
+        best = run if len(run) > len(best) else best
+    return best

@@ -29,8 +29,13 @@ class Observation:
 
     @property
     def unit(self) -> float:
-        """Pixels in one world unit: the shorter side."""
-        return float(min(self.scene.width, self.scene.height))
+        """Pixels of the first frame in one world unit: the shorter side of what is in view all the time."""
+        width, height = self.scene.width, self.scene.height
+        return min(width, height) * self.scene.camera.shared(width, height)
+
+    def steady(self, track: Track) -> np.ndarray:
+        """Return the track's centres `[n, 2]` in the first frame's pixels, the camera's motion taken out."""
+        return self.scene.camera.steady(track.frames, track.centres)
 
     @property
     def largest(self) -> float:

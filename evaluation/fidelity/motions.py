@@ -37,4 +37,4 @@ def name_speed(motion: Motion) -> str:
 
 def motion_of(seen: Observation, track: Track | None) -> Motion | None:
     """Return a track's fitted motion, None where there is no track or too few frames show the whole object."""
-    return fit_motion(track, seen.unit, seen.clip.fps) if track is not None else None
+    return fit_motion(track, seen.steady(track), seen.unit, seen.clip.fps) if track is not None else None

@@ -31,7 +31,7 @@ def gravity(seen: Observation) -> Finding:
         return unmeasurable(TYPE, f"fewer than {SHORTEST} frames show no acceleration", due=False)
     if seen.unseen:
         return unmeasurable(TYPE, seen.unseen, due=due)
-    fits = [(track, fit_motion(track, seen.unit, seen.clip.fps)) for track in seen.objects]
+    fits = [(track, fit_motion(track, seen.steady(track), seen.unit, seen.clip.fps)) for track in seen.objects]
     clear = [(track, fit) for track, fit in fits if fit is not None and is_clear(fit.y)]
     if motion is None:
         clear = [(track, fit) for track, fit in clear if evidently_curved(fit.y)]

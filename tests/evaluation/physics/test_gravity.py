@@ -32,7 +32,7 @@ def judged(draw, path, prompt=None):
 @pytest.mark.parametrize("pull", [0.2, 0.4, 0.8])
 def test_the_acceleration_is_measured(draw, pull):
     seen = observe(ClipInput("clip", draw([{"at": flight(pull, 0.2, 0.1, y=0.7), "radius": 5}], frames=11), 8.0))
-    motion = fit_motion(seen.tracks[0], seen.unit, 8.0)
+    motion = fit_motion(seen.tracks[0], seen.steady(seen.tracks[0]), seen.unit, 8.0)
     assert motion.y.acceleration == pytest.approx(-pull, rel=0.06)
     assert motion.y.velocity == pytest.approx(0.1, abs=0.02)
     assert motion.x.mean_velocity == pytest.approx(0.2, abs=0.02)
