@@ -182,7 +182,8 @@ def add_method(page: Page, report: dict[str, Any]) -> Page:
     """Add which evaluator made the report."""
     page.heading("How this was measured")
     page.text(
-        "Objects are separated from a plain background by colour and tracked from frame to frame. The evaluator sees "
+        "Objects are told from a smoothly lit background by hue and brightness, and tracked; the camera's pan and zoom "
+        "are found from the background and taken out. The evaluator sees "
         "the frames alone, never the simulator's record of a clip. The overall score is the mean of three groups, "
         "fidelity, physics and consistency; whatever was due and could not be measured counts as failed in its group."
     )
