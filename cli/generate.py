@@ -1,123 +1,197 @@
-"""`kinora generate`: make a video from a prompt, an image or a video."""
+"""`kinora generate`: make a video or an image from a prompt, from images, or from videos."""
 
-import re
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import tyro
 
 from cli.options import ArtifactRoot
+from cli.preview import Preview
 from kinora.errors import UsageError
 
-LATER = ("loop", "edit", "connect", "fill")
-OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(optional)")]
+if TYPE_CHECKING:
+    from kinora.generation import GenerationRequest, RequestOptions, Step, VideoGenerator
+
+arg = tyro.conf.arg
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help_behavior_hint="")]
+Input = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(optional)")]
+Text = Annotated[str, arg(metavar="TEXT", help_behavior_hint="(optional)")]
+
+
+MOST_STEPS, MOST_GUIDANCE = 1000, 100.0
+
+
+def number(default: str, metavar: str = "NUMBER") -> Any:
+    """Return how an option that may be left out, with this default, is shown in the help."""
+    return arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Make a video or an image from a prompt, from images, or from videos.
+
+    Args:
+        prompt: What the video shows.
+        out: File to write, in the format of its suffix: .mp4, .webm, .gif, .webp, or .png for an image. A name without
+            a suffix is a folder of PNG frames. How the clip was made is kept inside.
+        image: Image that becomes the first frame.
+        last_image: Image that becomes the last frame.
+        loop: Let the last frame lead into the first, so that the clip plays for ever without a seam.
+        extend: Video to go on with.
+        direction: Where to extend it: after its end, or before its beginning.
+        edit: Video to change into what the prompt says.
+        strength: How much of it to change: just above 0 nothing, 1 everything.
+        connect: Two videos: the clip begins as the first and gradually becomes the second.
+        fill: Video of which something is missing.
+        frames_missing: Frames to fill, first and last, counted from 0: 5:12 are eight frames, 5:12,20 one more.
+        region: Rectangle to fill in every frame: left and top edge, width and height, in pixels of the video.
+        interpolate: Video to make frames for, between those it has.
+        factor: How many times the frame rate of the video the clip has.
+        size: Width and height in pixels, such as 40x24.
+        frames: Number of frames of the finished clip, whatever the task: 1 makes an image.
+        seconds: Length of the finished clip, instead of its frames.
+        fps: Frames a second.
+        seed: Another seed makes another clip.
+        negative_prompt: What the clip should not show.
+        no_expand: Sample the prompt as it is, and not the descriptive caption that it stands for.
+        allow_unknown_words: Go by the other words where the model never saw some of the prompt's.
+        steps: Steps of sampling; more take longer.
+        guidance: How closely to follow the prompt, from 1 to about 6.
+        preview: PNG file to rewrite, while the clip is made, with a small picture of what it looks like so far.
+        model: Model version: its folder, its s3:// address, or its name in the registry.
+    """
+
+    prompt: Annotated[str, tyro.conf.Positional, arg(metavar="PROMPT")]
+    out: Annotated[Path, arg(metavar="FILE")] = Path("out.mp4")
+    image: Input = None
+    last_image: Input = None
+    loop: Flag = False
+    extend: Input = None
+    direction: Annotated[Literal["forward", "backward"] | None, number("forward", "forward|backward")] = None
+    edit: Input = None
+    strength: Annotated[float | None, number("0.6")] = None
+    connect: Annotated[tuple[Path, Path] | None, arg(metavar="FILE FILE", help_behavior_hint="(optional)")] = None
+    fill: Input = None
+    frames_missing: Annotated[str, arg(metavar="FIRST:LAST", help_behavior_hint="(optional)")] = ""
+    region: Annotated[str, arg(metavar="LEFT,TOP,WxH", help_behavior_hint="(optional)")] = ""
+    interpolate: Input = None
+    factor: Annotated[int | None, number("2")] = None
+    size: Annotated[str, number("that of the image or video, else of the training clips", "WxH")] = ""
+    frames: Annotated[int | None, number("as many as the longest training clips have, beside what is given")] = None
+    seconds: Annotated[float | None, number("as --frames")] = None
+    fps: Annotated[float | None, number("that of the video, else of the training clips")] = None
+    seed: Annotated[int, arg(metavar="NUMBER")] = 0
+    negative_prompt: Text = ""
+    no_expand: Flag = False
+    allow_unknown_words: Flag = False
+    steps: Annotated[int | None, number("that of the model's recipe")] = None
+    guidance: Annotated[float | None, number("that of the model's recipe")] = None
+    preview: Input = None
+    model: Annotated[str, arg(metavar="VERSION", help_behavior_hint="(default: the one that is deployed)")] = ""
+    artifact_root: ArtifactRoot = ""
 
 
 def generate(argv: Sequence[str]) -> int:
     """Run `kinora generate`."""
-    later = next((name for name in LATER if f"--{name}" in argv), None)
-    if later is not None:
-        raise UsageError(f"--{later} comes in a later version; this one has --image and --extend.")
+    options = tyro.cli(Options, prog="kinora generate", args=argv)
+    wishes = wishes_of(options)
+    preview = Preview(options.preview)
 
-    def run(
-        prompt: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT")],
-        out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("out.mp4"),
-        size: Annotated[
-            str,
-            tyro.conf.arg(
-                metavar="WxH", help_behavior_hint="(default: that of --image or --extend, else of the training clips)"
-            ),
-        ] = "",
-        frames: Annotated[
-            int | None,
-            tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: that of the longest training clips)"),
-        ] = None,
-        fps: Annotated[
-            float | None,
-            tyro.conf.arg(
-                metavar="NUMBER", help_behavior_hint="(default: that of --extend, else of the training clips)"
-            ),
-        ] = None,
-        seed: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 0,
-        image: OptionalFile = None,
-        extend: OptionalFile = None,
-        direction: Annotated[Literal["forward", "backward"], tyro.conf.arg(metavar="forward|backward")] = "forward",
-        guidance: Annotated[
-            float | None, tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: that of the model's recipe)")
-        ] = None,
-        model: Annotated[
-            str, tyro.conf.arg(metavar="VERSION", help_behavior_hint="(default: the one that is deployed)")
-        ] = "",
-        artifact_root: ArtifactRoot = "",
-    ) -> int:
-        """Make a video from a prompt, an image or a video.
+    from cli.tasks import bad_media_is_bad_usage
+    from kinora.generation import VideoGenerator, request_for
+    from kinora.media import check_clip_path, clip_writer
+    from kinora.progress import Progress
 
-        Args:
-            prompt: What the video shows.
-            out: File to write, in the format of its suffix: .mp4, .webm, .gif, .webp, or .png for an image.
-            size: Width and height in pixels, such as 40x24, from 16 to 2048 each.
-            frames: Number of frames of the finished video: 1 makes an image.
-            fps: Frames a second.
-            seed: Another seed makes another video.
-            image: Image to animate: it becomes the first frame.
-            extend: Video to extend.
-            direction: Where to extend the video: after its end, or before its beginning.
-            guidance: How closely to follow the prompt, from 1 to about 6.
-            model: Model version: its folder, its s3:// address, or its name in the registry.
-        """
-        from kinora.generation import GeneratedClip, VideoGenerator, request_for
-        from kinora.media import check_clip_path
-        from kinora.progress import Progress
+    generator = VideoGenerator.from_version(options.model, options.artifact_root)
+    chosen: dict[str, Any] = {"steps": options.steps, "guidance": options.guidance}
+    generator.sampling = replace(generator.sampling, **{k: v for k, v in chosen.items() if v is not None})
+    with bad_media_is_bad_usage():
+        request = request_for(options.prompt, generator.grid, generator.usual, wishes)
+    generator.check_prompts(request, options.allow_unknown_words)
+    check_clip_path(options.out, request.frames, request.fps)
+    for note in notes(generator, request, options.out):
+        print(note, flush=True)
 
-        asked = parse_size(size) if size else None
-        if not prompt.strip():
-            raise UsageError("the prompt is empty; say what the video should show.")
-        generator = VideoGenerator.from_version(model, artifact_root)
-        generator.check_prompt(prompt)
-        if guidance is not None:
-            generator.sampling = replace(generator.sampling, guidance=guidance)
-        request = request_for(
-            prompt,
-            generator.grid,
-            generator.usual,
-            {
-                "size": asked,
-                "frames": frames,
-                "fps": fps,
-                "seed": seed,
-                "image": image,
-                "video": extend,
-                "direction": direction,
-            },
-        )
-        check_clip_path(out, request.frames, request.fps)  # now, not after sampling
-        unknown = generator.unknown_words(prompt)
-        if unknown:
-            print(
-                f"kinora generate: the model never saw: {', '.join(unknown)}. It goes by the other words.",
-                file=sys.stderr,
-            )
-        with Progress("generate", 100, "%") as progress:
-            made = generator.generate([request], lambda step: progress.update(100 * step.done // step.steps))[0]
-        GeneratedClip(made, request.fps, prompt).save(out)
-        print(f"{out}: {len(made)} frames of {request.width}x{request.height} at {request.fps:g} frames a second")
-        for note in request.notes:
-            print(note)
-        return 0
+    def on_step(step: "Step") -> None:
+        progress.update(100 * step.done // step.steps)
+        preview.show(step)
 
-    return tyro.cli(run, prog="kinora generate", args=argv)
+    frames = 0
+    with (
+        Progress("generate", 100, "%") as progress,
+        preview,
+        clip_writer(options.out, request.fps, generator.metadata(request)) as write,
+    ):
+        for chunk in generator.generate([request], on_step):
+            write(chunk)
+            frames += len(chunk)
+    size = f"{request.width}x{request.height}"
+    made = f"{frames} frames of {size} at {request.fps:g} frames a second" if frames > 1 else f"an image of {size}"
+    print(f"{options.out}: {made}")
+    return 0
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Return (width, height) of a text such as "40x24".
+def wishes_of(options: Options) -> "RequestOptions":
+    """Return what is asked of a request, checked as far as can be before a model is loaded.
 
     Raises:
-        UsageError: if it is no size.
+        UsageError: if no model can make it, or a file is not what it should be.
     """
-    match = re.fullmatch(r"(\d+)x(\d+)", text.strip().lower())
-    if not match:
-        raise UsageError(f"'{text}' is no size; give width and height in pixels, such as 40x24.")
-    return int(match[1]), int(match[2])
+    from cli.tasks import check_media, parse_ranges, parse_region, parse_size, task_of
+    from kinora.generation import GenerationRequest
+    from kinora.media import check_clip_path
+
+    given = {name: value for name, value in vars(options).items() if value not in (None, "") and value is not False}
+    task = task_of(given)
+    size = parse_size(options.size) if options.size else None
+    names = ("frames", "fps", "seed", "negative_prompt", "direction", "strength", "factor")
+    plain: dict[str, Any] = {name: given[name] for name in names if name in given}
+    sides: dict[str, Any] = {"width": size[0], "height": size[1]} if size else {}
+    GenerationRequest(options.prompt, **plain, **sides)  # which checks all that it can say without media
+    check_sampling(options)
+    check_clip_path(options.out, options.frames or 0, options.fps)
+    first, second = options.connect or (None, None)
+    images = {"image": options.image, "last_image": options.last_image}
+    videos = {"video": options.extend or options.edit or options.fill or options.interpolate or first}
+    videos["to_video"] = second
+    check_media(images.values(), videos.values())
+    wishes: dict[str, Any] = {
+        **plain,
+        **images,
+        **videos,
+        "task": task,
+        "size": size,
+        "seconds": options.seconds,
+        "loop": options.loop,
+        "expand": not options.no_expand,
+        "missing": parse_ranges(options.frames_missing) if options.frames_missing else (),
+        "region": parse_region(options.region) if options.region else None,
+    }
+    return cast("RequestOptions", wishes)
+
+
+def check_sampling(options: Options) -> None:
+    """Check the numbers that say how to sample.
+
+    Raises:
+        UsageError: if one cannot be.
+    """
+    if options.steps is not None and not 1 <= options.steps <= MOST_STEPS:
+        raise UsageError(f"{options.steps} steps cannot be made; give 1 to {MOST_STEPS:,}.")
+    if options.guidance is not None and not 0 <= options.guidance <= MOST_GUIDANCE:
+        raise UsageError(f"a guidance of {options.guidance:g} cannot be; give a number from 0 to {MOST_GUIDANCE:g}.")
+
+
+def notes(generator: "VideoGenerator", request: "GenerationRequest", out: Path) -> list[str]:
+    """Return what was chosen where the request or the format leaves no other choice, a sentence each."""
+    side, found = generator.grid.side, list(request.notes)
+    made = [-(-length // side) * side for length in (request.width, request.height)]
+    if made != [request.width, request.height]:
+        found.append(
+            f"{request.width}x{request.height} is made as {made[0]}x{made[1]}, multiples of {side} pixels, and cut."
+        )
+    if out.suffix.lower() in (".mp4", ".webm") and (request.width % 2 or request.height % 2):
+        found.append(f"{out.suffix} holds even sides only: the last row or column is repeated where a side is odd.")
+    return found

@@ -15,6 +15,7 @@ from kinora.generation.fitting import difference
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 2048  # pixels
 MOST_CHARACTERS = 2000  # of a prompt; how many words a model reads, its text encoder says
+GREATEST_SEED = 2**63 - 1
 MOST_FACTOR = 16  # of interpolation
 
 
@@ -46,7 +47,7 @@ class GenerationRequest:
 
     width, height: pixels of the finished clip.
     frames: of the finished clip, whatever the task: of an extended video, the given frames and the new ones.
-    seed: whole number; another seed makes another clip.
+    seed: whole number from 0; another seed makes another clip.
     negative_prompt: what the clip should not show.
     expand: whether a short prompt becomes a descriptive caption first.
     image, last_image: `[H, W, 3]`, the first and the last frame.
@@ -147,6 +148,8 @@ class GenerationRequest:
                 raise UsageError(
                     f"a {name} of {side} pixels cannot be made; give {SMALLEST_SIDE} to {LARGEST_SIDE} pixels."
                 )
+        if not 0 <= self.seed <= GREATEST_SEED:
+            raise UsageError(f"a seed of {self.seed} cannot be; give a whole number from 0 to {GREATEST_SEED}.")
         if self.frames < 1:
             raise UsageError(f"{self.frames} frames cannot be made; give 1 (an image) or more.")
         if not 0 < self.fps <= 120:

@@ -1,20 +1,25 @@
 """`kinora generate`: what it makes, and what it refuses in one sentence."""
 
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from cli.generate import parse_size
 from cli.main import main
+from cli.preview import Preview
+from cli.tasks import parse_ranges, parse_region, parse_size
 from kinora.config import to_dict
 from kinora.diffusion.sampler import Sampling
 from kinora.generation import ModelVersion, Registry, write_version
-from kinora.media import read_image, read_video, write_image, write_video
+from kinora.media import read_image, read_metadata, read_video, write_image, write_video
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.vae import VAE, VAEConfig
 from kinora.models.world_model import WorldModel, save_world_model
+from kinora.progress import Progress
 
 VIDEO = np.random.default_rng(0).integers(0, 255, (10, 24, 40, 3), dtype=np.uint8)
 
@@ -46,24 +51,168 @@ def make(version, tmp_path, capsys):
     return run
 
 
-@pytest.mark.parametrize("option", ["--loop", "--edit", "--connect", "--fill"])
-def test_later_tasks_say_so_and_exit_2(option, capsys):
-    assert main(["generate", "a red circle", "--model", "x", option]) == 2
-    assert "later version" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (parse_size, "40x24", (40, 24)),
+        (parse_size, " 8X16 ", (8, 16)),
+        (parse_ranges, "5:12", ((5, 12),)),
+        (parse_ranges, "5:12, 20", ((5, 12), (20, 20))),
+        (parse_ranges, "3:3", ((3, 3),)),
+        (parse_region, "8,16,24x12", (8, 16, 24, 12)),
+        (parse_region, " 0, 0, 1X1 ", (0, 0, 1, 1)),
+    ],
+)
+def test_sizes_ranges_and_regions(parse, text, value):
+    assert parse(text) == value
 
 
-@pytest.mark.parametrize(("text", "size"), [("40x24", (40, 24)), (" 8X16 ", (8, 16))])
-def test_sizes(text, size):
-    assert parse_size(text) == size
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """An image, a video of 10 frames, one of 2, and files that are neither."""
+    folder = tmp_path_factory.mktemp("files")
+    write_image(folder / "i.png", VIDEO[0])
+    write_video(folder / "v.mp4", VIDEO, 8)
+    write_video(folder / "short.mp4", VIDEO[:2], 8)
+    (folder / "text.mp4").write_text("no video")
+    (folder / "text.png").write_text("no image")
+    (folder / "cut.mp4").write_bytes((folder / "v.mp4").read_bytes()[:2000])
+    (folder / "folder.mp4").mkdir()
+    return folder
 
 
-def test_bad_wishes_exit_2_and_missing_models_1(capsys):
-    assert main(["generate", "", "--model", "nowhere"]) == 2
-    assert main(["generate", "a circle", "--model", "nowhere", "--size", "big"]) == 2
+# What is asked for, and what the one sentence says. {f} is the folder of files.
+REFUSED_AT_ONCE = {
+    "--size big": "'big' is no size",
+    "--size 4000x24": "a width of 4000 pixels cannot be made; give 16 to 2048",
+    "--size 24x8": "a height of 8 pixels cannot be made; give 16 to 2048",
+    "--size 99999999999999x24": "is no size",
+    "--frames 0": "0 frames cannot be made",
+    "--frames -3": "-3 frames cannot be made",
+    "--frames 9 --seconds 1": "give one of them",
+    "--fps 0": "0 frames a second cannot be made",
+    "--fps nan": "nan frames a second cannot be made",
+    "--seed -1": "a seed of -1 cannot be",
+    "--seed 99999999999999999999": "cannot be; give a whole number",
+    "--steps 0": "0 steps cannot be made; give 1 to 1,000",
+    "--steps 2000": "2000 steps cannot be made",
+    "--guidance nan": "a guidance of nan cannot be",
+    "--guidance -1": "a guidance of -1 cannot be",
+    "--preview now.jpg": "is no PNG file",
+    "--out x.avi": "no known video or image suffix",
+    "--out x.png --frames 9": "cannot hold 9 frames",
+    "--out x.mp4 --frames 1": "a video of one frame",
+    "--out x.gif --fps 60": "a GIF shows 50",
+    "--image {f}/none.png": "there is no file",
+    "--image {f}/text.png": "cannot be decoded as an image",
+    "--image {f}/v.mp4": "cannot be decoded as an image",
+    "--last-image {f}/none.png": "there is no file",
+    "--extend {f}/none.mp4": "there is no file",
+    "--extend {f}/text.mp4": "cannot be decoded as video",
+    "--extend {f}/folder.mp4": "folder.mp4",
+    "--edit {f}/text.mp4": "cannot be decoded as video",
+    "--connect {f}/v.mp4 {f}/text.mp4": "text.mp4 cannot be decoded as video",
+    "--interpolate {f}/text.mp4": "cannot be decoded as video",
+    "--fill {f}/v.mp4": "give --frames-missing, --region, or both",
+    "--fill {f}/v.mp4 --frames-missing 5-12": "'5-12' is no range of frames",
+    "--fill {f}/v.mp4 --frames-missing 6:3": "'6:3' is no range of frames",
+    "--fill {f}/v.mp4 --frames-missing -1:3": "no range of frames",
+    "--fill {f}/v.mp4 --region 1,2": "'1,2' is no region",
+    "--edit {f}/v.mp4 --strength 0": "a strength of 0 cannot be",
+    "--edit {f}/v.mp4 --strength 1.5": "a strength of 1.5 cannot be",
+    "--interpolate {f}/v.mp4 --factor 1": "a factor of 1 cannot be; give a whole number from 2 to 16",
+    # What does not belong to the task.
+    "--edit {f}/v.mp4 --extend {f}/v.mp4": "--extend and --edit are different tasks",
+    "--image {f}/i.png --fill {f}/v.mp4 --region 1,1,2x2": "--image and --fill are different tasks",
+    "--direction backward": "--direction goes with --extend",
+    "--strength 0.5": "--strength goes with --edit",
+    "--extend {f}/v.mp4 --strength 0.5": "--strength goes with --edit",
+    "--frames-missing 5:6": "--frames-missing goes with --fill",
+    "--edit {f}/v.mp4 --region 1,1,2x2": "--region goes with --fill",
+    "--factor 2": "--factor goes with --interpolate",
+    "--loop --extend {f}/v.mp4": "--loop goes with a prompt alone, or with --image",
+    "--loop --last-image {f}/i.png": "a loop ends where it begins",
+    "--edit {f}/v.mp4 --frames 9": "--frames cannot be chosen with --edit",
+    "--fill {f}/v.mp4 --region 1,1,2x2 --seconds 9": "--seconds cannot be chosen with --fill",
+    "--interpolate {f}/v.mp4 --frames 9": "--frames cannot be chosen with --interpolate",
+}
+REFUSED_BY_THE_MODEL = {
+    "--out x.png": "cannot hold 9 frames",
+    "--seconds 0": "a clip of 0 s cannot be made",
+    "--loop --frames 9": "a loop of 9 frames cannot be made; give a multiple of 4",
+    "--image {f}/i.png --frames 1 --out x.png": "leaves nothing to generate",
+    "--extend {f}/short.mp4": "the video has 2 frames, too few",
+    "--extend {f}/cut.mp4": "cut.mp4",
+    "--extend {f}/v.mp4 --frames 10": "the video has 10 frames already",
+    "--connect {f}/v.mp4 {f}/short.mp4": "the second video has 2 frames, too few",
+    "--connect {f}/v.mp4 {f}/v.mp4 --frames 20": "the two videos have 20 frames; ask for more",
+    "--fill {f}/v.mp4 --frames-missing 5:12": "no frames 5 to 12 in a video of 10 frames; give numbers from 0 to 9",
+    "--fill {f}/v.mp4 --frames-missing 0:9": "all frames are missing",
+    "--fill {f}/v.mp4 --region 30,0,11x5": "not within frames of 40x24",
+    "--fill {f}/v.mp4 --region 0,0,40x24": "the region is the whole frame",
+}
+
+
+def words(wish: str, files: Path) -> list[str]:
+    return wish.format(f=files).split()
+
+
+@pytest.mark.parametrize("wish", REFUSED_AT_ONCE)
+def test_what_no_model_can_make_is_one_sentence_before_it_is_loaded(wish, files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "a red circle", "--model", "nowhere", *words(wish, files)]) == 2
+    told = capsys.readouterr().err
+    assert REFUSED_AT_ONCE[wish] in told
+    assert told.startswith("kinora generate: ")
+    assert len(told.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wish", REFUSED_BY_THE_MODEL)
+def test_what_this_model_cannot_make_is_one_sentence_before_the_first_step(make, wish, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, printed = make(*words(wish, files))
+    assert code == 2
+    assert REFUSED_BY_THE_MODEL[wish] in printed.err
+    assert len(printed.err.splitlines()) == 1  # no progress: nothing was sampled
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [
+        ("", "the prompt is empty"),
+        (" \n", "the prompt is empty"),
+        ("red " * 25_000, "the prompt has 100,000 characters"),
+    ],
+)
+def test_a_prompt_that_no_model_reads(prompt, sentence, capsys):
+    assert main(["generate", prompt, "--model", "nowhere"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "sentence"),
+    [
+        ("a dragon", [], "the model never saw the word 'dragon'"),
+        ("a red dragon, a dragon roars", [], "the words 'dragon' and 'roars'"),
+        ("a red cirle", [], "'cirle' (did you mean 'circle'?)"),
+        ("a red ball", ["--no-expand"], "'ball'"),
+        ("a red circle", ["--negative-prompt", "a dragon"], "'dragon'"),
+        ("a red circle " * 10, [], "the prompt has 30 words, and this model reads 24"),
+    ],
+)
+def test_a_prompt_that_this_model_does_not_read(make, tmp_path, prompt, options, sentence):
+    code, printed = make("--out", tmp_path / "x.mp4", *options, prompt=prompt)
+    assert code == 2
+    assert sentence in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert make("--out", tmp_path / "x.mp4", "--allow-unknown-words", *options, prompt="a red dragon")[0] == 0
+
+
+def test_a_missing_model_exits_1(capsys):
     assert main(["generate", "a circle", "--model", "nowhere"]) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
-    assert all(line.startswith("kinora generate: ") for line in lines)
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_without_a_model_the_deployed_one_is_taken(version, tmp_path, monkeypatch, capsys):
@@ -103,14 +252,6 @@ def test_webm_and_png_too(make, tmp_path):
     assert read_image(tmp_path / "x.png").shape == (1, 16, 24, 3)
 
 
-def test_what_cannot_be_written_is_refused_before_sampling(make, tmp_path):
-    for name, wish in (("x.png", []), ("x.mp4", ["--frames", "1"]), ("x.avi", []), ("x", [])):
-        code, printed = make("--out", tmp_path / name, *wish)
-        assert code == 2
-        assert len(printed.err.splitlines()) == 1  # no progress: nothing was sampled
-        assert not (tmp_path / name).exists()
-
-
 def test_an_extension_is_as_large_and_as_fast_as_the_video(make, tmp_path):
     write_video(tmp_path / "v.mp4", VIDEO, 15)
     code, printed = make("--extend", tmp_path / "v.mp4", "--out", tmp_path / "x.mp4")
@@ -135,15 +276,72 @@ def test_an_animated_image_keeps_its_size_and_cutting_is_said(make, tmp_path):
     assert "The image has 46x30 pixels and the clip 30x30: it is scaled to 46x30, and 16 columns are cut" in printed.out
 
 
-@pytest.mark.parametrize("option", ["--image", "--extend"])
-def test_a_missing_file_is_called_missing(make, tmp_path, option):
-    code, printed = make(option, tmp_path / "nothing.png")
-    assert code == 1
-    assert f"there is no file {tmp_path / 'nothing.png'}" in printed.err
+def test_how_a_clip_was_made_is_in_its_file(make, version, tmp_path):
+    wish = ["--seed", "5", "--steps", "3", "--guidance", "1.5", "--negative-prompt", "circle", "--no-expand"]
+    for name in ("x.mp4", "x.webm", "x.gif", "x.webp", "x"):
+        assert make("--out", tmp_path / name, *wish)[0] == 0
+        found = read_metadata(tmp_path / name)
+        assert found["sampling"].items() >= {"steps": 3, "guidance": 1.5}.items()
+        assert (
+            found.items()
+            >= {
+                "prompt": "a red circle",
+                "sampled": "a red circle",
+                "negative_prompt": "circle",
+                "seed": 5,
+                "model_version": version.name,
+                "task": "text",
+                "width": 24,
+                "height": 16,
+                "frames": 9,
+                "fps": 12.0,
+            }.items()
+        )
 
 
-def test_words_that_the_model_has_never_seen_are_named(make, tmp_path):
-    _, printed = make("--out", tmp_path / "x.mp4", prompt="a red dragon, a dragon flies")
-    assert "kinora generate: the model never saw: dragon. It goes by the other words." in printed.err.splitlines()
-    _, printed = make("--out", tmp_path / "x.mp4")
-    assert "never saw" not in printed.err
+def test_frames_in_a_folder_and_a_length_in_seconds(make, tmp_path):
+    assert make("--out", f"{tmp_path}/frames/", "--seconds", "0.5")[0] == 0
+    names = sorted(path.name for path in (tmp_path / "frames").iterdir())
+    assert names == [*(f"{number:06d}.png" for number in range(6)), "clip.json"]
+    assert read_image(tmp_path / "frames" / "000005.png").shape == (1, 16, 24, 3)
+
+
+def test_what_is_chosen_for_a_person_is_said(make, files, tmp_path):
+    _, printed = make("--out", tmp_path / "x.mp4", "--size", "21x18")
+    assert "21x18 is made as 24x24, multiples of 8 pixels, and cut." in printed.out
+    assert "even sides only" in printed.out
+    assert read_video(tmp_path / "x.mp4")[0].shape == (9, 18, 22, 3)
+    _, printed = make("--out", tmp_path / "x.gif", "--image", files / "i.png", "--size", "24x24")
+    assert "The image has 40x24 pixels and the clip 24x24" in printed.out
+
+
+def test_a_preview_is_rewritten_while_the_clip_is_made(make, tmp_path):
+    seen = []
+
+    class Watched(Preview):
+        def show(self, step):
+            super().show(step)
+            seen.append(read_image(tmp_path / "now.png").shape)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cli.generate.Preview", Watched)
+        assert make("--out", tmp_path / "x.mp4", "--preview", tmp_path / "now.png")[0] == 0
+    assert len(seen) == 2
+    assert all(height == 96 for _, height, _, _ in seen)
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.webm", "x.gif", "x.webp", "x"])
+@pytest.mark.parametrize("step", [1, 2])
+def test_an_interruption_at_any_step_leaves_no_file(make, tmp_path, monkeypatch, name, step):
+    update = Progress.update
+
+    def interrupted(self, done, **figures):
+        update(self, done, **figures)
+        if done == 50 * step:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "update", interrupted)
+    code, printed = make("--out", tmp_path / name, "--preview", tmp_path / "now.png")
+    assert code == 130
+    assert "interrupted" in printed.err
+    assert not list(tmp_path.iterdir())

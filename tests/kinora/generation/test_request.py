@@ -24,6 +24,8 @@ LINK = {"task": Task.CONNECT, "video": VIDEO, "to_video": VIDEO}
         ({"negative_prompt": "red " * 25_000}, "negative prompt has 100,000 characters"),
         ({"width": 15}, "16 to 2048 pixels"),
         ({"height": 4096}, "16 to 2048 pixels"),
+        ({"seed": -1}, "from 0 to 9223372036854775807"),
+        ({"seed": 2**63}, "from 0 to 9223372036854775807"),
         ({"frames": 0}, "1 \\(an image\\) or more"),
         ({"fps": 0}, "above 0"),
         ({"direction": "sideways"}, "forward or backward"),
