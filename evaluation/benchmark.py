@@ -67,7 +67,7 @@ def benchmark(
     config = worlds or WorldsConfig()
     rng = np.random.default_rng(seed)
     samples = [draw_sample(config, rng, held_out=False) for _ in range(count)]
-    clips = [ClipInput(f"{i:03d}", s.frames, config.fps, s.caption) for i, s in enumerate(samples)]
+    clips = [ClipInput(f"{i:03d}", s.frames, s.fps, s.caption) for i, s in enumerate(samples)]
     ways: dict[str, Through] = {"slightly blurred and grainy": blurred, **(through or {})}
     right = {"the simulator's clips": _rates(clips)}
     for name, way in ways.items():

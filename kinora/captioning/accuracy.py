@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kinora.worlds import Attributes, parse
 
-ATTRIBUTES = ("colour", "shape", "count", "background", "motion", "speed")
+ATTRIBUTES = ("colour", "shape", "count", "background", "motion", "speed", "camera")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def compare(written: str, truth: Attributes) -> dict[str, bool]:
         for place, name in enumerate(("colour", "shape")):
             result[name] = Counter(o[place] for o in said.objects) == Counter(o[place] for o in truth.objects)
         result["count"] = len(said.objects) == len(truth.objects)
-    for name in ("background", "motion", "speed"):
+    for name in ("background", "motion", "speed", "camera"):
         if getattr(truth, name) is not None:
             result[name] = getattr(said, name) == getattr(truth, name)
     return result

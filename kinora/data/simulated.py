@@ -14,6 +14,7 @@ from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.errors import UsageError
 from kinora.files import atomic_folder
 from kinora.progress import Progress
+from kinora.worlds.registry import WORLDS
 from kinora.worlds.sampling import Sample, WorldsConfig, draw_sample, split_combinations
 from kinora.worlds.scene import STATE_COLUMNS
 
@@ -70,14 +71,14 @@ def _write_clip(
     row = store_clip(
         media,
         sample.frames,
-        config.fps,
+        sample.fps,
         source=f"worlds/{sample.scene.world}/{kind}-{index:06d}",
         split="validation" if held_out else "train",
         caption=sample.caption if captioned else "",
         short_caption=sample.short_caption if captioned else "",
         caption_source="simulator" if captioned else "",
     )
-    record = json.dumps(state_record(sample, config), separators=(",", ":"))
+    record = json.dumps(state_record(sample), separators=(",", ":"))
     (media / f"{row['clip_id']}.json").write_text(record + "\n")
     return row
 
@@ -87,15 +88,17 @@ def reached(index: int, share: float) -> bool:
     return bool(np.ceil((index + 1) * share) > np.ceil(index * share))
 
 
-def state_record(sample: Sample, config: WorldsConfig) -> dict[str, Any]:
-    """Return what the simulator knows of a clip: the scene, every body's state in every frame, captions, attributes."""
+def state_record(sample: Sample) -> dict[str, Any]:
+    """Return what the simulator knows of a clip: the scene, the camera and every body in every frame, captions."""
     return {
         "world": sample.scene.world,
         "gravity": sample.scene.gravity,  # downward, world units a second squared
-        "fps": config.fps,
+        "fps": sample.fps,
         "scene": to_dict(sample.scene),
         "state_columns": list(STATE_COLUMNS),
         "states": sample.states.round(5).tolist(),
+        "camera_columns": list(WORLDS[sample.scene.world].camera_columns),
+        "camera": sample.camera.round(5).tolist(),
         "caption": sample.caption,
         "short_caption": sample.short_caption,
         "attributes": to_dict(sample.attributes),

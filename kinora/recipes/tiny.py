@@ -19,6 +19,7 @@ def tiny() -> Recipe:
         ingest=IngestConfig(
             worlds=WorldsConfig(
                 worlds=("uniform", "ballistics"),
+                motions=("right", "left", "up", "down", "fall", "thrown right", "thrown left", "thrown up"),
                 sizes=((32, 32), (40, 24), (24, 40)),
                 frames=(9, 17),
                 fps=8.0,

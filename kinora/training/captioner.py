@@ -150,7 +150,7 @@ def _simulated(worlds: WorldsConfig, count: int, *, held_out: bool) -> Iterator[
         # Not the seeds of the dataset's own simulated clips, which may be among the unseen.
         chance = np.random.default_rng([worlds.seed, 2 + held_out, index])
         sample = draw_sample(worlds, chance, held_out=held_out, image=index % IMAGE_SHARE == 0)
-        yield Example(sample.frames, worlds.fps, sample.caption)
+        yield Example(sample.frames, sample.fps, sample.caption)
 
 
 class CaptionerTrainer(Trainer[CaptionedBatch]):

@@ -1,7 +1,7 @@
 """Simulated worlds: scenes with known state at every frame, drawn at any size, and described in words."""
 
-from kinora.worlds.language import Attributes, attributes, describe, parse, sentences
-from kinora.worlds.registry import WORLDS, render, simulate
+from kinora.worlds.language import Attributes, attributes, describe, parse, sentences, understood
+from kinora.worlds.registry import WORLDS, camera_of, render, simulate
 from kinora.worlds.sampling import (
     EvaluationPrompt,
     Sample,
@@ -28,6 +28,7 @@ __all__ = [
     "World",
     "WorldsConfig",
     "attributes",
+    "camera_of",
     "describe",
     "draw_sample",
     "evaluation_prompts",
@@ -36,4 +37,5 @@ __all__ = [
     "sentences",
     "simulate",
     "simulate_prompt",
+    "understood",
 ]

@@ -3,9 +3,10 @@
 import numpy as np
 import pymunk
 
-from kinora.worlds.drawing import draw_flat, outline
+from kinora.worlds.drawing import Planar
+from kinora.worlds.figures import outline
 from kinora.worlds.motion import reach
-from kinora.worlds.scene import ANGLE, VISIBLE, VX, VY, Body, Brief, Scene, X, Y
+from kinora.worlds.scene import ANGLE, VX, VY, Body, Brief, Scene, X, Y, blank_states
 
 SIZE = 0.13
 SPEED = (0.18, 0.22)  # of each, world units per second
@@ -16,7 +17,7 @@ STEPS_PER_SECOND = 960
 CHIPMUNK_UNITS = 100.0  # in a world unit: Chipmunk's collision slop of 0.1 becomes a thousandth of the frame
 
 
-class Collision:
+class Collision(Planar):
     """A thing from the left and a thing from the right, without gravity or friction."""
 
     motions: tuple[str, ...] = ("collide",)
@@ -46,18 +47,15 @@ class Collision:
         space = pymunk.Space()
         movers = [_mover(space, body) for body in scene.bodies]
         substeps = int(np.ceil(STEPS_PER_SECOND / fps))
-        states = np.zeros((frames, len(movers), 6))
+        states = blank_states(frames, len(movers), fps)
         for frame in range(frames):
             for index, mover in enumerate(movers):
                 states[frame, index, [X, Y]] = np.array(mover.position) / CHIPMUNK_UNITS
                 states[frame, index, [VX, VY]] = np.array(mover.velocity) / CHIPMUNK_UNITS
                 states[frame, index, ANGLE] = mover.angle
-                states[frame, index, VISIBLE] = 1
             for _ in range(substeps):
                 space.step(1 / fps / substeps)
         return states
-
-    draw = staticmethod(draw_flat)
 
 
 def _mover(space: pymunk.Space, body: Body) -> pymunk.Body:

@@ -1,17 +1,18 @@
 """The words for scenes, and the way back from words to what they ask for.
 
-    A red circle moves slowly to the right on a grey background.
-    A red circle moves slowly right.
+    A red circle moves slowly to the right on a grey background, while the camera pans right.
+    A red circle moves slowly right, while the camera pans right.
 
 `describe` writes these sentences; `parse` reads them and looser ones ('red ball falling on grey').
 """
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kinora.worlds.scene import BACKGROUNDS, PALETTE, SHAPES, Scene
 
-WALL = "wall"  # what things pass behind
+WALL, BRUSH, PADDLE = "wall", "brush", "paddle"  # what things pass behind, paint with and play with
 # motion: (long form, short form) of the verb phrase for one thing; {slowly} stands for the adverb of the speed.
 PHRASES: dict[str, tuple[str, str]] = {
     "right": ("moves {slowly} to the right", "moves {slowly} right"),
@@ -22,14 +23,27 @@ PHRASES: dict[str, tuple[str, str]] = {
     "thrown right": ("is thrown to the right", "is thrown right"),
     "thrown left": ("is thrown to the left", "is thrown left"),
     "thrown up": ("is thrown straight up", "is thrown up"),
+    "bounce": ("falls and bounces", "falls and bounces"),
+    "around": ("bounces {slowly} around", "bounces {slowly} around"),
     "collide": ("collides with", "collides with"),
     "behind right": ("passes to the right behind", "passes right behind"),
     "behind left": ("passes to the left behind", "passes left behind"),
     "shatter": ("shatters into pieces", "shatters"),
+    "paint right": ("paints a line to the right", "paints a line right"),
+    "paint left": ("paints a line to the left", "paints a line left"),
+    "paint up": ("paints a line upward", "paints a line up"),
+    "paint down": ("paints a line downward", "paints a line down"),
+    "orbit right": ("the camera circles to the right around", "the camera circles right around"),
+    "orbit left": ("the camera circles to the left around", "the camera circles left around"),
+    "play": ("plays with", "plays with"),
 }
-BETWEEN = ("collide", "behind right", "behind left")  # verbs that stand between a thing and another
+BETWEEN = ("collide", "behind right", "behind left", "play")  # verbs that stand between a thing and another
+BEFORE = ("orbit right", "orbit left")  # what stands before the thing
+CAMERAS = ("pans right", "pans left", "zooms in")  # what the camera may do, as captions say it
+SOLIDS = {"circle": "ball", "square": "cube", "triangle": "pyramid"}  # the names of shapes in three dimensions
+BALLS = {"circle": "ball"}  # ... and in a game
 ADVERBS = {"slow": "slowly", "fast": "quickly"}
-PLURAL = {"moves": "move", "falls": "fall", "is": "are", "shatters": "shatter"}
+PLURAL = {"moves": "move", "falls": "fall", "is": "are", "shatters": "shatter", "bounces": "bounce", "paints": "paint"}
 
 DIRECTION_WORDS = {
     "right": ("right", "rightward", "rightwards"),
@@ -40,21 +54,36 @@ DIRECTION_WORDS = {
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "grey": ("gray",),
     "purple": ("violet",),
-    "circle": ("ball", "disc", "disk", "dot"),
-    "square": ("box", "block"),
+    "circle": ("ball", "disc", "disk", "dot", "sphere"),
+    "square": ("box", "block", "cube"),
+    "triangle": ("pyramid", "cone"),
     "slow": ("slowly", "gently"),
     "fast": ("quickly", "quick", "rapidly", "swiftly"),
     "fall": ("falls", "falling", "drop", "drops", "dropping"),
     "throw": ("thrown", "throws", "throwing", "tossed", "tosses", "toss", "arc", "flung", "hurled"),
     "collide": ("collides", "colliding", "collision", "crash", "crashes", "bump", "bumps", "hits"),
     "shatter": ("shatters", "shattering", "shattered", "breaks", "bursts"),
+    "bounce": ("bounces", "bouncing", "bounced"),
+    "paint": ("paints", "painting", "painted", "draws", "drawing", "draw"),
+    "play": ("plays", "playing"),
+    "orbit": ("orbits", "orbiting"),
+    "pan": ("pans", "panning"),
+    "zoom": ("zooms", "zooming"),
     "still": ("rests", "resting", "motionless", "stationary", "unmoving"),
     "two": ("2",),
     "three": ("3",),
 } | DIRECTION_WORDS
 NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
 CANONICAL = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
-NOUNS = (*SHAPES, WALL)
+NOUNS = (*SHAPES, WALL, BRUSH, PADDLE)
+# Words that carry no meaning of their own in a prompt that is otherwise about what the worlds know.
+FILLERS = frozenset(
+    """a an the and is are it its that which of to in on at over against with into from by front background backdrop
+    being please make me show video clip image picture move moves moving go goes going fly flies flying slide slides
+    sliding drift drifts drifting travel travels traveling pass passes straight pieces then back again something shape
+    line while camera around behind""".split()  # noqa: SIM905
+)
+KNOWN = (CANONICAL, FILLERS, PALETTE, BACKGROUNDS, NOUNS, NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -62,14 +91,15 @@ class Attributes:
     """What a sentence says.
 
     `objects` are (colour, shape), in the order of the sentence, either None where only the other is said;
-    `background` is a name in `BACKGROUNDS`, `motion` a name in `PHRASES` or 'still', `speed` is 'slow' or 'fast';
-    each None where nothing is said.
+    `background` is a name in `BACKGROUNDS`, `motion` a name in `PHRASES` or 'still', `speed` is 'slow' or 'fast',
+    `camera` a name in `CAMERAS`; each None where nothing is said.
     """
 
     objects: tuple[tuple[str | None, str | None], ...]
     background: str | None = None
     motion: str | None = None
     speed: str | None = None
+    camera: str | None = None
 
 
 def attributes(scene: Scene, *, image: bool = False) -> Attributes:
@@ -77,7 +107,8 @@ def attributes(scene: Scene, *, image: bool = False) -> Attributes:
     things = tuple((body.colour, body.shape) for body in scene.bodies if body.named)
     if image:
         return Attributes(things, scene.background)
-    return Attributes(things, scene.background, scene.motion, scene.speed)
+    camera = scene.camera if scene.camera != "still" else None
+    return Attributes(things, scene.background, scene.motion, scene.speed, camera)
 
 
 def describe(scene: Scene, *, image: bool = False) -> tuple[str, str]:
@@ -88,9 +119,14 @@ def describe(scene: Scene, *, image: bool = False) -> tuple[str, str]:
 def sentences(said: Attributes) -> tuple[str, str]:
     """Write what is said as a descriptive and a short sentence; what is not said is left out."""
     place = f" on a {said.background} background" if said.background else ""
-    things = [article(" ".join(word for word in (colour, shape or "shape") if word)) for colour, shape in said.objects]
+    nouns = SOLIDS if said.motion in BEFORE else BALLS if said.motion == "play" else {}
+    things = [
+        article(" ".join(word for word in (colour, nouns.get(str(shape), shape) or "shape") if word))
+        for colour, shape in said.objects
+    ]
     long, short = (_clause(things, said, form) for form in (0, 1))
-    return _sentence(long + place), _sentence(short)
+    camera = f", while the camera {said.camera}" if said.camera else ""
+    return _sentence(long + place + camera), _sentence(short + camera)
 
 
 def article(noun: str) -> str:
@@ -99,21 +135,45 @@ def article(noun: str) -> str:
 
 
 def parse(caption: str) -> Attributes | None:
-    """Return what a caption or a person's prompt says, None if it says nothing that a world knows."""
-    words = [singular(CANONICAL.get(word, word)) for word in re.findall(r"[a-z0-9]+", caption.lower())]
+    """Return what a caption or a person's prompt says, None if it says nothing that a world knows.
+
+    What moves how is read only where every word is understood: 'a boat goes down a river' says nothing of it.
+    """
+    words, camera = _tokens(caption)
+    whole = _known(words)
     said = Attributes(
         objects=_objects(words),
         background=next((word for word in words if word in BACKGROUNDS), None),
-        motion=_motion(words),
-        speed=next((word for word in words if word in ADVERBS), None),
+        motion=_motion(words) if whole else None,
+        speed=next((word for word in words if word in ADVERBS), None) if whole else None,
+        camera=camera if whole else None,
     )
     return None if said == Attributes(()) else said
 
 
-def understands(word: str) -> bool:
-    """Say whether `parse` makes something of a word."""
-    name = singular(CANONICAL.get(word.lower(), word.lower()))
-    return name in CANONICAL or name in PALETTE or name in BACKGROUNDS or name in NOUNS or name in NUMBERS
+def understood(prompt: str) -> bool:
+    """Say whether every word of a prompt has a meaning in the worlds, so that `parse` loses nothing of it."""
+    return _known(_tokens(prompt)[0])
+
+
+def _known(words: list[str]) -> bool:
+    """Say whether all of the words are known; of a background also its colour."""
+    before = {word for word, following in pairwise(words) if following == "background"}
+    return before.isdisjoint(PALETTE) and all(any(word in names for names in KNOWN) for word in words)
+
+
+def _tokens(caption: str) -> tuple[list[str], str | None]:
+    """Return the words of a caption, each by its canonical name, without what is said of the camera, and that."""
+    text = re.sub(r"\bcamera (?:circles|orbits|revolves)\b", "orbit", caption.lower())
+    words = [singular(CANONICAL.get(word, word)) for word in re.findall(r"\w+", text)]
+    for index, word in enumerate(words):
+        if word in ("pan", "zoom"):
+            for name in CAMERAS:
+                verb, where = name.split()
+                for end in range(index + 1, min(index + 4, len(words))):
+                    if verb == f"{word}s" and words[end] == where:
+                        return words[:index] + words[end + 1 :], name
+    return words, None
 
 
 def singular(word: str) -> str:
@@ -124,14 +184,15 @@ def singular(word: str) -> str:
 
 
 def _clause(things: list[str], said: Attributes, form: int) -> str:
+    if said.motion in BEFORE and len(things) == 1:
+        return f"{PHRASES[said.motion][form]} {things[0]}"
     if said.motion in BETWEEN and len(things) == 2:
         return f"{things[0]} {PHRASES[said.motion][form]} {things[1]}"
     subject = " and ".join(things) if len(things) < 3 else ", ".join(things[:-1]) + f" and {things[-1]}"
     if said.motion not in PHRASES:
         return f"{subject} rests" if said.motion == "still" else subject
     phrase = PHRASES[said.motion][form].format(slowly=ADVERBS.get(said.speed or "", ""))
-    verb, *rest = phrase.split()
-    return " ".join([subject, PLURAL.get(verb, verb) if len(things) > 1 else verb, *rest])
+    return " ".join([subject, *(PLURAL.get(word, word) if len(things) > 1 else word for word in phrase.split())])
 
 
 def _sentence(text: str) -> str:
@@ -170,6 +231,10 @@ def _motion(words: list[str]) -> str | None:
         return f"thrown {sideways or 'up'}" if sideways or direction == "up" else None
     if "behind" in words:
         return f"behind {direction}" if direction in ("left", "right") else None
+    if "orbit" in words:
+        return f"orbit {direction}" if direction in ("left", "right") else None
+    if "paint" in words:
+        return f"paint {direction}" if direction else None
     single = [motion for motion in PHRASES if motion in words and motion not in DIRECTION_WORDS]
     if single:
         return single[-1]  # 'falls and shatters': what happens last is what is rare

@@ -1,11 +1,13 @@
-"""Bodies that move freely: x(t) = x0 + v t - g t^2 / 2. The worlds `uniform` and `ballistics`."""
+"""Bodies that move freely, x(t) = x0 + v t - g t^2 / 2, and bounce. The worlds `uniform` and `ballistics`."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from kinora.worlds.drawing import draw_flat, outline
-from kinora.worlds.scene import ANGLE, GRAVITY, VISIBLE, VX, VY, Body, Brief, Scene, X, Y
+from kinora.worlds.bouncing import billiard, drop
+from kinora.worlds.drawing import Planar
+from kinora.worlds.figures import outline
+from kinora.worlds.scene import ANGLE, GRAVITY, TIME, VX, VY, Body, Brief, Scene, X, Y, blank_states
 
 SIZE = 0.21  # of a single object: 13 pixels wide in a frame of 32
 SIZES_TOGETHER = 0.36  # of all objects, where there are several
@@ -13,18 +15,26 @@ SPEEDS = {"slow": (0.11, 0.15), "fast": (0.28, 0.33)}  # world units per second
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "up": (0, 1), "down": (0, -1)}
 THROW = (0.24, 0.31)  # sideways, world units per second
 APEX = (0.42, 0.58)  # when a throw is highest, as a share of the clip, which shows it rise and fall
+LANDING = (0.4, 0.55)  # when what falls and bounces first lands, likewise
+RESTITUTION = 0.9  # the share of its velocity that a bounce leaves
+AROUND_SPEEDS = {"slow": (0.3, 0.36), "fast": (0.55, 0.65)}  # of what bounces around, world units per second
+EDGE = (0.25, 0.7)  # when it first meets the upper or lower edge, as a share of the clip
+ROUND = {"circle": 1.0, "square": 1.12, "triangle": 1.12}  # radius of the disc that another bounces off, in sizes
 
 
-class Uniform:
-    """Straight, even motion, without forces."""
+class Uniform(Planar):
+    """Straight, even motion, without forces; what bounces around is reflected by the frame's edges and by others."""
 
-    motions: tuple[str, ...] = ("right", "left", "up", "down")
+    motions: tuple[str, ...] = ("right", "left", "up", "down", "around")
+    fixed: tuple[str, ...] = ("around",)
     speeds: tuple[str | None, ...] = ("slow", "fast")
     things: int | None = None
     shortest_s = 0.5
 
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:
-        """Draw a scene in which everything moves the same way."""
+        """Draw a scene in which everything moves the same way, or each its own way where they bounce around."""
+        if brief.motion == "around":
+            return _scatter(rng, brief)
         assert brief.speed is not None
         dx, dy = DIRECTIONS[brief.motion]
         speed = rng.uniform(*SPEEDS[brief.speed])
@@ -32,21 +42,26 @@ class Uniform:
 
     def simulate(self, scene: Scene, frames: int, fps: float) -> np.ndarray:
         """Return the states."""
-        return fly(scene, frames, fps)
+        states = fly(scene, frames, fps)
+        if scene.motion == "around":
+            radii = np.array([ROUND[body.shape] * body.size for body in scene.bodies])
+            bounds = np.stack([_room(body, scene.width, scene.height) for body in scene.bodies])
+            states[:, :, [X, Y]], states[:, :, [VX, VY]] = billiard(scene.bodies, bounds, radii, states[:, 0, TIME])
+        return states
 
-    draw = staticmethod(draw_flat)
 
+class Ballistics(Planar):
+    """Free fall: every scene has the same gravity. To what falls and bounces the lower edge is a floor."""
 
-class Ballistics:
-    """Free fall: every scene has the same gravity."""
-
-    motions: tuple[str, ...] = ("fall", "thrown right", "thrown left", "thrown up")
+    motions: tuple[str, ...] = ("fall", "thrown right", "thrown left", "thrown up", "bounce")
     speeds: tuple[str | None, ...] = (None,)
     things: int | None = None
     shortest_s = 1.5
 
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:
         """Draw a scene in which things are let go or thrown."""
+        if brief.motion == "bounce":
+            return _above_floor(rng, brief)
         velocity = (0.0, 0.0)
         if brief.motion != "fall":
             sideways = {"thrown right": 1, "thrown left": -1, "thrown up": 0}[brief.motion]
@@ -57,9 +72,13 @@ class Ballistics:
 
     def simulate(self, scene: Scene, frames: int, fps: float) -> np.ndarray:
         """Return the states."""
-        return fly(scene, frames, fps)
-
-    draw = staticmethod(draw_flat)
+        states = fly(scene, frames, fps)
+        if scene.motion == "bounce":
+            for index, body in enumerate(scene.bodies):
+                floor = reach(body, 1)[0]
+                height, velocity = drop(states[:, 0, TIME], body.y - floor, -body.vy, scene.gravity, RESTITUTION)
+                states[:, index, Y], states[:, index, VY] = floor + height, velocity
+        return states
 
 
 def throw(rng: np.random.Generator, brief: Brief, world: str, velocity: tuple[float, float], gravity: float) -> Scene:
@@ -80,6 +99,42 @@ def throw(rng: np.random.Generator, brief: Brief, world: str, velocity: tuple[fl
             start[across] = float(lane - (path[:, across].max() + path[:, across].min()) / 2)
         bodies.append(replace(body, x=start[0], y=start[1]))
     return Scene(world, brief.motion, brief.speed, brief.background, brief.width, brief.height, tuple(bodies), gravity)
+
+
+def _above_floor(rng: np.random.Generator, brief: Brief) -> Scene:
+    """Place things over lanes of the floor, with a push downward that at most makes up for what a bounce takes."""
+    landing = rng.uniform(*LANDING) * min(brief.seconds, 2.0)
+    scene = throw(rng, brief, "ballistics", (0.0, 0.0), GRAVITY)
+    lost = np.sqrt(1 / RESTITUTION**2 - 1)
+    bodies = []
+    for body in scene.bodies:
+        below, above = reach(body, 1)
+        # With h = s^2 / 2g and a push of s times `lost`, the first landing is after t = s / g (1 / e - lost).
+        ideal = (GRAVITY * landing / (1 / RESTITUTION - lost)) ** 2 / (2 * GRAVITY)
+        height = min(ideal * rng.uniform(0.8, 1.0), brief.height - below - above)
+        bodies.append(replace(body, y=below + height, vy=-float(lost * np.sqrt(2 * GRAVITY * height))))
+    return replace(scene, bodies=tuple(bodies))
+
+
+def _scatter(rng: np.random.Generator, brief: Brief) -> Scene:
+    """Place things apart from each other, each with a velocity of its own."""
+    assert brief.speed is not None
+    scene = throw(rng, brief, "uniform", (0.0, 0.0), gravity=0.0)  # over lanes across
+    bodies = []
+    for body in scene.bodies:
+        low, high = _room(body, brief.width, brief.height)[1]
+        speed, turn = rng.uniform(*AROUND_SPEEDS[brief.speed]), rng.uniform(np.pi / 7, np.pi / 2 - np.pi / 7)
+        vx, vy = speed * np.array([np.cos(turn), np.sin(turn)]) * rng.choice((-1, 1), size=2)
+        way = abs(vy) * rng.uniform(*EDGE) * min(brief.seconds, 2.0)
+        y = max(low, high - way) if vy > 0 else min(high, low + way)
+        bodies.append(replace(body, y=float(y), vx=float(vx), vy=float(vy)))
+    return replace(scene, bodies=tuple(bodies))
+
+
+def _room(body: Body, width: float, height: float) -> np.ndarray:
+    """Return between which places `[2, 2]` (axis; low, high) a body's centre keeps it in the frame."""
+    reaches = [reach(body, axis) for axis in (0, 1)]
+    return np.array([[below, extent - above] for (below, above), extent in zip(reaches, (width, height), strict=True)])
 
 
 def lane_centres(extent: float, count: int) -> np.ndarray:
@@ -105,12 +160,11 @@ def place(rng: np.random.Generator, path: np.ndarray, extent: float, below: floa
 def fly(scene: Scene, frames: int, fps: float) -> np.ndarray:
     """Return the states of bodies that nothing but gravity acts on."""
     t = np.arange(frames) / fps
-    states = np.zeros((frames, len(scene.bodies), 6))
+    states = blank_states(frames, len(scene.bodies), fps)
     for index, body in enumerate(scene.bodies):
         states[:, index, X] = body.x + body.vx * t
         states[:, index, Y] = body.y + body.vy * t - scene.gravity * t**2 / 2
         states[:, index, ANGLE] = body.angle + body.spin * t
-        states[:, index, VISIBLE] = 1
         states[:, index, VX] = body.vx
         states[:, index, VY] = body.vy - scene.gravity * t
     return states

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kinora.worlds.drawing import draw_flat
+from kinora.worlds.drawing import Planar
 from kinora.worlds.language import WALL
 from kinora.worlds.motion import fly, place, reach
 from kinora.worlds.scene import Body, Brief, Scene
@@ -12,7 +12,7 @@ WALL_WIDTH = 0.36  # wider than the thing, which is hidden completely
 SPEED = (0.36, 0.40)  # world units per second: from one side of the wall to the other in two seconds
 
 
-class Occlusion:
+class Occlusion(Planar):
     """Even motion behind a wall that stands still; the second thing of a brief gives the wall's colour."""
 
     motions: tuple[str, ...] = ("behind right", "behind left")
@@ -42,5 +42,3 @@ class Occlusion:
     def simulate(self, scene: Scene, frames: int, fps: float) -> np.ndarray:
         """Return the states; `visible` stays 1 behind the wall, where the thing is and is not seen."""
         return fly(scene, frames, fps)
-
-    draw = staticmethod(draw_flat)

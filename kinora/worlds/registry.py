@@ -3,9 +3,12 @@
 import numpy as np
 
 from kinora.worlds.collision import Collision
+from kinora.worlds.game import Game
 from kinora.worlds.motion import Ballistics, Uniform
 from kinora.worlds.occlusion import Occlusion
-from kinora.worlds.scene import Scene, World
+from kinora.worlds.orbit import Orbit
+from kinora.worlds.painter import Painter
+from kinora.worlds.scene import TIME, Scene, World
 from kinora.worlds.shatter import Shatter
 
 WORLDS: dict[str, World] = {
@@ -14,6 +17,9 @@ WORLDS: dict[str, World] = {
     "collision": Collision(),
     "occlusion": Occlusion(),
     "shatter": Shatter(),
+    "painter": Painter(),
+    "orbit": Orbit(),
+    "game": Game(),
 }
 
 
@@ -25,6 +31,11 @@ def simulate(scene: Scene, frames: int, fps: float) -> np.ndarray:
 def render(scene: Scene, states: np.ndarray, width: int, height: int) -> np.ndarray:
     """Draw states as frames `uint8 [T, height, width, 3]`, antialiased; the shorter side is one world unit."""
     return WORLDS[scene.world].draw(scene, states, width, height)
+
+
+def camera_of(scene: Scene, states: np.ndarray) -> np.ndarray:
+    """Return where the camera is in every frame of the states, `[T, camera_columns of the world]`."""
+    return WORLDS[scene.world].camera(scene, states[:, 0, TIME])
 
 
 def world_of(motion: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations as subsets
 from itertools import product
@@ -11,21 +11,23 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from kinora.errors import KinoraError, UsageError
-from kinora.worlds.language import Attributes, attributes, describe
-from kinora.worlds.registry import WORLDS, render, simulate, world_of
-from kinora.worlds.scene import BACKGROUNDS, PALETTE, SHAPES, Brief, Scene
+from kinora.worlds.language import CAMERAS, Attributes, attributes, describe
+from kinora.worlds.registry import WORLDS, camera_of, render, simulate, world_of
+from kinora.worlds.scene import BACKGROUNDS, LOOKS, PALETTE, SHAPES, Brief, Scene
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class WorldsConfig:
-    """What simulated clips show, and at which sizes, lengths and rate.
+    """What simulated clips show, and at which sizes, lengths and rates.
 
-    `sizes` are (width, height) in pixels, `frames` the lengths of videos, `objects` the numbers of things in worlds
-    that leave it open. `held_out` combinations of (colour, shape, background, motion) are kept out of the training
-    split: they are the validation split and the evaluation prompts. `spin` is the highest turning rate, radians a
-    second.
+    `motions` are those shown, () for all that the worlds have. `sizes` are (width, height) in pixels, `frames` the
+    lengths of videos, at `fps` frames a second and also at the `rates` at which the world can be seen in that time;
+    `objects` the numbers of things in worlds that leave it open. `look` is 'flat' or 'shaded'; `cameras` are 'still'
+    and names in `kinora.worlds.language.CAMERAS`, of which only a shaded background shows any but the first.
+    `held_out` combinations of (colour, shape, background, motion) are kept out of the training split: they are the
+    validation split and the evaluation prompts. `spin` is the highest turning rate, radians a second.
     """
 
     worlds: tuple[str, ...] = ("uniform", "ballistics")
@@ -39,6 +41,10 @@ class WorldsConfig:
     held_out: int = 64
     spin: float = 0.0
     seed: int = 0
+    motions: tuple[str, ...] = ()
+    rates: tuple[float, ...] = ()
+    look: str = "flat"
+    cameras: tuple[str, ...] = ("still",)
 
 
 class Combination(NamedTuple):
@@ -52,7 +58,10 @@ class Combination(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """A simulated clip: its scene, states `[T, bodies, columns]`, frames `uint8 [T, H, W, 3]` and what it shows."""
+    """A simulated clip: its scene, states `[T, bodies, columns]`, frames `uint8 [T, H, W, 3]` and what it shows.
+
+    `camera` is the camera's path `[T, columns]`, the columns those of the world.
+    """
 
     scene: Scene
     states: np.ndarray
@@ -60,6 +69,8 @@ class Sample:
     attributes: Attributes
     caption: str
     short_caption: str
+    fps: float
+    camera: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,11 @@ def split_combinations(config: WorldsConfig) -> tuple[tuple[Combination, ...], t
         UsageError: if the configuration asks for what no world can show.
     """
     check(config)
-    motions = [motion for name in config.worlds for motion in WORLDS[name].motions]
-    rest = [Combination(*c) for c in product(config.colours, config.shapes, config.backgrounds, motions)]
+    motions = [motion for name in config.worlds for motion in shown(config, name)]
+    others = {shape: None for name in config.worlds for shape in WORLDS[name].shapes or ()}
+    shapes = (*config.shapes, *others)
+    every = [Combination(*c) for c in product(config.colours, shapes, config.backgrounds, motions)]
+    rest = [c for c in every if c.shape in (WORLDS[world_of(c.motion)].shapes or config.shapes)]
     if config.held_out >= len(rest):
         raise UsageError(f"held_out={config.held_out} leaves nothing to train on: there are {len(rest)} combinations.")
     order = np.random.default_rng(config.seed).permutation(len(rest))
@@ -101,20 +115,26 @@ def split_combinations(config: WorldsConfig) -> tuple[tuple[Combination, ...], t
 
 def check(config: WorldsConfig) -> None:
     """Raise UsageError if a name is unknown or a world cannot show itself in clips of these lengths."""
+    motions = [motion for name in config.worlds if name in WORLDS for motion in WORLDS[name].motions]
     for what, given, known in (
         ("world", config.worlds, WORLDS),
         ("colour", config.colours, PALETTE),
         ("shape", config.shapes, SHAPES),
         ("background", config.backgrounds, BACKGROUNDS),
+        ("motion", config.motions or motions, motions),
+        ("look", (config.look,), LOOKS),
+        ("camera", config.cameras, ("still", *CAMERAS)),
     ):
         unknown = [name for name in given if name not in known]
         if unknown or not given:
             wrong = f"there is no {what} '{unknown[0]}'" if unknown else f"no {what} is given"
             raise UsageError(f"{wrong}; choose from {', '.join(known)}.")
-    if not (config.sizes and config.frames and config.objects and config.fps > 0):
-        raise UsageError("sizes, frames and objects must not be empty, and fps must be positive.")
+    if not (config.sizes and config.frames and config.objects and min(config.fps, *config.rates, 1.0) > 0):
+        raise UsageError("sizes, frames and objects must not be empty, and fps and rates must be positive.")
+    if config.look == "flat" and set(config.cameras) != {"still"}:
+        raise UsageError("a plain background does not show how the camera moves; set look to 'shaded' as well.")
     for name in config.worlds:
-        if not lengths(config, name):
+        if not [1 for _, fps in lengths(config, name) if fps == config.fps]:
             shortest = WORLDS[name].shortest_s
             raise UsageError(
                 f"the world '{name}' needs clips of at least {shortest} s to be seen; give frames of "
@@ -125,9 +145,15 @@ def check(config: WorldsConfig) -> None:
         raise UsageError(f"{most} objects need as many colours; give more colours than {len(config.colours)}.")
 
 
-def lengths(config: WorldsConfig, world: str) -> list[int]:
-    """Return the lengths in frames, of those configured, in which a world can be seen."""
-    return [count for count in config.frames if (count - 1) / config.fps >= WORLDS[world].shortest_s]
+def shown(config: WorldsConfig, world: str) -> tuple[str, ...]:
+    """Return the motions of a world that are configured."""
+    return tuple(motion for motion in WORLDS[world].motions if motion in config.motions or not config.motions)
+
+
+def lengths(config: WorldsConfig, world: str) -> list[tuple[int, float]]:
+    """Return the lengths in frames and the frames a second, of those configured, in which a world can be seen."""
+    every = product((config.fps, *config.rates), config.frames)
+    return [(count, fps) for fps, count in every if (count - 1) / fps >= WORLDS[world].shortest_s]
 
 
 def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: bool, image: bool = False) -> Sample:
@@ -135,7 +161,7 @@ def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: boo
     combination = _choose(rng, split_combinations(config)[int(held_out)])
     world = WORLDS[world_of(combination.motion)]
     width, height = _choose(rng, config.sizes)
-    count = _choose(rng, lengths(config, world_of(combination.motion)))
+    count, fps = _choose(rng, lengths(config, world_of(combination.motion)))
     brief = Brief(
         motion=combination.motion,
         speed=_choose(rng, world.speeds),
@@ -143,17 +169,18 @@ def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: boo
         background=combination.background,
         width=width / min(width, height),
         height=height / min(width, height),
-        seconds=(count - 1) / config.fps,
+        seconds=(count - 1) / fps,
         spin=config.spin,
     )
-    scene = world.sample(rng, brief)
-    states = simulate(scene, count, config.fps)
+    camera = _camera(config, rng, combination.motion)
+    scene = _staged(world.sample(rng, brief), rng, brief, config.look, camera)
+    states = simulate(scene, count, fps)
     if image:
         # Before anything happens that an image could not be told from its caption.
-        last = count if scene.event_s is None else max(1, int(scene.event_s * config.fps))
+        last = count if scene.event_s is None else max(1, int(scene.event_s * fps))
         moment = int(rng.integers(last))
         states = states[moment : moment + 1]
-    return _sample(scene, states, width, height, image=image)
+    return _sample(scene, states, width, height, fps, image=image)
 
 
 def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[EvaluationPrompt]:
@@ -181,7 +208,8 @@ def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[Eval
             height=height / min(width, height),
             seconds=(max(config.frames) - 1) / config.fps,
         )
-        scene = world.sample(rng, brief)
+        camera = _camera(config, rng, combination.motion)
+        scene = replace(world.sample(rng, brief), camera=camera)
         prompts.append(
             EvaluationPrompt(
                 describe(scene)[0], attributes(scene), width, height, max(config.frames), config.fps, seed + index
@@ -205,12 +233,14 @@ def simulate_prompt(prompt: EvaluationPrompt, config: WorldsConfig) -> np.ndarra
         seconds=(prompt.frames - 1) / prompt.fps,
         spin=config.spin,
     )
-    scene = WORLDS[world_of(said.motion)].sample(np.random.default_rng(prompt.seed), brief)
+    rng = np.random.default_rng(prompt.seed)
+    scene = WORLDS[world_of(said.motion)].sample(rng, brief)
+    scene = _staged(scene, rng, brief, config.look, said.camera or "still")
     return render(scene, simulate(scene, prompt.frames, prompt.fps), prompt.width, prompt.height)
 
 
 def _things(config: WorldsConfig, rng: np.random.Generator, combination: Combination) -> tuple[tuple[str, str], ...]:
-    """Return the combination's object and, where there are several, others of other colours."""
+    """Return the combination's object and, where there are several, others of other colours and configured shapes."""
     count = WORLDS[world_of(combination.motion)].things or _choose(rng, config.objects)
     others = [colour for colour in config.colours if colour != combination.colour]
     colours = [others[index] for index in rng.permutation(len(others))[: count - 1]]
@@ -218,10 +248,22 @@ def _things(config: WorldsConfig, rng: np.random.Generator, combination: Combina
     return ((combination.colour, combination.shape), *further)
 
 
-def _sample(scene: Scene, states: np.ndarray, width: int, height: int, *, image: bool) -> Sample:
+def _camera(config: WorldsConfig, rng: np.random.Generator, motion: str) -> str:
+    return "still" if motion in WORLDS[world_of(motion)].fixed else _choose(rng, config.cameras)
+
+
+def _staged(scene: Scene, rng: np.random.Generator, brief: Brief, look: str, camera: str) -> Scene:
+    """Return a scene with its look and camera; a flat one takes nothing from chance."""
+    if look == "flat":
+        return scene
+    return replace(scene, look=look, texture=int(rng.integers(2**31)), camera=camera, seconds=brief.seconds)
+
+
+def _sample(scene: Scene, states: np.ndarray, width: int, height: int, fps: float, *, image: bool) -> Sample:
     caption, short_caption = describe(scene, image=image)
     frames = render(scene, states, width, height)
-    return Sample(scene, states, frames, attributes(scene, image=image), caption, short_caption)
+    said = attributes(scene, image=image)
+    return Sample(scene, states, frames, said, caption, short_caption, fps, camera_of(scene, states))
 
 
 def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:

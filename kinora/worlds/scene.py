@@ -23,8 +23,9 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
 SHAPES = ("circle", "square", "triangle")
 GRAVITY = 0.36  # world units per second squared, downward: in two seconds a fall of 0.72 of the shorter side
 
-X, Y, ANGLE, VISIBLE, VX, VY = range(6)
-STATE_COLUMNS = ("x", "y", "angle", "visible", "vx", "vy")
+LOOKS = ("flat", "shaded")
+X, Y, ANGLE, VISIBLE, VX, VY, TIME = range(7)
+STATE_COLUMNS = ("x", "y", "angle", "visible", "vx", "vy", "time")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class Body:
 class Scene:
     """A start from which a world's laws tell every later moment; later bodies are in front of earlier ones.
 
-    `width` and `height` are the frame's, in world units; `gravity` is the downward acceleration.
+    `width` and `height` are the frame's, in world units; `gravity` is the downward acceleration. `look` is a name in
+    `LOOKS`, whose textures `texture` is the seed of; `camera` is 'still' or a name in `kinora.worlds.language.CAMERAS`,
+    and moves during the first `seconds`.
     """
 
     world: str
@@ -65,6 +68,10 @@ class Scene:
     bodies: tuple[Body, ...]
     gravity: float = 0.0
     event_s: float | None = None  # when something sudden happens, in worlds where it does
+    look: str = "flat"
+    texture: int = 0
+    camera: str = "still"
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,17 +88,30 @@ class Brief:
     spin: float = 0.0  # highest turning rate in radians a second, where the world leaves turning open
 
 
+def blank_states(frames: int, bodies: int, fps: float) -> np.ndarray:
+    """Return states `[frames, bodies, STATE_COLUMNS]` of bodies that are in sight, with the times filled in."""
+    states = np.zeros((frames, bodies, len(STATE_COLUMNS)))
+    states[:, :, TIME] = (np.arange(frames) / fps)[:, None]
+    states[:, :, VISIBLE] = 1
+    return states
+
+
 class World(Protocol):
     """Laws of motion. Adding a world is writing this and naming it in the registry.
 
     `motions` are the names of what can be seen in it and `speeds` those told apart, (None,) if none; `things` is how
-    many objects a scene has, None if any number; a clip shorter than `shortest_s` seconds would not show the motion.
+    many objects a scene has, None if any number; `shapes` are those of the first, None if any of `SHAPES`; a clip
+    shorter than `shortest_s` seconds would not show the motion. The motions in `fixed` are seen by a camera at rest
+    only. `camera_columns` name what `camera` returns. `kinora.worlds.drawing.Planar` has what all flat worlds share.
     """
 
     motions: tuple[str, ...]
     speeds: tuple[str | None, ...]
     things: int | None
+    shapes: tuple[str, ...] | None
     shortest_s: float
+    fixed: tuple[str, ...]
+    camera_columns: tuple[str, ...]
 
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:
         """Draw a scene that shows what the brief asks for."""
@@ -99,6 +119,10 @@ class World(Protocol):
 
     def simulate(self, scene: Scene, frames: int, fps: float) -> np.ndarray:
         """Return the states `float64 [frames, bodies, STATE_COLUMNS]` of every body, frame t at t / fps seconds."""
+        ...
+
+    def camera(self, scene: Scene, times: np.ndarray) -> np.ndarray:
+        """Return where the camera is `[T, camera_columns]` at `times` seconds `[T]`."""
         ...
 
     def draw(self, scene: Scene, states: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from kinora.worlds.drawing import draw_flat, outline
+from kinora.worlds.drawing import Planar
+from kinora.worlds.figures import outline
 from kinora.worlds.motion import fly, place, reach
-from kinora.worlds.scene import VISIBLE, Body, Brief, Scene
+from kinora.worlds.scene import VISIBLE, VX, VY, Body, Brief, Scene
 
 SIZE = 0.2
 PIECES = 5
@@ -14,7 +15,7 @@ BREAKING = (0.3, 0.45)  # when it breaks, as a share of the clip
 ROOM = 0.12  # kept to the frame's edge where there is room, for the pieces
 
 
-class Shatter:
+class Shatter(Planar):
     """A thing at rest, without gravity, which breaks by itself."""
 
     motions: tuple[str, ...] = ("shatter",)
@@ -45,11 +46,9 @@ class Shatter:
         held = np.minimum(t, scene.event_s)
         for index, body in enumerate(scene.bodies):
             states[:, index, :3] -= np.outer(held, (body.vx, body.vy, body.spin))
-            states[:, index, 4:] *= broken[:, None]
+            states[:, index, [VX, VY]] *= broken[:, None]
             states[:, index, VISIBLE] = broken if index else ~broken
         return states
-
-    draw = staticmethod(draw_flat)
 
 
 def pieces(rng: np.random.Generator, whole: Body) -> list[Body]:

@@ -10,13 +10,14 @@ from evaluation.benchmark import benchmark, benchmark_page, blurred
 from evaluation.evaluator import DETECTORS, evaluate_clips
 from evaluation.findings import TYPES, ClipInput
 from evaluation.rates import METRICS
-from kinora.worlds import WorldsConfig, draw_sample
+from kinora import recipes
+from kinora.worlds import draw_sample
 
 
 @pytest.fixture(scope="module")
 def samples():
     rng = np.random.default_rng(11)
-    return [draw_sample(WorldsConfig(), rng, held_out=False) for _ in range(24)]
+    return [draw_sample(recipes.get("tiny").ingest.worlds, rng, held_out=False) for _ in range(24)]
 
 
 @pytest.fixture(scope="module")

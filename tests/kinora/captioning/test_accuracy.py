@@ -18,7 +18,8 @@ def test_what_the_truth_leaves_open_is_not_measured():
     at_rest = Attributes((("red", "circle"),), "grey")
     assert set(compare("A red circle on a grey background.", at_rest)) == {"colour", "shape", "count", "background"}
     measured = accuracy([("A red circle on a grey background.", at_rest), ("A blue circle moves slowly right.", RED)])
-    assert measured.measured == {"colour": 2, "shape": 2, "count": 2, "background": 2, "motion": 1, "speed": 1}
+    counts = {"colour": 2, "shape": 2, "count": 2, "background": 2, "motion": 1, "speed": 1, "camera": 0}
+    assert measured.measured == counts
     assert measured.shares()["colour"] == 0.5
     assert measured.metrics()["measured_motion"] == 1.0
     assert accuracy([]).shares() == {}

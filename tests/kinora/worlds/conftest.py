@@ -15,7 +15,7 @@ def scene_of():
         values = {
             "motion": motion,
             "speed": world.speeds[0],
-            "things": (("red", "circle"), ("blue", "square"))[: world.things or 1],
+            "things": (("red", (world.shapes or ("circle",))[0]), ("blue", "square"))[: world.things or 1],
             "background": "grey",
             "width": 1.0,
             "height": 1.0,

@@ -5,21 +5,30 @@ import itertools
 import pytest
 
 from kinora.worlds import BACKGROUNDS, PALETTE, SHAPES, WORLDS, Attributes, parse, sentences
+from kinora.worlds.language import CAMERAS
 
 
 def test_every_single_object_sentence_is_read_back_and_no_two_are_alike():
     seen = set()
     alone = [world for world in WORLDS.values() if world.things in (None, 1)]
-    motions = [(motion, speed) for world in alone for motion in world.motions for speed in world.speeds]
-    for colour, shape, background, (motion, speed) in itertools.product(PALETTE, SHAPES, BACKGROUNDS, motions):
-        said = Attributes(((colour, shape),), background, motion, speed)
+    motions = [
+        (shape, motion, speed, camera)
+        for world in alone
+        for motion in world.motions
+        for shape in world.shapes or SHAPES
+        for speed in world.speeds
+        for camera in (None, *(CAMERAS if motion not in world.fixed else ()))
+    ]
+    for colour, background, (shape, motion, speed, camera) in itertools.product(PALETTE, BACKGROUNDS, motions):
+        said = Attributes(((colour, shape),), background, motion, speed, camera)
         for sentence in sentences(said):
             assert parse(sentence).objects == said.objects
             assert parse(sentence).motion == motion
             assert parse(sentence).speed == speed
+            assert parse(sentence).camera == camera
         assert parse(sentences(said)[0]) == said
         seen.add(sentences(said)[0])
-    assert len(seen) == len(PALETTE) * len(SHAPES) * len(BACKGROUNDS) * len(motions)
+    assert len(seen) == len(PALETTE) * len(BACKGROUNDS) * len(motions)
 
 
 @pytest.mark.parametrize(
