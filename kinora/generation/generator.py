@@ -1,6 +1,6 @@
 """The video generator: an autoencoder, a text encoder and a transformer, and the one loop that serves every task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,17 +12,17 @@ from torch import Tensor
 from kinora.captioning.expand import expand
 from kinora.config import from_dict
 from kinora.data.grid import Grid
-from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
-from kinora.diffusion.conditioning import conditioning_mask
-from kinora.diffusion.sampler import Sampling, sample
+from kinora.data.packing import patch_grid
+from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
 from kinora.generation.clip import GeneratedClip, metadata_of
+from kinora.generation.denoising import Sketch, sample_latents
 from kinora.generation.fitting import fitted
 from kinora.generation.model_version import read_version
 from kinora.generation.options import RequestOptions, request_for
 from kinora.generation.registry import Registry
 from kinora.generation.request import ClipFormat, GenerationRequest, Task
-from kinora.generation.step import OnStep, Step
+from kinora.generation.step import OnStep
 from kinora.generation.words import refuse_unknown, unknown_words
 from kinora.media import to_frames, to_tensor
 from kinora.models.autoencoder import Autoencoder, load_autoencoder
@@ -231,21 +231,22 @@ class VideoGenerator:
         on_step: OnStep | None,
     ) -> list[Tensor]:
         patch = self.model.dit.config.patch_size
-        grids = [patch_grid(one.noise.shape, patch) for one in inputs]
-        rates = [request.fps / self.vae.config.temporal for request in requests]
-        layout = layout_of([Segment(grid, rate) for grid, rate in zip(grids, rates, strict=True)])
-        tokens = sample(
-            self.model.dit,
-            self.model.text_encoder,
-            self.model.text_encoder.prepare([self._sentence(requests[i]) for i in layout.order]),
-            layout.to(self.device),
-            pack([one.noise for one in inputs], layout, patch).to(self.device),
-            pack([one.conditioning for one in inputs], layout, patch).to(self.device),
-            conditioning_mask(layout, [one.conditioning_frames for one in inputs]).to(self.device),
-            self.sampling,
-            on_step and (lambda done, steps: on_step(Step(done, steps, lambda: np.zeros((1, 8, 8, 3), np.uint8)))),
-        )
-        return unpack(tokens, layout, patch)
+        sketches = []
+        for request, one in zip(requests, inputs, strict=True):
+            _, rows, columns = patch_grid(one.noise.shape, patch)
+            given = torch.tensor(one.conditioning_frames)[:, None, None].expand(-1, rows, columns)
+            rate = request.fps / self.vae.config.temporal
+            sentence = self._sentence(request)
+            sketches.append(Sketch(sentence, request.negative_prompt, rate, one.noise, one.conditioning, given))
+        usual = self.vae.config.latent_shape(self.usual.frames, self.usual.height, self.usual.width)
+        _, rows, columns = patch_grid((0, *usual), 1)
+        window = max(usual[0], *(sketch.noise.shape[1] for sketch in sketches)), rows, columns
+
+        def told(done: int, steps: int, latents: Callable[[], list[Tensor]]) -> None:
+            if on_step is not None:
+                on_step(Step(done, steps, lambda: self._decode(requests[0], latents()[0])))
+
+        return sample_latents(self.model, sketches, self.sampling, window, self.device, told)
 
     def _decode(self, request: GenerationRequest, latent: Tensor) -> np.ndarray:
         size = (request.frames, request.height, request.width)

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from kinora.data.latents import LatentDataset
 from kinora.data.loader import Loader
 from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
-from kinora.diffusion.sampler import sample
+from kinora.diffusion.sampler import sample_prompts
 from kinora.media import to_frames
 from kinora.models.autoencoder import load_autoencoder
 from kinora.models.sequence_parallel import SequenceShard
@@ -143,16 +143,8 @@ class TransformerTrainer(Trainer[list[Batch]]):
         noise = pack([torch.randn(c.latent.shape, generator=generator) for c in clips], layout, patch).to(device)
         with self.sharded.averaged() as module:
             assert isinstance(module, TrainingStep)
-            tokens = sample(
-                module.dit,
-                module.text_encoder,
-                captions.to(device),
-                layout.to(device),
-                noise,
-                torch.zeros_like(noise),
-                torch.zeros(len(noise), dtype=torch.bool, device=device),
-                self.arguments.sampling,
-            )
+            model = module.dit, module.text_encoder
+            tokens = sample_prompts(*model, captions.to(device), layout.to(device), noise, self.arguments.sampling)
         frames = [to_frames(vae.video_of(z[None])[0]) for z in unpack(tokens, layout, patch)]
         return [Clip(made, clip.fps or 1.0, clip.caption) for made, clip in zip(frames, clips, strict=True)]
 
