@@ -22,7 +22,7 @@ from kinora.generation.model_version import read_version
 from kinora.generation.options import RequestOptions, request_for
 from kinora.generation.registry import Registry
 from kinora.generation.request import ClipFormat, GenerationRequest, Task
-from kinora.generation.step import OnStep
+from kinora.generation.step import OnStep, Step
 from kinora.generation.words import refuse_unknown, unknown_words
 from kinora.media import to_frames, to_tensor
 from kinora.models.autoencoder import Autoencoder, load_autoencoder
