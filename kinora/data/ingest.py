@@ -63,7 +63,9 @@ class IngestConfig:
         Raises:
             UsageError: if one is not.
         """
-        sides = [("max_side", self.max_side), *(("worlds.sizes", side) for size in self.worlds.sizes for side in size)]
+        drawn = (("sizes", self.worlds.sizes), ("fine_sizes", self.worlds.fine_sizes))
+        sides = [(f"worlds.{name}", side) for name, sizes in drawn for size in sizes for side in size]
+        sides.append(("max_side", self.max_side))
         lengths = [("max_frames", self.max_frames), *(("worlds.frames", length) for length in self.worlds.frames)]
         for name, pixels in sides:
             if not grid.has_side(pixels):

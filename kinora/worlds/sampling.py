@@ -26,12 +26,15 @@ class WorldsConfig:
     lengths of videos, at `fps` frames a second and also at the `rates` at which the world can be seen in that time;
     `objects` the numbers of things in worlds that leave it open. `look` is 'flat' or 'shaded'; `cameras` are 'still'
     and names in `kinora.worlds.language.CAMERAS`, of which only a shaded background shows any but the first.
-    `held_out` combinations of (colour, shape, background, motion) are kept out of the training split: they are the
-    validation split and the evaluation prompts. `spin` is the highest turning rate, radians a second.
+    `fine_share` of the training clips are drawn at `fine_sizes`, where there are any: what larger pictures look like
+    from near. `held_out` combinations of (colour, shape, background, motion) are kept out of the training split: they
+    are the validation split and the evaluation prompts. `spin` is the highest turning rate, radians a second.
     """
 
     worlds: tuple[str, ...] = ("uniform", "ballistics")
     sizes: tuple[tuple[int, int], ...] = ((32, 32), (40, 24), (24, 40))
+    fine_sizes: tuple[tuple[int, int], ...] = ()
+    fine_share: float = 0.15
     frames: tuple[int, ...] = (9, 17)
     fps: float = 8.0
     colours: tuple[str, ...] = ("red", "green", "blue", "yellow", "purple", "white")
@@ -160,7 +163,8 @@ def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: boo
     """Draw one clip of the training combinations or of those held out; an `image` is one frame of such a clip."""
     combination = _choose(rng, split_combinations(config)[int(held_out)])
     world = WORLDS[world_of(combination.motion)]
-    width, height = _choose(rng, config.sizes)
+    fine = not held_out and config.fine_sizes and rng.random() < config.fine_share
+    width, height = _choose(rng, config.fine_sizes if fine else config.sizes)
     count, fps = _choose(rng, lengths(config, world_of(combination.motion)))
     brief = Brief(
         motion=combination.motion,

@@ -19,7 +19,8 @@ TEXTURES = ("plain", "stripes", "dots", "checker")
 BEVEL = 0.2  # width of a figure's rim, in radii
 SHADOW, SHADOW_SHIFT, SHADOW_BLUR = 0.38, (0.16, -0.2), 0.3  # how dark; in radii
 WAVES = 14  # that make a background's texture
-WAVELENGTH = (0.16, 0.7)  # world units
+WAVELENGTH = (0.3, 1.0)  # world units
+CONTRAST = 0.12  # of that texture
 
 
 def backdrop(scene: Scene, path: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -32,7 +33,7 @@ def backdrop(scene: Scene, path: np.ndarray, width: int, height: int) -> np.ndar
     turn, phase = rng.uniform(0, 2 * np.pi, size=(2, WAVES))
     length = np.exp(rng.uniform(math.log(WAVELENGTH[0]), math.log(WAVELENGTH[1]), WAVES))
     strength = rng.uniform(0.4, 1, WAVES) * (length / WAVELENGTH[1]) ** 0.35
-    strength *= 0.2 / np.linalg.norm(strength)
+    strength *= CONTRAST / np.linalg.norm(strength)
     still = bool((path == path[0]).all())
     x, y = world_of_pixels(scene, path[:1] if still else path, width, height)  # [T, W], [T, H]
     a = (2 * np.pi / length * np.cos(turn))[:, None]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kinora.worlds import BACKGROUNDS, GRAVITY, WORLDS, describe, parse, render, simulate
+from kinora.worlds import BACKGROUNDS, GRAVITY, WORLDS, WorldsConfig, describe, draw_sample, parse, render, simulate
 from kinora.worlds.figures import outline
 from kinora.worlds.language import attributes
 from kinora.worlds.scene import ANGLE, VISIBLE, VX, VY, X, Y
@@ -133,3 +133,15 @@ def test_shattering_is_sudden_lasting_and_conserves_area_and_momentum(scene_of):
         assert np.allclose(areas @ joined[1:, [X, Y]] / areas.sum(), (whole.x, whole.y), atol=0.01)
         assert np.allclose(joined[1:, ANGLE], 0, atol=0.05)
         assert 0 < first < 16
+
+
+def test_a_share_of_the_training_clips_is_seen_from_near_and_no_other():
+    config = WorldsConfig(sizes=((16, 16),), fine_sizes=((32, 32),), fine_share=0.5, frames=(9,), worlds=("uniform",))
+    sizes = {
+        held_out: [
+            draw_sample(config, np.random.default_rng(seed), held_out=held_out).frames.shape[1] for seed in range(40)
+        ]
+        for held_out in (False, True)
+    }
+    assert 8 < sizes[False].count(32) < 32
+    assert set(sizes[True]) == {16}

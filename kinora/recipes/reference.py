@@ -1,0 +1,79 @@
+"""The recipe of the model that comes with the package: every simulated world, lit and textured, with moving cameras."""
+
+from kinora.data.ingest import IngestConfig
+from kinora.data.simulated import SimulatedClips
+from kinora.diffusion.sampler import Sampling
+from kinora.models.dit import DiTConfig
+from kinora.models.text_encoder import TextEncoderConfig
+from kinora.models.vae import VAEConfig
+from kinora.recipes.recipe import EvaluationPlan, Recipe
+from kinora.training.autoencoder_trainer import AutoencoderTraining
+from kinora.training.captioner import CaptionerTraining
+from kinora.training.compute import Compute
+from kinora.training.transformer import TransformerTraining
+from kinora.worlds import WorldsConfig
+
+LATENT_CHANNELS = 12
+PACK = 2 * 9 * 6 * 6  # two of the largest windows: 9 latent frames of 96 x 96 pixels
+
+
+def reference() -> Recipe:
+    """One to three things in eight worlds, at 48 to 96 pixels for 2 to 4 seconds; larger clips are learned in windows.
+
+    A patch is 16 pixels wide and 4 frames long: as many tokens as the demo has at half the size.
+    """
+    return Recipe(
+        name="reference",
+        ingest=IngestConfig(
+            worlds=WorldsConfig(
+                worlds=("uniform", "ballistics", "collision", "occlusion", "shatter", "painter", "orbit", "game"),
+                sizes=((64, 64), (96, 64), (64, 96), (48, 48), (80, 48), (48, 80), (96, 96)),
+                fine_sizes=((192, 128), (128, 192), (192, 192)),
+                frames=(17, 25, 33),
+                fps=8.0,
+                rates=(16.0,),
+                objects=(1, 2, 3),
+                look="shaded",
+                cameras=("still", "still", "pans right", "pans left", "zooms in"),
+                held_out=96,
+            ),
+            simulated=SimulatedClips(videos=6000, images=1500, captioned=1.0),
+            max_side=96,
+            max_frames=33,
+            fps=8.0,
+        ),
+        captioner=CaptionerTraining(steps=400, batch_size=16),
+        autoencoder=AutoencoderTraining(
+            model=VAEConfig(latent_channels=LATENT_CHANNELS),
+            steps=2000,
+            pixels_per_step=4 * 17 * 64 * 64,
+            crop_side=64,
+        ),
+        transformer=TransformerTraining(
+            model=DiTConfig(
+                latent_channels=LATENT_CHANNELS,
+                patch_size=4,
+                width=192,
+                depth=6,
+                cross_attention_blocks=(1, 3),
+                text_width=96,
+            ),
+            text=TextEncoderConfig(width=96, max_words=40),
+            window=(9, 6, 6),
+            steps=6000,
+            tokens_per_step=4 * PACK,
+            tokens_per_pack=PACK,
+            image_share=0.15,
+            later_share=0.15,
+            conditioning_share=0.3,
+            forcing_share=0.15,
+            ema_decay=0.998,
+            time_shift=1.5,
+            checkpoints=5,
+            save_every=200,
+            validate_every=500,
+        ),
+        sampling=Sampling(steps=25, guidance=2.0),
+        evaluation=EvaluationPlan(prompts=96),
+        compute=Compute(processes=2),
+    )
