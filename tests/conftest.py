@@ -51,6 +51,7 @@ def model_folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     VAE(VAEConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1)).save(root / "vae")
     words = ("<pad>", "<unknown>", "a", "red", "blue", "circle", "square", "moves", "on", "grey", "background")
+    words += ("black", "falls", "to", "the", "left", "right")
     text, dit = TextEncoderConfig(words, width=16, heads=2), DiTConfig(latent_channels=4, width=16, depth=1, heads=2)
     model = WorldModel(dit, text)
     for parameter in model.parameters():

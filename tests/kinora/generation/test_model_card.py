@@ -77,7 +77,7 @@ def test_it_hides_no_failure_and_nothing_unknown(version, card, evaluation):
             assert f"| {kind.replace('_', ' ')} | {row['failed']} of 4" in card
     for kind in evaluation["evaluator"]["not_detected"]:
         assert kind.replace("_", " ") in re.search("Nothing is known about these, .+: (.+)", card).group(1)
-    assert "background, blue, circle" in card  # the words that it knows
+    assert "background, black, blue, circle" in card  # the words that it knows
 
 
 def test_what_makes_it_again_is_a_command_that_makes_the_same_recipe(version, card):
