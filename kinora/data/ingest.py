@@ -64,8 +64,8 @@ class IngestConfig:
             UsageError: if one is not.
         """
         drawn = (("sizes", self.worlds.sizes), ("fine_sizes", self.worlds.fine_sizes))
-        sides = [(f"worlds.{name}", side) for name, sizes in drawn for size in sizes for side in size]
-        sides.append(("max_side", self.max_side))
+        drawn_sides = [(f"worlds.{name}", side) for name, sizes in drawn for size in sizes for side in size]
+        sides = [("max_side", self.max_side), *drawn_sides]
         lengths = [("max_frames", self.max_frames), *(("worlds.frames", length) for length in self.worlds.frames)]
         for name, pixels in sides:
             if not grid.has_side(pixels):
