@@ -6,27 +6,26 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
-from kinora.models.text_encoder import split_words
+from kinora.generation.request import Task
 from serving.errors import ApiError
-from serving.extensions import extension_from
-from serving.jobs import COMPLETED, FAILED, IN_PROGRESS, QUEUED, Job, JobRequest, JobStore, KeyReused, QueueFull
-from serving.media_store import IMAGE, VIDEO, MediaStore
+from serving.fields import read_fields, whole_number
+from serving.jobs import COMPLETED, FAILED, IN_PROGRESS, QUEUED, Job, JobStore, KeyReused, QueueFull
+from serving.media_store import IMAGE, PREVIEW, VIDEO, MediaStore
 from serving.model_store import MODEL
-from serving.requests import Limits, job_request_from, read_fields, reference_image, whole_number
+from serving.requests import CheckedRequest, Limits, checked_request, unknown_words_of
 
 POLL_AFTER_MS = 500
 MOST_IMAGES = 4
 SECONDS_FOR_IMAGES = 300.0
 SECONDS_BETWEEN_POLLS = 0.1
 FINISHED_KEPT = 1000
+VARIANTS = ("video", "thumbnail", "spritesheet", "preview")
 
 
 @dataclass(frozen=True)
@@ -43,29 +42,28 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
     router = APIRouter(prefix="/v1")
     jobs, media = endpoint.jobs, endpoint.media
 
+    async def create(request: Request, task: Task | None) -> Response:
+        fields = await read_fields(request)
+        checked = await _checked(endpoint, fields, "video", task)
+        return _video_response(endpoint, _create(endpoint, request, fields, checked))
+
     @router.post("/videos")
     async def create_video(request: Request) -> Response:
-        fields = await read_fields(request)
-        job_request, image = await _checked(endpoint, fields, "video")
-        job = _create(endpoint, request, fields, job_request, image)
-        return _video_response(endpoint, job)
+        return await create(request, None)
 
     @router.post("/videos/extensions")
     async def extend_video(request: Request) -> Response:
-        fields = await read_fields(request)
-        _, facts = jobs.workers()
-        job_request, video = await extension_from(
-            fields, facts or {}, endpoint.limits, lambda name: _made(endpoint, name)
-        )
-        _refuse_version(endpoint, job_request)
-        return _video_response(endpoint, _create(endpoint, request, fields, job_request, video))
+        return await create(request, Task.EXTEND)
 
     @router.post("/videos/edits")
+    async def edit_video(request: Request) -> Response:
+        return await create(request, Task.EDIT)
+
     @router.post("/videos/characters")
     @router.post("/videos/{name}/remix")
-    def later(request: Request) -> Response:
-        message = f"{request.url.path} comes in a later version; this one makes, animates and extends videos."
-        raise ApiError(400, message, "not_yet_available")
+    def not_here(request: Request) -> Response:
+        message = f"{request.url.path} is not served; POST /v1/videos/edits changes a video by a prompt."
+        raise ApiError(400, message, "not_available")
 
     @router.get("/videos")
     def list_videos(after: str | None = None, limit: str = "20", order: str = "desc") -> dict[str, Any]:
@@ -100,9 +98,14 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
     @router.get("/videos/{name}/content")
     def download(name: str, variant: str = "video") -> Response:
         job = _found(endpoint, name)
-        if variant not in ("video", "thumbnail", "spritesheet"):
-            message = f"there is no variant '{variant[:20]}'; give video, thumbnail or spritesheet."
+        if variant not in VARIANTS:
+            message = f"there is no variant '{variant[:20]}'; give one of {', '.join(VARIANTS)}."
             raise ApiError(400, message, "invalid_value", "variant")
+        if variant == "preview":
+            path = media.path(name, PREVIEW)
+            if not path.is_file():
+                raise ApiError(404, f"there is no preview of {name}; it has one while it is made.", "not_found")
+            return FileResponse(path, media_type="image/webp", headers={"Cache-Control": "no-store"})
         if job.status == FAILED:
             raise ApiError(404, f"the video {name} was not made: {job.error}", "not_made")
         if job.status != COMPLETED:
@@ -146,7 +149,8 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
 
 
 def video_object(endpoint: Endpoint, job: Job) -> dict[str, Any]:
-    """Return a job as the API's video object, with what it does not know beside: seed, frames, fps, model_version."""
+    """Return a job as the API's video object, with what that does not know beside: the task and its options, frames,
+    fps, seed, model_version, what the prompt was sampled as, notes on what was chosen, and the number of previews."""
     error = {"code": job.error_code, "message": job.error} if job.status == FAILED else None
     _, facts = endpoint.jobs.workers()
     return {
@@ -159,6 +163,10 @@ def video_object(endpoint: Endpoint, job: Job) -> dict[str, Any]:
         "completed_at": int(job.completed) if job.completed else None,
         "expires_at": None,
         "prompt": job.prompt,
+        "sampled": job.sampled,
+        "task": job.task,
+        **job.options,
+        "notes": job.notes,
         "size": f"{job.width}x{job.height}",
         "seconds": f"{job.frames / job.fps:g}",
         "remixed_from_video_id": None,
@@ -168,7 +176,8 @@ def video_object(endpoint: Endpoint, job: Job) -> dict[str, Any]:
         "seed": job.seed,
         "model_version": job.model_version,
         "jobs_ahead": endpoint.jobs.ahead(job.id) if job.status == QUEUED else 0,
-        "unknown_words": unknown_words(job.prompt, facts),
+        "previews": job.previews if job.status == IN_PROGRESS else 0,
+        "unknown_words": unknown_words_of(job.prompt, job.options.get("expand", True), facts),
     }
 
 
@@ -179,56 +188,47 @@ def model_object(endpoint: Endpoint) -> dict[str, Any]:
     return {"id": MODEL, "object": "model", "created": 0, "owned_by": "kinora", "workers": alive} | known
 
 
-def unknown_words(prompt: str, facts: dict[str, Any] | None) -> list[str]:
-    """Return the words of a prompt that the deployed model never saw in training."""
-    known = set((facts or {}).get("vocabulary") or ())
-    return [word for word in dict.fromkeys(split_words(prompt)) if word not in known] if known else []
-
-
-async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str) -> tuple[JobRequest, np.ndarray | None]:
+async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str, task: Task | None = None) -> CheckedRequest:
     _, facts = endpoint.jobs.workers()
-    job_request = job_request_from(fields, kind, facts or {}, endpoint.limits)
-    _refuse_version(endpoint, job_request)
-    image = await reference_image(fields, job_request) if kind == "video" else None
-    return replace(job_request, conditioning="" if image is None else "image"), image
-
-
-def _refuse_version(endpoint: Endpoint, job_request: JobRequest) -> None:
-    if job_request.requested_version and not endpoint.jobs.serves(job_request.requested_version):
-        message = f"the model version {job_request.requested_version} is not deployed; ask for '{MODEL}'."
+    checked = await checked_request(
+        fields, kind, facts or {}, endpoint.limits, lambda name, param: _made(endpoint, name, param), task
+    )
+    version = checked.job.requested_version
+    if version and not endpoint.jobs.serves(version):
+        message = f"the model version {version} is not deployed; ask for '{MODEL}'."
         raise ApiError(404, message, "model_not_found", "model")
+    return checked
 
 
-def _made(endpoint: Endpoint, name: str) -> Path:
+def _made(endpoint: Endpoint, name: str, param: str) -> Path:
     """Return the file of a finished video."""
     job = endpoint.jobs.get(name)
     if job is None or job.kind != "video":
-        raise ApiError(404, f"there is no video '{name[:80]}' to extend.", "not_found", "video")
+        raise ApiError(
+            404, f"there is no video '{name[:80]}'; send one, or the id of one made here.", "not_found", param
+        )
     if job.status != COMPLETED:
-        message = f"the video {name} is {job.status}; extend one that is completed."
-        raise ApiError(400, message, "not_ready", "video")
+        raise ApiError(400, f"the video {name} is {job.status}; name one that is completed.", "not_ready", param)
     return endpoint.media.path(name, VIDEO)
 
 
-def _create(
-    endpoint: Endpoint,
-    request: Request,
-    fields: dict[str, Any],
-    job_request: JobRequest,
-    conditioning: np.ndarray | None,
-    nth: int = 0,
-) -> Job:
+def _create(endpoint: Endpoint, request: Request, fields: dict[str, Any], checked: CheckedRequest, nth: int = 0) -> Job:
     """Put a job into the queue, or return the one that an earlier try of the same request made."""
     key = request.headers.get("idempotency-key")
     retried = request.headers.get("x-stainless-retry-count", "0")
+
+    def keep_media(name: str) -> None:
+        for what, frames in checked.media.items():
+            endpoint.media.put_given(name, what, frames, checked.job.fps)
+
     try:
         job, new = endpoint.jobs.create(
-            job_request,
-            _fingerprint(request, fields, job_request, conditioning, nth),
+            checked.job,
+            _fingerprint(request, fields, checked, nth),
             endpoint.limits.queued,
             f"{key[:200]}/{nth}" if key else None,
             retried.isdecimal() and int(retried[:9]) > 0,
-            partial(_store_conditioning, endpoint.media, job_request, conditioning),
+            keep_media,
         )
     except QueueFull as error:
         message = f"{endpoint.limits.queued} requests are waiting already; ask again in a while."
@@ -243,25 +243,14 @@ def _create(
     return job
 
 
-def _store_conditioning(media: MediaStore, request: JobRequest, frames: np.ndarray | None, name: str) -> None:
-    """Keep what the clip is generated from: an image `uint8 [H, W, 3]` or a video `uint8 [T, H, W, 3]`."""
-    if frames is None:
-        return
-    if request.conditioning == "image":
-        media.put_conditioning_image(name, frames)
-    else:
-        media.put_conditioning_video(name, frames, request.fps)
-
-
-def _fingerprint(
-    request: Request, fields: dict[str, Any], job_request: JobRequest, conditioning: np.ndarray | None, nth: int
-) -> str:
+def _fingerprint(request: Request, fields: dict[str, Any], checked: CheckedRequest, nth: int) -> str:
     """Return what two tries of one request have in common: what is to be made, and who asks."""
     drawn = {"seed"} if fields.get("seed") in (None, "") else set()
-    same = {name: value for name, value in vars(job_request).items() if name not in drawn}
+    same = {name: value for name, value in vars(checked.job).items() if name not in drawn}
     who = [request.client.host if request.client else "", request.headers.get("authorization", ""), nth]
     total = hashlib.sha256(json.dumps([same, who], sort_keys=True).encode())
-    total.update(conditioning.tobytes() if conditioning is not None else b"")
+    for frames in checked.media.values():
+        total.update(frames.tobytes())
     return total.hexdigest()
 
 
@@ -275,9 +264,10 @@ async def _images(endpoint: Endpoint, request: Request, fields: dict[str, Any]) 
         raise ApiError(400, "images are not streamed; leave stream out.", "invalid_value", "stream")
     if fields.get("output_format") not in (None, "png"):
         raise ApiError(400, "images come as PNG files; leave output_format out.", "invalid_value", "output_format")
-    job_request, _ = await _checked(endpoint, fields, "image")
-    requests = [replace(job_request, seed=(job_request.seed + nth) % 2**31) for nth in range(count)]
-    jobs = [_create(endpoint, request, fields, each, None, nth) for nth, each in enumerate(requests)]
+    checked = await _checked(endpoint, fields, "image")
+    seeds = [(checked.job.seed + nth) % 2**31 for nth in range(count)]
+    each = [replace(checked, job=replace(checked.job, seed=seed)) for seed in seeds]
+    jobs = [_create(endpoint, request, fields, one, nth) for nth, one in enumerate(each)]
     names = [job.id for job in jobs]
     end = time.monotonic() + SECONDS_FOR_IMAGES
     while time.monotonic() < end:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from kinora.files import friendly_os_errors
 
 LEASE_SECONDS = 30.0
 MOST_LOST_LEASES = 3  # then the job fails
-MOST_SECONDS_IN_PROGRESS = 900.0  # of one attempt
+MOST_SECONDS_IN_PROGRESS = 3600.0  # of one attempt: large and long clips take their time
 MOST_SECONDS_QUEUED = 3600.0
 MOST_SECONDS = 6 * 3600.0  # from its creation, however often it was released
 SECONDS_TO_RETRY = 600.0  # a client's retried create comes within this time
@@ -33,10 +33,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
     prompt TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, frames INTEGER NOT NULL,
-    fps REAL NOT NULL, seed INTEGER NOT NULL, conditioning TEXT NOT NULL, requested_version TEXT NOT NULL,
+    fps REAL NOT NULL, seed INTEGER NOT NULL, task TEXT NOT NULL, options TEXT NOT NULL, media TEXT NOT NULL,
+    notes TEXT NOT NULL, requested_version TEXT NOT NULL,
     fingerprint TEXT NOT NULL, key TEXT, seen INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL, queued REAL NOT NULL, started REAL, completed REAL,
-    progress INTEGER NOT NULL DEFAULT 0, lost_leases INTEGER NOT NULL DEFAULT 0,
+    progress INTEGER NOT NULL DEFAULT 0, previews INTEGER NOT NULL DEFAULT 0, sampled TEXT,
+    lost_leases INTEGER NOT NULL DEFAULT 0,
     lease TEXT, lease_until REAL, model_version TEXT, error_code TEXT, error TEXT
 );
 CREATE INDEX IF NOT EXISTS by_status ON jobs (status, number);
@@ -64,11 +66,12 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What a job is to make.
+    """What a job is to make: the fields of a `kinora.generation.GenerationRequest`, without its arrays.
 
     frames: of the finished clip; of an extension, with those of the video that it extends.
-    conditioning: what the clip is generated from besides the prompt: "", an "image" (the first frame), or a video to
-        extend "forward" or "backward".
+    options: the request's other fields, as JSON has them.
+    media: the names of the images and videos that were given, which the media store keeps.
+    notes: a sentence each on what was chosen for the client, such as how an image was cut.
     requested_version: the model version that must make it, or "" for the deployed one.
     """
 
@@ -79,13 +82,20 @@ class JobRequest:
     frames: int
     fps: float
     seed: int
-    conditioning: str = ""
+    task: str = "text"
+    options: dict[str, Any] = field(default_factory=dict)
+    media: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     requested_version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job(JobRequest):
-    """One row of the queue: what a job is to make, and how far it is; times in seconds since 1970."""
+    """One row of the queue: what a job is to make, and how far it is; times in seconds since 1970.
+
+    progress: 0 to 100. previews: how many pictures of the clip on its way there have been.
+    sampled: what the prompt was sampled as, once a worker has begun.
+    """
 
     id: str
     status: str
@@ -94,6 +104,8 @@ class Job(JobRequest):
     started: float | None
     completed: float | None
     progress: int
+    previews: int
+    sampled: str | None
     lost_leases: int
     lease: str | None
     model_version: str | None
@@ -101,8 +113,9 @@ class Job(JobRequest):
     error: str | None
 
 
-NAMES = tuple(field.name for field in fields(Job))
+NAMES = tuple(each.name for each in fields(Job))
 COLUMNS = ", ".join(NAMES)
+LISTS = ("media", "notes")  # kept as JSON, as are the options
 
 
 class JobStore:
@@ -168,6 +181,7 @@ class JobStore:
                 name = f"{job_request.kind}_{secrets.token_hex(16)}"
                 row = vars(job_request) | {"id": name, "status": QUEUED, "fingerprint": fingerprint, "key": key}
                 row |= {"created": now, "queued": now}
+                row |= {column: json.dumps(row[column]) for column in ("options", *LISTS)}
                 prepare(name)
                 places = ", ".join(f":{column}" for column in row)
                 self._db.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({places})", row)
@@ -241,8 +255,8 @@ class JobStore:
             )
             return self._one("id = ?", job.id)
 
-    def renew(self, name: str, lease: str, progress: int, worker: str) -> None:
-        """Prolong the lease and note the progress, 0 to 100.
+    def renew(self, name: str, lease: str, progress: int, worker: str, sampled: str | None = None) -> None:
+        """Prolong the lease; note the progress, 0 to 100, and what the prompt is sampled as, where that is known.
 
         Raises:
             LeaseLost: if the job is no longer the worker's.
@@ -250,10 +264,21 @@ class JobStore:
         with self._transaction() as now:
             self._held(name, lease)
             self._db.execute(
-                "UPDATE jobs SET lease_until = ?, progress = MAX(progress, ?) WHERE id = ?",
-                (now + LEASE_SECONDS, progress, name),
+                "UPDATE jobs SET lease_until = ?, progress = MAX(progress, ?), "
+                "sampled = COALESCE(?, sampled) WHERE id = ?",
+                (now + LEASE_SECONDS, progress, sampled, name),
             )
             self._db.execute("UPDATE workers SET seen = ? WHERE name = ?", (now, worker))
+
+    def preview(self, name: str, lease: str) -> None:
+        """Note that there is a new preview; its picture is stored already.
+
+        Raises:
+            LeaseLost: if the job is no longer the worker's.
+        """
+        with self._transaction():
+            self._held(name, lease)
+            self._db.execute("UPDATE jobs SET previews = previews + 1 WHERE id = ?", (name,))
 
     def held(self, name: str, lease: str) -> Job:
         """Return a job that a worker holds.
@@ -421,4 +446,6 @@ class JobStore:
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    return Job(**dict(zip(NAMES, row, strict=True)))
+    values = dict(zip(NAMES, row, strict=True))
+    values |= {"options": json.loads(values["options"])} | {name: tuple(json.loads(values[name])) for name in LISTS}
+    return Job(**values)

@@ -1,4 +1,4 @@
-"""The files of jobs, named by the job: the finished clip, its first frame, and the image or video it is made from."""
+"""The files of jobs, named by the job: what it is made from, a preview of it, the finished clip, its first frame."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import numpy as np
 from kinora.files import atomic_write
 from kinora.media import read_video, write_image, write_video
 
-VIDEO, IMAGE, SPRITESHEET = ".mp4", ".png", ".spritesheet.png"
-CONDITIONING_IMAGE, CONDITIONING_VIDEO = ".conditioning.png", ".conditioning.mp4"
+VIDEO, IMAGE, PREVIEW, SPRITESHEET = ".mp4", ".png", ".preview.webp", ".spritesheet.png"
+MOST_FRAMES, MOST_SIDE = 100, 256  # of a spritesheet: browsers show pictures of up to 32,767 pixels
 
 
 class MediaStore:
@@ -27,26 +27,40 @@ class MediaStore:
         with atomic_write(self.path(name, suffix)) as temporary:
             temporary.write_bytes(content)
 
-    def put_conditioning_image(self, name: str, frame: np.ndarray) -> None:
-        """Keep the image to animate, `uint8 [H, W, 3]`."""
-        with atomic_write(self.path(name, CONDITIONING_IMAGE)) as temporary:
-            write_image(temporary, frame)
+    def put_given(self, name: str, what: str, frames: np.ndarray, fps: float) -> None:
+        """Keep a given image `uint8 [H, W, 3]`, or a given video `uint8 [T, H, W, 3]`, nearly lossless."""
+        with atomic_write(self.given(name, what)) as temporary:
+            if frames.ndim == 3:
+                write_image(temporary, frames)
+            else:
+                write_video(temporary, frames, fps, playable=False)
 
-    def put_conditioning_video(self, name: str, frames: np.ndarray, fps: float) -> None:
-        """Keep the video to extend, `uint8 [T, H, W, 3]`, nearly lossless."""
-        with atomic_write(self.path(name, CONDITIONING_VIDEO)) as temporary:
-            write_video(temporary, frames, fps, playable=False)
+    def given(self, name: str, what: str) -> Path:
+        """Return where a given `image`, `last_image`, `video` or `to_video` of a job is."""
+        return self.path(name, f".{what}.png" if "image" in what else f".{what}.mp4")
 
     def spritesheet(self, name: str) -> Path:
-        """Return a picture of all frames of a clip beside each other, made when it is first asked for."""
+        """Return a picture of a clip's frames beside each other, made when it is first asked for.
+
+        Large frames are made smaller, and of many every so many is shown, so that browsers can show the picture.
+        """
         path = self.path(name, SPRITESHEET)
         if not path.exists():
-            frames, _ = read_video(self.path(name, VIDEO))
+            frames, _ = read_video(self.path(name, VIDEO), size=_small)
             with atomic_write(path) as temporary:
-                write_image(temporary, np.concatenate(list(frames), axis=1))
+                write_image(temporary, np.concatenate(list(frames[:: -(-len(frames) // MOST_FRAMES)]), axis=1))
         return path
+
+    def remove(self, name: str, suffix: str) -> None:
+        """Remove one file of a job, where it is."""
+        self.path(name, suffix).unlink(missing_ok=True)
 
     def delete(self, name: str) -> None:
         """Remove all files of a job."""
-        for suffix in (VIDEO, IMAGE, SPRITESHEET, CONDITIONING_IMAGE, CONDITIONING_VIDEO):
-            self.path(name, suffix).unlink(missing_ok=True)
+        for file in self.folder.glob(f"{name}.*"):
+            file.unlink(missing_ok=True)
+
+
+def _small(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, MOST_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -5,7 +5,6 @@ in the registry, imported into BentoML's store; when another one is promoted, th
 SIGTERM: claim nothing more and finish the job; SIGINT, or a second SIGTERM: release the job.
 """
 
-import io
 import os
 import secrets
 import shutil
@@ -33,9 +32,7 @@ from serving.address import TOKEN
 from serving.model_store import import_version, store_home
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from kinora.generation import Step, VideoGenerator
+    from kinora.generation import Step
 
 SECONDS_BETWEEN_RENEWALS = 0.5
 SECONDS_TO_ANSWER = 15.0
@@ -102,10 +99,14 @@ class Gateway:
 
 
 class LeaseRenewal:
-    """Renews a job's lease in the background and carries its progress; knows when the job is no longer ours."""
+    """Renews a job's lease in the background and carries its progress and previews; knows when it is no longer ours.
+
+    `sampled` is what the prompt is sampled as, once that is known; `preview` the next picture to be shown.
+    """
 
     def __init__(self, gateway: Gateway, job: dict[str, Any], stop: Stop, heartbeat: "Heartbeat"):
         self._gateway, self._job, self._stop, self._heartbeat = gateway, job, stop, heartbeat
+        self.sampled, self.preview = "", b""
         self._progress, self._over, self._lost = 0, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._renew, name="renewal", daemon=True)
 
@@ -127,6 +128,16 @@ class LeaseRenewal:
         if self._lost.is_set() or self._stop.now.is_set():
             raise Abandoned
 
+    def renew(self) -> None:
+        """Renew the lease now, so that the gateway knows what we do.
+
+        Raises:
+            Abandoned: if the job is no longer ours.
+            httpx.HTTPError: if the gateway does not answer.
+        """
+        body = {"progress": self._progress, "worker": self._gateway.worker, "sampled": self.sampled}
+        self._gateway.send(self._job, "POST", "renew", json=body)
+
     def _renew(self) -> None:
         lost_since = None
         while not self._over.wait(SECONDS_BETWEEN_RENEWALS):
@@ -135,9 +146,11 @@ class LeaseRenewal:
                     os._exit(1)  # only a new process gets out of a step that hangs
                 continue
             try:
-                body = {"progress": self._progress, "worker": self._gateway.worker}
                 self._heartbeat.beat()
-                self._gateway.send(self._job, "POST", "renew", json=body)
+                self.renew()
+                picture, self.preview = self.preview, b""
+                if picture:
+                    self._gateway.send(self._job, "PUT", "preview", content=picture)
             except Abandoned:
                 self._lost.set()
                 lost_since = time.monotonic()
@@ -240,14 +253,12 @@ def facts_of(version: Path) -> dict[str, Any]:
     }
 
 
-def work_on(
-    generator: "VideoGenerator", job: dict[str, Any], gateway: Gateway, stop: Stop, heartbeat: Heartbeat
-) -> None:
+def work_on(model: ServedModel, job: dict[str, Any], gateway: Gateway, stop: Stop, heartbeat: Heartbeat) -> None:
     """Make one clip and upload it; a failure is reported, and whatever else happens is left to the lease."""
     started = time.monotonic()
     with LeaseRenewal(gateway, job, stop, heartbeat) as renewal:
         try:
-            upload(gateway, job, make(generator, job, gateway, renewal))
+            make_clip(model, job, gateway, renewal)
             log(f"{job['id']} made in {time.monotonic() - started:.1f} s")
         except Abandoned:
             if stop.now.is_set():
@@ -274,31 +285,25 @@ def work_on(
             )
 
 
-def make(generator: "VideoGenerator", job: dict[str, Any], gateway: Gateway, renewal: LeaseRenewal) -> "np.ndarray":
-    """Return the frames of a clip, `uint8 [T, H, W, 3]`."""
-    from kinora.generation import GenerationRequest, Task
-    from kinora.media import read_image, read_video
+def make_clip(model: ServedModel, job: dict[str, Any], gateway: Gateway, renewal: LeaseRenewal) -> None:
+    """Make one clip and upload it."""
+    from serving.making import Previews, make, request_of
 
-    generator.check_prompt(job["prompt"])
-    fields: dict[str, Any] = {name: job[name] for name in ("prompt", "width", "height", "frames", "fps", "seed")}
-    if job["conditioning"]:
-        file = io.BytesIO(gateway.send(job, "GET", "conditioning").content)
-        if job["conditioning"] == "image":
-            fields |= {"task": Task.IMAGE, "image": read_image(file)[0]}
-        else:
-            fields |= {"task": Task.EXTEND, "video": read_video(file)[0], "direction": job["conditioning"]}
-    return generator.generate([GenerationRequest(**fields)], renewal.step)[0]
+    given = {name: gateway.send(job, "GET", f"given/{name}").content for name in job["media"]}
+    request, generator, previews = request_of(job, given), model.generator, Previews(job["fps"])
+    generator.check_prompts(request, allow_unknown_words=True)  # the gateway has refused what was not allowed
+    metadata = generator.metadata(request)
+    renewal.sampled = metadata["sampled"]
+    renewal.renew()
 
+    def on_step(step: "Step") -> None:
+        renewal.step(step)
+        renewal.preview = previews.picture(step) or renewal.preview
 
-def upload(gateway: Gateway, job: dict[str, Any], frames: "np.ndarray") -> None:
-    """Upload the first frame and, of a video, the clip; the last of them ends the job."""
-    from kinora.media import video_bytes, write_image
+    def upload(what: str, file: Path) -> None:
+        gateway.send(job, "PUT", what, content=file.read_bytes())
 
-    first = io.BytesIO()
-    write_image(first, frames[0])
-    gateway.send(job, "PUT", "image", content=first.getvalue())
-    if job["kind"] == "video":
-        gateway.send(job, "PUT", "video", content=video_bytes(frames, job["fps"]))
+    make(generator, job, request, metadata, on_step, upload)
 
 
 def report_failure(gateway: Gateway, job: dict[str, Any], code: str, message: str) -> None:
@@ -334,7 +339,7 @@ def serve_jobs(model: ServedModel, gateway: Gateway, stop: Stop, heartbeat: Hear
         if job is not None and stop.now.is_set():
             release(gateway, job)
         elif job is not None:
-            work_on(model.generator, job, gateway, stop, heartbeat)
+            work_on(model, job, gateway, stop, heartbeat)
 
 
 def log(text: str) -> None:

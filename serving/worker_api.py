@@ -12,14 +12,15 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from serving.api import Endpoint
 from serving.errors import ApiError
+from serving.fields import read_body, read_fields
 from serving.jobs import QUEUED, Job, JobRequest, LeaseLost
-from serving.media_store import CONDITIONING_IMAGE, CONDITIONING_VIDEO, IMAGE, VIDEO
-from serving.requests import read_body, read_fields
+from serving.media_store import IMAGE, PREVIEW, VIDEO
 
 T = TypeVar("T")
 SECONDS_TO_HOLD_A_CLAIM = 2.0  # a worker that finds nothing waits here, so that a new job is taken at once
 SECONDS_BETWEEN_POLLS = 0.1
-MOST_CLIP_BYTES = 256 * 2**20
+MOST_CLIP_BYTES = 512 * 2**20
+MOST_PREVIEW_BYTES = 2**18
 # What the worker that claimed a job is told of it.
 CLAIMED_FIELDS = ("id", "lease", *(field.name for field in fields(JobRequest)))
 
@@ -43,6 +44,8 @@ def worker_routes(endpoint: Endpoint, token: str) -> APIRouter:
             if jobs.get(name) is None:  # deleted meanwhile, and nothing would ever remove what was just written
                 media.delete(name)
             raise _lost() from error
+        if last:
+            media.remove(name, PREVIEW)
         return Response(status_code=204)
 
     @router.post("/claim")
@@ -61,16 +64,29 @@ def worker_routes(endpoint: Endpoint, token: str) -> APIRouter:
                 job = jobs.claim(worker, version, facts)
         return Response(status_code=204) if job is None else _claimed(job)
 
-    @router.get("/jobs/{name}/conditioning")
-    def conditioning(name: str, request: Request) -> Response:
-        job = _held(endpoint, name, request)
-        return FileResponse(media.path(name, CONDITIONING_IMAGE if job.conditioning == "image" else CONDITIONING_VIDEO))
+    @router.get("/jobs/{name}/given/{what}")
+    def given(name: str, what: str, request: Request) -> Response:
+        if what not in _held(endpoint, name, request).media:
+            raise ApiError(404, f"the job has no '{what[:20]}'.", "not_found")
+        return FileResponse(media.given(name, what))
 
     @router.post("/jobs/{name}/renew")
     async def renew(name: str, request: Request) -> Response:
         body = await read_fields(request)
         progress, worker = _field(body, "progress", int), _field(body, "worker", str)
-        return _if_held(lambda: jobs.renew(name, _lease(request), progress, worker))
+        expanded = _field(body, "sampled", str) if body.get("sampled") else None
+        return _if_held(lambda: jobs.renew(name, _lease(request), progress, worker, expanded))
+
+    @router.put("/jobs/{name}/preview")
+    async def preview(name: str, request: Request) -> Response:
+        _held(endpoint, name, request)
+        media.put(name, PREVIEW, await read_body(request, MOST_PREVIEW_BYTES))
+        try:
+            jobs.preview(name, _lease(request))
+        except LeaseLost as error:
+            media.remove(name, PREVIEW)
+            raise _lost() from error
+        return Response(status_code=204)
 
     @router.put("/jobs/{name}/image")
     async def image(name: str, request: Request) -> Response:
@@ -86,6 +102,7 @@ def worker_routes(endpoint: Endpoint, token: str) -> APIRouter:
     async def fail(name: str, request: Request) -> Response:
         body = await read_fields(request)
         code, message = _field(body, "code", str), _field(body, "message", str)
+        media.remove(_held(endpoint, name, request).id, PREVIEW)
         return _if_held(lambda: jobs.fail(name, _lease(request), code, message))
 
     @router.post("/jobs/{name}/release")

@@ -11,29 +11,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.requests import DECODERS
+from serving.given import DECODERS
 
 # Sends every file at once, as clients do, and prints the answers and the memory that decoding took, in MiB.
 PROGRAM = """
 import asyncio, io, json, resource, sys
 import numpy as np
 from starlette.datastructures import UploadFile
+from kinora.data.grid import Grid
+from kinora.generation import ClipFormat
 from kinora.media import video_bytes
 from serving.errors import ApiError
-from serving.extensions import extension_from
-from serving.jobs import JobRequest
-from serving.requests import Limits, reference_image
+from serving.given import Room, given_media
+
+
+ROOM = Room(Grid(), ClipFormat(), 2**17)  # 128 frames of 32x32
 
 async def ask(kind, data):
-    upload = UploadFile(io.BytesIO(data))
+    field = {"video": "video", "image": "input_reference"}[kind]
     try:
-        if kind == "video":
-            request, frames = await extension_from(
-                {"prompt": "a red circle", "seconds": "1", "video": upload}, {}, Limits(), None
-            )
-            return list(frames.shape)
-        job_request = JobRequest("video", "a red circle", 32, 32, 9, 8.0, 0)
-        return list((await reference_image({"input_reference": upload}, job_request)).shape)
+        given = await given_media({field: UploadFile(io.BytesIO(data))}, (32, 32), ROOM, None)
+        return list(given.media[kind].shape)
     except ApiError as error:
         return str(error)
 
