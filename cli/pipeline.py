@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -15,13 +15,16 @@ Source = Annotated[
     ),
 ]
 
+# As in pipelines/workflows.py, which the help is not to import.
+PipelineName = Literal["world_simulator", "scaling_study", "framing_study"]
+
 
 def pipeline(argv: Sequence[str]) -> int:
     """Run `kinora pipeline run`, `compile` or `submit`."""
     code: int = tyro.extras.subcommand_cli_from_dict(
         {"run": run, "compile": compile_, "submit": submit},
         prog="kinora pipeline",
-        description="Run, compile or submit the whole workflow, from raw clips to a promoted model.",
+        description="Run, compile or submit a whole workflow: from raw clips to a promoted model, or a study.",
         args=argv,
     )
     return code
@@ -33,14 +36,19 @@ def run(
     settings: Settings = (),
     work: Work = Path("work"),
     artifact_root: ArtifactRoot = "",
+    pipeline: PipelineName = "world_simulator",
 ) -> int:
-    """Run the whole workflow here, with a live view; run again, it goes on from where it was or from its cache."""
+    """Run a whole workflow here, with a live view; run again, it goes on from where it was or from its cache.
+
+    Args:
+        pipeline: world_simulator makes a model and promotes it; the studies train several and compare them.
+    """
     from cli.extras import ALL, require
 
     require(ALL)  # now, not when the last step lacks it
-    from pipelines.run import RunOptions, run_world_simulator
+    from pipelines.run import RunOptions, run_pipeline
 
-    result = run_world_simulator(RunOptions(source, recipe, joined(settings), work, artifact_root))
+    result = run_pipeline(RunOptions(source, recipe, joined(settings), work, artifact_root, pipeline))
     print(result.reason)
     print(f"The run page is {result.run.page}")
     return 0
@@ -72,16 +80,18 @@ def submit(
     ] = "",
     namespace: Annotated[str, tyro.conf.arg(metavar="NAME")] = "",
     experiment: Annotated[str, tyro.conf.arg(metavar="NAME")] = "kinora",
+    pipeline: PipelineName = "world_simulator",
 ) -> int:
-    """Upload the compiled workflow to a Kubeflow Pipelines server and start a run.
+    """Upload a compiled workflow to a Kubeflow Pipelines server and start a run.
 
     Args:
         host: Address of the server, such as http://localhost:8080.
         namespace: The profile's namespace that the run belongs to, on a server with several users.
         experiment: The experiment that the run is listed under.
+        pipeline: world_simulator makes a model and promotes it; the studies train several and compare them.
     """
-    from pipelines.submit import Submission, submit_world_simulator
+    from pipelines.submit import Submission, submit_pipeline
 
-    asked = Submission(host, source, recipe, joined(settings), artifact_root, namespace, experiment)
-    print(f"Started. Watch it at {submit_world_simulator(asked)}")
+    asked = Submission(pipeline, host, source, recipe, joined(settings), artifact_root, namespace, experiment)
+    print(f"Started. Watch it at {submit_pipeline(asked)}")
     return 0

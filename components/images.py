@@ -18,6 +18,8 @@ PROGRAMS = {
         "kinora.training.transformer_worker",
         "pipelines.demo",
         "pipelines.local_runner",
+        "pipelines.framing_study",
+        "pipelines.scaling_study",
         "pipelines.world_simulator",
         "serving.drift",
         "serving.gateway",

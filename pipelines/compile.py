@@ -14,12 +14,14 @@ import yaml
 from kinora import recipes
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
+from pipelines.workflows import WORKFLOWS, WORLD_SIMULATOR
 
 COMPILED = Path(__file__).parent / "compiled"
-PIPELINES = ("world_simulator",)
 # Parameters with a list of values become a dropdown in the run form of Kubeflow's page.
-LITERALS: dict[str, dict[str, tuple[str, ...]]] = {"world_simulator": {"recipe": (*recipes.NAMES, recipes.CUSTOM)}}
-TRAINING = ("pretrain", "train-autoencoder")  # steps that take as many GPUs as the recipe's `compute` has processes
+LITERALS = {"recipe": (*recipes.NAMES, recipes.CUSTOM)}
+# Steps that take as many GPUs as the recipe's `compute` has processes; a study's trainings have one process each.
+TRAINING = ("train-autoencoder",)
+TRAINING_OF_ONE_MODEL = (*TRAINING, "pretrain")
 HEADER = "# Generated from pipelines/{name}.py by 'make compile'. Do not edit.\n"
 
 
@@ -37,23 +39,25 @@ _Dumper.add_representer(str, _text)
 def compiled_text(name: str, gpus: int = 1) -> str:
     """Return one pipeline's compiled YAML: what the compiler gives, with the literals and a header of our own.
 
-    `gpus` are those of the steps in `TRAINING`. A count cannot be a parameter of a run (`pipelines/placement.py`), so
-    `kinora pipeline submit` compiles for the recipe that it submits; the YAML that is kept asks for one.
+    `gpus` are those of the steps that train in several processes. A count cannot be a parameter of a run
+    (`pipelines/placement.py`), so `kinora pipeline submit` compiles for the recipe that it submits; the YAML that is
+    kept asks for one.
 
     The compiler's own header lists the keys of defaults in an order that changes from one run to the next.
     """
     from kfp import compiler
 
     pipeline = getattr(importlib.import_module(f"pipelines.{name}"), name)
+    training = TRAINING_OF_ONE_MODEL if name == WORLD_SIMULATOR.name else TRAINING
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(path))
         documents: list[dict[str, Any]] = list(yaml.safe_load_all(path.read_text()))
     parameters = documents[0]["root"]["inputDefinitions"]["parameters"]
-    for parameter, values in LITERALS[name].items():
+    for parameter, values in LITERALS.items():
         parameters[parameter]["literals"] = list(values)
     executors = documents[0]["deploymentSpec"]["executors"]
-    for step in TRAINING:
+    for step in training:
         asked = executors[f"exec-{step}"]["container"]["resources"]["accelerator"]
         asked["count"] = asked["resourceCount"] = str(gpus)
     return HEADER.format(name=name) + yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, width=120)
@@ -66,7 +70,7 @@ def compile_all(check: bool = False) -> list[Path]:
         KinoraError: with `check`, if a file differs from its definition.
     """
     paths = []
-    for name in PIPELINES:
+    for name in WORKFLOWS:
         path = COMPILED / f"{name}.yaml"
         text = compiled_text(name)
         if not check:

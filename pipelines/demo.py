@@ -25,7 +25,7 @@ from kinora.files import atomic_write
 from kinora.generation.registry import Registry
 from kinora.models.text_encoder import split_words
 from kinora.processes import end_descendants
-from pipelines.run import RunOptions, RunResult, run_world_simulator
+from pipelines.run import RunOptions, RunResult, run_pipeline
 from pipelines.runner import SECONDS_TO_END
 
 SECONDS_TO_START = 600.0
@@ -60,7 +60,7 @@ def demo(
         port: the port on which the endpoint listens, on this machine only.
     """
     check_port(port)  # now, not after ten minutes of training
-    result = run_world_simulator(RunOptions(source, recipe, settings, work))
+    result = run_pipeline(RunOptions(source, recipe, settings, work))
 
     from kinora.media import read_video  # imports torch, and most refusals come before
     from pipelines.run_page import write_run_page
@@ -75,7 +75,7 @@ def demo(
             warnings.simplefilter("ignore", DeprecationWarning)
             generated = request_video(result, address)
         video = (*read_video(generated.path), generated.prompt)
-        write_run_page(result.run, result.state, result.arguments, video)
+        write_run_page(result.run, result.state, result.arguments, result.workflow.title, video)
         print(summary(result, generated, address))
         if sys.stdout.isatty():
             print(f"\nServing until Ctrl-C; start it again with {serve}.")

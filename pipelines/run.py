@@ -1,4 +1,4 @@
-"""`world_simulator`, run here: checked before any work, watched, and shown on one page afterwards."""
+"""A pipeline, run here: checked before any work, watched, and shown on one page afterwards."""
 
 import sys
 from dataclasses import dataclass
@@ -13,17 +13,12 @@ from kinora.storage import artifact_root, open_store, split_uri
 from kinora.training.launcher import one_node
 from pipelines.origins import known_origins, remove_old_runs
 from pipelines.runner import execute
-from pipelines.state import RunState, gate_reason, report_name
+from pipelines.state import RunState, outcome, report_name
 from pipelines.step_durations import expected_durations, record_durations
 from pipelines.view import View, view_for
+from pipelines.workflows import WORLD_SIMULATOR, Workflow, workflow
 from pipelines.workspace import Run, Workspace
 
-PIPELINE = "pipelines.world_simulator:world_simulator"
-# In the order of the story, which is how they are shown; Kubeflow may run independent ones in another.
-STEPS = (
-    "ingest", "validate", "train-captioner", "caption", "publish-features", "train-autoencoder", "encode-latents",
-    "pretrain", "evaluate", "gate", "promote",
-)  # fmt: skip
 WORLDS = "worlds"
 
 
@@ -31,6 +26,7 @@ WORLDS = "worlds"
 class RunOptions:
     """What a person chooses.
 
+    pipeline: which one, of `pipelines.workflows`.
     source: "worlds" for the simulated worlds, or a folder or s3:// address of videos and images.
     recipe: the complete configuration: a name, or a function of your own as path/to/file.py:function.
     settings: other values of the recipe, such as `transformer.steps=500 sampling.guidance=3`.
@@ -44,12 +40,14 @@ class RunOptions:
     settings: str = ""
     work: Path = Path("work")
     artifact_root: str = ""
+    pipeline: str = WORLD_SIMULATOR.name
 
 
 @dataclass(frozen=True)
 class RunResult:
     """A finished run."""
 
+    workflow: Workflow
     state: RunState
     run: Run
     arguments: dict[str, str]
@@ -61,8 +59,8 @@ class RunResult:
 
     @property
     def reason(self) -> str:
-        """The gate's reason, in one sentence."""
-        return gate_reason(self.state)
+        """What came out, in one sentence."""
+        return outcome(self.state)
 
     @property
     def checkpoint(self) -> str:
@@ -72,24 +70,27 @@ class RunResult:
     def report(self, step: str) -> Path:
         """Return the page of `step` (of a loop: for the chosen checkpoint) beside the run page."""
         item = self.checkpoint if step == "evaluate" else ""
-        return self.run.folder / report_name(STEPS.index(step) + 1, step, item)
+        return self.run.folder / report_name(self.workflow.steps.index(step) + 1, step, item)
 
     def artifact(self, step: str, name: str) -> Path:
         """Return the path of an artifact that `step` made in its last task."""
         return Path(self.state.steps[step].tasks[-1].artifacts[name]["path"])
 
 
-def run_world_simulator(options: RunOptions, view: View | None = None) -> RunResult:
-    """Run the whole pipeline.
+def run_pipeline(options: RunOptions, view: View | None = None) -> RunResult:
+    """Run a whole pipeline.
 
     Raises:
-        UsageError: for an unknown recipe or setting.
+        UsageError: for an unknown pipeline, recipe or setting.
         KinoraError: if the source or a folder cannot be used, or a step fails.
     """
     check(options)
+    chosen = workflow(options.pipeline)
     recipe, settings = recipes.portable(options.recipe, options.settings)
     name = recipes.get(recipe, settings).name
     described = f"{name} {options.settings}".strip()
+    # A study's trainings are shorter or longer than the recipe's own.
+    timed = described if chosen is WORLD_SIMULATOR else f"{chosen.name} {described}"
     workspace = Workspace(options.work.absolute())
     with workspace.new_run() as run:
         arguments = {
@@ -99,29 +100,30 @@ def run_world_simulator(options: RunOptions, view: View | None = None) -> RunRes
             "artifact_root": artifact_root(options.artifact_root, options.work),
             "fingerprint": fingerprint(options.source),
         }
-        expected = expected_durations(workspace, name) | expected_durations(workspace, described)
-        state = RunState(STEPS, expected, run.progress, known_origins(workspace.kept()))
+        expected = expected_durations(workspace, name) | expected_durations(workspace, timed)
+        state = RunState(chosen.steps, expected, run.progress, known_origins(workspace.kept()))
         try:
-            execute(run, PIPELINE, arguments, state, view or view_for(sys.stderr))
+            execute(run, chosen.place, arguments, state, view or view_for(sys.stderr))
         finally:
             from pipelines import run_page  # which imports torch, and most refusals come before
 
             shown = arguments | {"recipe": described}
             with friendly_os_errors(workspace.root):
-                record_durations(workspace, described, state)
-                run_page.write_run_page(run, state, shown)
+                record_durations(workspace, timed, state)
+                run_page.write_run_page(run, state, shown, chosen.title)
                 remove_old_runs(workspace)
                 run_page.write_runs_page(workspace)
-    return RunResult(state, run, shown)
+    return RunResult(chosen, state, run, shown)
 
 
 def check(options: RunOptions) -> None:
     """Refuse what cannot work, before any work.
 
     Raises:
-        UsageError: for an unknown recipe or setting, or one that asks for several nodes.
+        UsageError: for an unknown pipeline, recipe or setting, or one that asks for several nodes.
         KinoraError: if the source is missing or empty, or the artifact root cannot be reached.
     """
+    workflow(options.pipeline)
     recipe, settings = recipes.portable(options.recipe, options.settings)
     one_node(recipes.get(recipe, settings).compute)
     if options.source != WORLDS:

@@ -17,7 +17,7 @@ from kinora.numbers import amount, count
 from kinora.report import Clip, Link, Page, add_navigation
 from pipelines.events import EventReader
 from pipelines.origins import Origin
-from pipelines.state import RunState, StepState, Task, gate_reason, promoted_by, report_name
+from pipelines.state import RunState, StepState, Task, gate_reason, outcome, promoted_by, report_name
 from pipelines.view import clock
 from pipelines.workspace import Run, Workspace
 
@@ -51,6 +51,8 @@ FIGURES = {
         "right motion: {motion_right:.0%}",
     ),
     "gate": ("paired prompts: {paired_prompts}",),
+    "compare-scaling": ("loss falls as compute to the power of {exponent:.3f}", "better: {better} of {of} figures"),
+    "compare-framing": ("in view, native: {in_view_native:.0%}", "square crops: {in_view_square:.0%}"),
 }
 SIDE_SHOWN = 384  # pixels of the longer side of the video on top
 
@@ -73,7 +75,11 @@ class _Report:
 
 
 def write_run_page(
-    run: Run, state: RunState, arguments: Mapping[str, Any], video: tuple[np.ndarray, float, str] | None = None
+    run: Run,
+    state: RunState,
+    arguments: Mapping[str, Any],
+    title: str,
+    video: tuple[np.ndarray, float, str] | None = None,
 ) -> Path:
     """Write the run's `index.html` and the steps' reports beside it, linked to each other; return its path.
 
@@ -81,11 +87,12 @@ def write_run_page(
         run: where to write.
         state: the run, finished or not.
         arguments: the pipeline's arguments, to be shown.
+        title: of the page.
         video: what the endpoint made: frames `uint8 [T, H, W, 3]`, frames a second, and the prompt.
     """
     when = moment(state.started)
     what = f"{when}, source {arguments.get('source')}, recipe {arguments.get('recipe')}."
-    page = Page("A run of the world simulator", f"{what} {gate_reason(state)}".strip())
+    page = Page(title, f"{what} {outcome(state)}".strip())
     if video is not None:
         frames, fps, prompt = video
         shown = enlarge(frames, max(1, SIDE_SHOWN // max(frames.shape[1:3])))
@@ -150,7 +157,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "run": page if run.page.exists() else run.name,
         "time": clock(ended - started),
         "steps": ", ".join(filter(None, [counts, unfinished])),
-        "gate": gate_reason(state),
+        "result": outcome(state),
     }
 
 

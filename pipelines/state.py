@@ -1,6 +1,7 @@
 """What is known of a run while it goes on: which step is where, for how long, and how long it will still take."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +110,8 @@ class RunState:
         """Return what the step's running tasks say of themselves, the newest last."""
         found = []
         for task in step.tasks:
-            folder = self.progress_folder / (f"{step.name}-{task.item}" if task.item else step.name)
+            component = re.sub(r"-\d+$", "", step.name)  # of a component's second task, which Kubeflow calls NAME-2
+            folder = self.progress_folder / (f"{component}-{task.item}" if task.item else component)
             if task.status == "running" and folder.is_dir():
                 found += [_read(path) for path in folder.glob("*.json") if not path.name.startswith(".")]
         return sorted((progress for progress in found if progress), key=lambda progress: progress.updated)
@@ -124,6 +126,14 @@ class RunState:
                 left = [progress.seconds_left or 0.0 for progress in self.progress(step)[-1:]]
                 total += max([step.expected - step.seconds(now), *left, 0.0])
         return total
+
+
+def outcome(state: RunState) -> str:
+    """Return in one sentence what came out: a study's comparison, or the gate's decision; "" before there is one."""
+    for name, step in state.steps.items():
+        if name.startswith("compare-") and step.tasks:
+            return str(step.tasks[-1].values.get("Output", ""))
+    return gate_reason(state)
 
 
 def gate_reason(state: RunState) -> str:

@@ -1,4 +1,4 @@
-"""Starting the workflow on a cluster, through the Kubeflow Pipelines server's own client."""
+"""Starting a pipeline on a cluster, through the Kubeflow Pipelines server's own client."""
 
 import os
 import tempfile
@@ -15,15 +15,14 @@ from kinora.storage import ARTIFACT_ROOT
 from kinora.training.launcher import one_node
 from pipelines.compile import compile_all, compiled_text
 from pipelines.run import WORLDS, fingerprint
-
-PIPELINE, NAME = "world_simulator", "world-simulator"
-DESCRIPTION = "Raw clips to a promoted world simulator."
+from pipelines.workflows import workflow
 
 
 @dataclass(frozen=True)
 class Submission:
     """What is started where; see `kinora pipeline submit --help`."""
 
+    pipeline: str
     host: str
     source: str
     recipe: str
@@ -33,13 +32,14 @@ class Submission:
     experiment: str
 
 
-def submit_world_simulator(submission: Submission) -> str:
+def submit_pipeline(submission: Submission) -> str:
     """Upload the compiled pipeline as a new version, start a run of it and return the run's address.
 
     Raises:
-        UsageError: for an unknown recipe or setting, a source that a cluster cannot see, or no artifact root.
+        UsageError: for an unknown pipeline, recipe or setting, a source that a cluster cannot see, or no artifact root.
         KinoraError: if the compiled pipeline is out of date, or the server refuses or does not answer.
     """
+    workflow(submission.pipeline)
     recipe, settings = recipes.portable(submission.recipe, submission.settings)
     submission = replace(submission, recipe=recipe, settings=settings)
     submission = replace(submission, artifact_root=submission.artifact_root or os.environ.get(ARTIFACT_ROOT, ""))
@@ -71,21 +71,21 @@ def _upload_and_start(submission: Submission, gpus: int) -> str:
     import kfp
 
     with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / f"{PIPELINE}.yaml"
-        package.write_text(compiled_text(PIPELINE, gpus))
+        package = Path(folder) / f"{submission.pipeline}.yaml"
+        package.write_text(compiled_text(submission.pipeline, gpus))
         return _start(kfp.Client(host=submission.host), submission, str(package))
 
 
 def _start(client: Any, submission: Submission, package: str) -> str:
-    namespace = submission.namespace or None
+    namespace, chosen = submission.namespace or None, workflow(submission.pipeline)
     version = f"{__version__}-{code_digest()[:8]}-{time.strftime('%Y%m%d-%H%M%S')}"
-    pipeline = client.get_pipeline_id(NAME)
+    pipeline = client.get_pipeline_id(chosen.kubeflow_name)
     if pipeline is None:
-        pipeline = client.upload_pipeline(package, NAME, DESCRIPTION, namespace).pipeline_id
+        pipeline = client.upload_pipeline(package, chosen.kubeflow_name, chosen.description, namespace).pipeline_id
     uploaded = client.upload_pipeline_version(package, version, pipeline_id=pipeline)
     run = client.run_pipeline(
         experiment_id=client.create_experiment(submission.experiment, namespace=namespace).experiment_id,
-        job_name=f"{NAME} {submission.recipe} {version}",
+        job_name=f"{chosen.kubeflow_name} {submission.recipe} {version}",
         params={
             "source": submission.source,
             "recipe": submission.recipe,

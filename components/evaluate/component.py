@@ -18,14 +18,18 @@ def evaluate(
     evaluation: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
+    arm: str = "",
 ) -> None:
-    """Generate a clip for each held-out prompt with one checkpoint and find its failures."""
+    """Generate a clip for each held-out prompt with one checkpoint and find its failures.
+
+    In a study, `arm` is the name of one of its trainings, and an empty `checkpoint` its last one.
+    """
     import shutil
     from pathlib import Path
 
     from components.runtime.step import running
 
-    with running("evaluate", artifact_root, item=checkpoint) as step:
+    with running("evaluate", artifact_root, item=arm or checkpoint) as step:
         from evaluation.checkpoint import evaluate_checkpoint
         from evaluation.prompts import prompts_for, simulated
         from kinora import recipes
@@ -36,10 +40,10 @@ def evaluate(
         dataset = ClipDataset.open(clips.path)
         prompts = prompts_for(dataset, chosen)
         worlds = chosen.ingest.worlds if simulated(dataset) else None
-        weights = Path(transformer.path) / checkpoint
+        weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
         generator = VideoGenerator.load(Path(autoencoder.path), weights, sampling=chosen.sampling)
-        result = evaluate_checkpoint(generator, prompts, out, name=checkpoint, worlds=worlds)
-        evaluation.metadata["checkpoint"] = checkpoint
+        result = evaluate_checkpoint(generator, prompts, out, name=arm or checkpoint, worlds=worlds)
+        evaluation.metadata["checkpoint"] = weights.name
         shutil.copy(out / "report.html", report.path)
         counts = {"clips": len(prompts), "clips_with_failure": result["clips_with_failure"]}
         step.measured(metrics, result["rates"] | counts)

@@ -16,20 +16,25 @@ def pretrain(
     transformer: dsl.Output[dsl.Model],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
+    arm: str = "",
 ) -> list[str]:
-    """Train the transformer, sharded over processes; return the names of its checkpoints, the untrained one first."""
+    """Train the transformer, sharded over processes; return the names of its checkpoints, the untrained one first.
+
+    In a study, `arm` is the name of one of its trainings, which `plan-study` lists.
+    """
     import shutil
     from pathlib import Path
 
     from components.runtime.step import running
 
-    with running("pretrain", artifact_root) as step:
+    with running("pretrain", artifact_root, item=arm) as step:
         from kinora import recipes
         from kinora.data.latents import LatentDataset
+        from kinora.recipes.studies import varied
         from kinora.training.launcher import one_node
         from kinora.training.transformer import train_transformer
 
-        chosen, encoded = recipes.get(recipe, settings), LatentDataset.open(latents.path)
+        chosen, encoded = varied(recipes.get(recipe, settings), arm), LatentDataset.open(latents.path)
         with step.state(chosen.transformer, encoded.digest) as state:
             result = train_transformer(
                 encoded,

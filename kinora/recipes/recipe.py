@@ -26,10 +26,36 @@ class EvaluationPlan:
 
 
 @dataclass(frozen=True)
+class StudyPlan:
+    """How the studies that train several transformers vary a recipe.
+
+    seeds: trainings of each setting, alike but for `transformer.seed`: they show what is chance.
+    compute: how many times the least compute each setting of `scaling_study` takes; the most takes all of the recipe's
+        `transformer.steps`.
+    framing: the share of `transformer.steps` that each training of `framing_study` takes.
+
+    Raises:
+        UsageError: if there is nothing to compare.
+    """
+
+    seeds: int = 2
+    compute: tuple[int, ...] = (1, 4, 32)
+    framing: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.seeds < 2:
+            raise UsageError(f"study.seeds is {self.seeds}; give 2 or more, or chance could not be told from effect.")
+        if len(set(self.compute)) < 2 or min(self.compute) < 1:
+            raise UsageError(f"study.compute is {list(self.compute)}; give two or more different multiples from 1 on.")
+        if not 0 < self.framing <= 1:
+            raise UsageError(f"study.framing is {self.framing:g}; give a share of the steps above 0, up to 1.")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One complete configuration, from raw clips to judged checkpoints.
 
-    `compute` says on what it is trained; the rest, what is learned and how it is judged.
+    `compute` says on what it is trained, `study` how studies vary it; the rest, what is learned and how it is judged.
 
     Raises:
         UsageError: if its parts do not fit together.
@@ -43,6 +69,7 @@ class Recipe:
     sampling: Sampling
     evaluation: EvaluationPlan = EvaluationPlan()
     compute: Compute = ONE_PROCESS
+    study: StudyPlan = StudyPlan()
 
     def __post_init__(self) -> None:
         vae, dit = self.autoencoder.model, self.transformer.model

@@ -13,7 +13,9 @@ from kinora.config import read_json
 from kinora.generation import Registry, VideoGenerator
 from kinora.storage import open_store
 from pipelines.events import EventReader
-from pipelines.run import STEPS
+from pipelines.workflows import WORLD_SIMULATOR
+
+STEPS = WORLD_SIMULATOR.steps
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from kinora.config import read_json
 from kinora.generation import read_version
 from kinora.media import read_video
 from pipelines.events import EventReader
-from pipelines.run import STEPS
+from pipelines.workflows import WORLD_SIMULATOR
 
+STEPS = WORLD_SIMULATOR.steps
 LAST_CHECKPOINT = "artifacts/checkpoints/pretrain-*/*/step-*"
 
 

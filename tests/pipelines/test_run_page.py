@@ -110,7 +110,7 @@ def rows(page: Path) -> dict[str, list[str]]:
 
 def test_every_step_has_its_result_its_time_and_figures_with_units(first):
     run, state = first
-    found = rows(write_run_page(run, state, WORLDS))
+    found = rows(write_run_page(run, state, WORLDS, "A run"))
     assert list(found) == ["ingest", "encode-latents", "evaluate step-1", "evaluate step-2", "gate", "promote"]
     assert found["ingest"] == ["ran", "1 min 00 s", "videos: 48"]
     assert found["encode-latents"] == ["ran", "9 min 00 s", "latent values: 5.8 million"]
@@ -120,7 +120,7 @@ def test_every_step_has_its_result_its_time_and_figures_with_units(first):
 
 def test_reports_link_back_to_the_run_and_to_their_neighbours(first):
     run, state = first
-    write_run_page(run, state, WORLDS)
+    write_run_page(run, state, WORLDS, "A run")
     names = ["01-ingest", "02-encode-latents", "03-evaluate-step-1", "03-evaluate-step-2", "04-gate"]
     for number, name in enumerate(names):
         html = (run.folder / f"{name}.html").read_text()
@@ -132,14 +132,14 @@ def test_reports_link_back_to_the_run_and_to_their_neighbours(first):
 def test_the_video_plays_on_top(first):
     run, state = first
     video = (np.zeros((5, 16, 16, 3), np.uint8), 8.0, "A red circle moves right.")
-    html = write_run_page(run, state, WORLDS, video).read_text()
+    html = write_run_page(run, state, WORLDS, "A run", video).read_text()
     assert html.index("<video") < html.index("01-ingest.html")
 
 
 def test_a_repeated_run_keeps_when_where_and_how_long_the_work_was_done(first, second):
-    write_run_page(*first, WORLDS)
+    write_run_page(*first, WORLDS, "A run")
     run, state = second
-    page = write_run_page(run, state, WORLDS)
+    page = write_run_page(run, state, WORLDS, "A run")
     found, made = rows(page), moment(STARTED + 60)
     assert found["ingest"] == [f"unchanged, from the cache: made {made}", "1 min 00 s", "videos: 48"]
     assert found["evaluate step-2"][1] == "49 s"
@@ -152,7 +152,7 @@ def test_a_repeated_run_keeps_when_where_and_how_long_the_work_was_done(first, s
 def test_an_interrupted_run_says_where_it_ended(workspace):
     run = Run(workspace, "2026-11-21-110203")
     state = record(run, [Event("started", "ingest", at=STARTED)])
-    found = rows(write_run_page(run, state, WORLDS))
+    found = rows(write_run_page(run, state, WORLDS, "A run"))
     assert {name: cells[0] for name, cells in found.items()} == {
         "ingest": "interrupted", "encode-latents": "not reached", "evaluate": "not reached", "gate": "not reached",
         "promote": "not reached",
@@ -161,7 +161,7 @@ def test_an_interrupted_run_says_where_it_ended(workspace):
 
 def test_the_page_of_all_runs_leads_to_each(first, second, workspace):
     for run, state in (first, second):
-        write_run_page(run, state, WORLDS)
+        write_run_page(run, state, WORLDS, "A run")
     page = write_runs_page(workspace)
     found = rows(page)
     assert list(found) == ["2026-11-21-120000", "2026-11-21-110203"]
@@ -174,6 +174,6 @@ def test_the_page_of_all_runs_leads_to_each(first, second, workspace):
 def test_every_page_of_a_run_fits_a_phone(first, second, workspace, in_browser):
     for run, state in (first, second):
         Page("A" * 300).table([{"a": "b" * 300}]).write(state.steps["ingest"].tasks[0].artifacts["report"]["path"])
-        write_run_page(run, state, WORLDS)
+        write_run_page(run, state, WORLDS, "A run")
     pages = [write_runs_page(workspace), *sorted(workspace.runs.glob("*/*.html"))]
     assert in_browser(pages, "document.documentElement.scrollWidth") == [390] * len(pages)

@@ -14,7 +14,7 @@ from kinora import recipes
 from kinora.errors import UsageError
 from pipelines.compile import compiled_text
 from pipelines.run import RunOptions, check
-from pipelines.submit import Submission, submit_world_simulator
+from pipelines.submit import Submission, submit_pipeline
 
 ANSWERS = {
     ("GET", "/apis/v2beta1/pipelines"): {},
@@ -119,11 +119,16 @@ def test_training_steps_ask_for_the_gpus_of_the_recipe():
     assert asked["exec-pretrain"] == asked["exec-train-autoencoder"] == "8"
     assert asked["exec-evaluate"] == "1"
     assert asked["exec-ingest"] is None
+    study = next(yaml.safe_load_all(compiled_text("scaling_study", gpus=8)))
+    resources = study["deploymentSpec"]["executors"]["exec-pretrain"]["container"]["resources"]
+    assert resources["accelerator"]["resourceCount"] == "1"  # its trainings run side by side
 
 
 def test_several_nodes_are_refused():
-    submission = Submission("http://localhost:1", "worlds", "tiny", "compute.nodes=2", "s3://bucket/x", "", "kinora")
+    submission = Submission(
+        "world_simulator", "http://localhost:1", "worlds", "tiny", "compute.nodes=2", "s3://bucket/x", "", "kinora"
+    )
     with pytest.raises(UsageError, match=r"compute\.nodes is 2, and a step of a pipeline runs on one machine"):
-        submit_world_simulator(submission)
+        submit_pipeline(submission)
     with pytest.raises(UsageError, match=r"compute\.nodes is 2"):
         check(RunOptions(settings="compute.nodes=2"))

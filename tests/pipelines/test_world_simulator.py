@@ -1,27 +1,47 @@
-"""The pipeline as compiled: what a cluster gets is what the definitions say."""
+"""The pipelines as compiled: what a cluster gets is what the definitions say."""
 
 import ast
 import importlib
+import re
+from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from cli.pipeline import PipelineName
 from components.images import CPU_IMAGE, GPU_IMAGE
 from kinora import recipes
 from kinora.errors import KinoraError
 from pipelines import compile as compiling
-from pipelines.run import STEPS
 from pipelines.step_durations import MEASURED_SECONDS
+from pipelines.workflows import WORKFLOWS, WORLD_SIMULATOR
 
 COMPONENTS = sorted(path.parent for path in (Path(compiling.__file__).parents[1] / "components").glob("*/component.py"))
 
 
-@pytest.fixture(scope="module")
-def compiled():
-    text = compiling.compiled_text("world_simulator")
-    specification, platform = yaml.safe_load_all(text)
+@cache
+def compile_one(name):
+    specification, platform = yaml.safe_load_all(compiling.compiled_text(name))
     return specification, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+@pytest.fixture(params=WORKFLOWS)
+def workflow(request):
+    return WORKFLOWS[request.param]
+
+
+@pytest.fixture
+def compiled(workflow):
+    return compile_one(workflow.name)
+
+
+def tasks_of(specification):
+    """Return every task, those inside loops and conditions too."""
+    inner = [c["dag"]["tasks"] for c in specification["components"].values() if "dag" in c]
+    tasks = {name: task for some in [specification["root"]["dag"]["tasks"], *inner] for name, task in some.items()}
+    return {name: task for name, task in tasks.items() if not name.startswith(("for-loop", "condition"))}
 
 
 def test_what_is_committed_is_current():
@@ -32,31 +52,39 @@ def test_drift_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "COMPILED", tmp_path)
     with pytest.raises(KinoraError, match="make compile"):
         compiling.compile_all(check=True)
-    (path,) = compiling.compile_all()
+    path, *_ = compiling.compile_all()
     compiling.compile_all(check=True)
     path.write_text(path.read_text().replace("tiny", "large"))
     with pytest.raises(KinoraError, match="make compile"):
         compiling.compile_all(check=True)
 
 
-def test_the_runner_knows_every_step(compiled):
-    specification, _ = compiled
-    loop = next(c for name, c in specification["components"].items() if name.startswith("comp-for-loop"))
-    condition = next(c for name, c in specification["components"].items() if name.startswith("comp-condition"))
-    tasks = {**specification["root"]["dag"]["tasks"], **loop["dag"]["tasks"], **condition["dag"]["tasks"]}
-    assert {name for name in tasks if not name.startswith(("for-loop", "condition"))} == set(STEPS)
-    assert {folder.name.replace("_", "-") for folder in COMPONENTS} == set(STEPS)
+def test_the_runner_knows_every_step(workflow, compiled):
+    assert set(tasks_of(compiled[0])) == set(workflow.steps)
+    assert compiled[0]["pipelineInfo"]["name"] == workflow.kubeflow_name
+
+
+def test_every_component_is_a_step_somewhere():
+    steps = {re.sub(r"-\d+$", "", step) for workflow in WORKFLOWS.values() for step in workflow.steps}
+    assert {folder.name.replace("_", "-") for folder in COMPONENTS} == steps
+
+
+def test_the_steps_of_the_small_recipes_are_timed():
     assert {"tiny", "smoke"} <= set(MEASURED_SECONDS) <= set(recipes.NAMES)
     for seconds in MEASURED_SECONDS.values():
-        assert set(seconds) == set(STEPS)
+        assert set(seconds) == set(WORLD_SIMULATOR.steps)
 
 
-def test_steps_follow_the_order_they_are_shown_in(compiled):
-    specification, _ = compiled
-    for name, task in specification["root"]["dag"]["tasks"].items():
+def test_the_command_knows_every_pipeline():
+    assert set(get_args(PipelineName)) == set(WORKFLOWS)
+
+
+def test_steps_follow_the_order_they_are_shown_in(workflow, compiled):
+    steps = workflow.steps
+    for name, task in tasks_of(compiled[0]).items():
         for before in task.get("dependentTasks", []):
-            if name in STEPS and before in STEPS:
-                assert STEPS.index(before) < STEPS.index(name)
+            if before in steps:
+                assert steps.index(before) < steps.index(name)
 
 
 def test_the_form_has_few_parameters_and_a_dropdown_of_recipes(compiled):
@@ -68,12 +96,9 @@ def test_the_form_has_few_parameters_and_a_dropdown_of_recipes(compiled):
     assert all("defaultValue" in parameter for parameter in parameters.values())
 
 
-def test_what_looks_at_the_model_in_service_is_never_cached(compiled):
-    specification, _ = compiled
-    condition = next(c for name, c in specification["components"].items() if name.startswith("comp-condition"))
-    assert not specification["root"]["dag"]["tasks"]["gate"].get("cachingOptions", {}).get("enableCache")
-    assert not condition["dag"]["tasks"]["promote"].get("cachingOptions", {}).get("enableCache")
-    assert specification["root"]["dag"]["tasks"]["pretrain"]["cachingOptions"]["enableCache"]
+def test_only_what_looks_at_the_model_in_service_is_never_cached(compiled):
+    for name, task in tasks_of(compiled[0]).items():
+        assert bool(task.get("cachingOptions", {}).get("enableCache")) == (name not in ("gate", "promote"))
 
 
 def test_every_step_gets_the_storage_keys_and_training_gets_a_gpu(compiled):

@@ -1,0 +1,1 @@
+"""The step `compare-framing`: the trainings of the framing study beside each other."""

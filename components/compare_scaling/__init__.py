@@ -1,0 +1,1 @@
+"""The step `compare-scaling`: the trainings of the scaling study beside each other."""

@@ -1,0 +1,1 @@
+"""The step `crop-to-squares`: clips are cut to their middle squares."""

@@ -1,0 +1,1 @@
+"""The step `plan-study`: the trainings of a study are listed."""

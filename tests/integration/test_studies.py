@@ -1,0 +1,44 @@
+"""Both studies at the smallest size, through the real pipelines, in one work folder: what they share is made once."""
+
+import pytest
+
+from cli.main import main
+from kinora.config import read_json
+from pipelines.events import EventReader
+from pipelines.workflows import PREPARE, WORKFLOWS
+
+SETTINGS = ("ingest.simulated.captioned=1", "captioner.steps=1", "evaluation.prompts=2", "study.compute=[1,3]")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("studies") / "work"
+
+
+def run(work, name, capsys):
+    """Run a study; return its events by step, and what it said last."""
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    command = ["pipeline", "run", "--pipeline", name, "--recipe", "smoke", "--work", str(work), *settings]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    events = [e for e in EventReader(work / "runs" / "latest" / "events.jsonl").new() if e.artifacts]
+    assert {event.step for event in events} == set(WORKFLOWS[name].steps)
+    compared = read_json(f"{events[-1].artifacts['comparison']['path']}/comparison.json")
+    assert compared["sentence"] == said.splitlines()[0]
+    assert compared["sentence"] in (work / "runs" / "latest" / "index.html").read_text()
+    return events, compared
+
+
+def test_the_framing_study_and_then_the_scaling_study(work, capsys):
+    _, framing = run(work, "framing_study", capsys)
+    assert list(framing["trainings"]) == ["native-seed-0", "native-seed-1", "square-seed-0", "square-seed-1"]
+    assert framing["simulator"]["whole"] > framing["simulator"]["square"]
+
+    events, scaling = run(work, "scaling_study", capsys)
+    assert {event.step for event in events if event.kind == "cached"} >= set(PREPARE)
+    trained = scaling["trainings"]
+    assert list(trained) == ["3x-seed-0", "3x-seed-1", "1x-seed-0", "1x-seed-1"]
+    assert [one["steps"] for one in trained.values()] == [30, 30, 10, 10]
+    assert trained["3x-seed-0"]["flops"] == pytest.approx(3 * trained["1x-seed-0"]["flops"], rel=0.1)
+    assert trained["3x-seed-0"]["held_out_loss"] < trained["1x-seed-0"]["held_out_loss"]
+    assert trained["1x-seed-0"]["held_out_loss"] != trained["1x-seed-1"]["held_out_loss"]
