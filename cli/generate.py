@@ -9,18 +9,15 @@ import tyro
 
 from cli.options import ArtifactRoot
 from cli.preview import Preview
-from kinora.errors import UsageError
 
 if TYPE_CHECKING:
+    from kinora.diffusion.sampler import Sampling
     from kinora.generation import GenerationRequest, RequestOptions, Step, VideoGenerator
 
 arg = tyro.conf.arg
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help_behavior_hint="")]
 Input = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(optional)")]
 Text = Annotated[str, arg(metavar="TEXT", help_behavior_hint="(optional)")]
-
-
-MOST_STEPS, MOST_GUIDANCE = 1000, 100.0
 
 
 def number(default: str, metavar: str = "NUMBER") -> Any:
@@ -59,6 +56,7 @@ class Options:
         allow_unknown_words: Go by the other words where the model never saw some of the prompt's.
         steps: Steps of sampling; more take longer.
         guidance: How closely to follow the prompt, from 1 to about 6.
+        solver: Method of sampling: adams, dpm or euler.
         preview: PNG file to rewrite, while the clip is made, with a small picture of what it looks like so far.
         model: Model version: its folder, its s3:// address, or its name in the registry.
     """
@@ -88,6 +86,7 @@ class Options:
     allow_unknown_words: Flag = False
     steps: Annotated[int | None, number("that of the model's recipe")] = None
     guidance: Annotated[float | None, number("that of the model's recipe")] = None
+    solver: Annotated[str | None, number("that of the model's recipe", "NAME")] = None
     preview: Input = None
     model: Annotated[str, arg(metavar="VERSION", help_behavior_hint="(default: the one that is deployed)")] = ""
     artifact_root: ArtifactRoot = ""
@@ -105,8 +104,7 @@ def generate(argv: Sequence[str]) -> int:
     from kinora.progress import Progress
 
     generator = VideoGenerator.from_version(options.model, options.artifact_root)
-    chosen: dict[str, Any] = {"steps": options.steps, "guidance": options.guidance}
-    generator.sampling = replace(generator.sampling, **{k: v for k, v in chosen.items() if v is not None})
+    generator.sampling = sampling_of(options, generator.sampling)
     with bad_media_is_bad_usage():
         request = request_for(options.prompt, generator.grid, generator.usual, wishes)
     generator.check_prompts(request, options.allow_unknown_words)
@@ -140,6 +138,7 @@ def wishes_of(options: Options) -> "RequestOptions":
         UsageError: if no model can make it, or a file is not what it should be.
     """
     from cli.tasks import check_media, parse_ranges, parse_region, parse_size, task_of
+    from kinora.diffusion.sampler import Sampling
     from kinora.generation import GenerationRequest
     from kinora.media import check_clip_path
 
@@ -150,7 +149,7 @@ def wishes_of(options: Options) -> "RequestOptions":
     plain: dict[str, Any] = {name: given[name] for name in names if name in given}
     sides: dict[str, Any] = {"width": size[0], "height": size[1]} if size else {}
     GenerationRequest(options.prompt, **plain, **sides)  # which checks all that it can say without media
-    check_sampling(options)
+    sampling_of(options, Sampling())
     check_clip_path(options.out, options.frames or 0, options.fps)
     first, second = options.connect or (None, None)
     images = {"image": options.image, "last_image": options.last_image}
@@ -172,16 +171,14 @@ def wishes_of(options: Options) -> "RequestOptions":
     return cast("RequestOptions", wishes)
 
 
-def check_sampling(options: Options) -> None:
-    """Check the numbers that say how to sample.
+def sampling_of(options: Options, usual: "Sampling") -> "Sampling":
+    """Return the usual sampling with what a person asked for.
 
     Raises:
-        UsageError: if one cannot be.
+        UsageError: if that cannot be.
     """
-    if options.steps is not None and not 1 <= options.steps <= MOST_STEPS:
-        raise UsageError(f"{options.steps} steps cannot be made; give 1 to {MOST_STEPS:,}.")
-    if options.guidance is not None and not 0 <= options.guidance <= MOST_GUIDANCE:
-        raise UsageError(f"a guidance of {options.guidance:g} cannot be; give a number from 0 to {MOST_GUIDANCE:g}.")
+    asked: dict[str, Any] = {"steps": options.steps, "guidance": options.guidance, "solver": options.solver}
+    return replace(usual, **{name: value for name, value in asked.items() if value is not None})
 
 
 def notes(generator: "VideoGenerator", request: "GenerationRequest", out: Path) -> list[str]:

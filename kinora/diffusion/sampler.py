@@ -4,6 +4,7 @@ Axes: N tokens of all clips, D values of a token, F latent frames of all clips, 
 f latent frames, S windows.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from kinora.errors import UsageError
 from kinora.models.dit import Context, DiT
 from kinora.models.text_encoder import Text, TextEncoder
 
+MOST_STEPS, MOST_GUIDANCE = 1000, 100.0
 MOST_CACHED_TOKENS = 2**17  # of all packs; the contexts of more are computed anew at every step
 
 
@@ -50,10 +52,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         check_solver(self.solver)
-        if self.steps < 1 or self.guidance < 0 or self.shift <= 0 or self.shift_tokens < 0:
+        numbers = 1 <= self.steps <= MOST_STEPS and 0 <= self.guidance <= MOST_GUIDANCE and 0 < self.shift < math.inf
+        if not numbers or self.shift_tokens < 0:
             raise UsageError(
-                f"sampling with {self.steps} steps, a guidance of {self.guidance:g} and a shift of {self.shift:g} is "
-                "impossible; give 1 step or more, a guidance of 0 or more and a shift above 0."
+                f"sampling with {self.steps} steps, a guidance of {self.guidance:g} and a shift of {self.shift:g} "
+                f"cannot be; give 1 to {MOST_STEPS:,} steps, a guidance from 0 to {MOST_GUIDANCE:g}, a shift above 0."
             )
         low, high = self.guidance_interval
         if not 0 <= low <= high <= 1 or not 0 <= self.guidance_rescale <= 1:
