@@ -144,8 +144,8 @@ def run(
     work: Path = Path("work"),
     host: str = "127.0.0.1",
     port: int = 3000,
-    queue: int = 100,
-    pixels: int = 2**21,
+    queue: int = Limits.queued,
+    pixels: int = Limits.pixels,
 ) -> int:
     """Serve the API, the web page and the workers' routes; KINORA_WORKER_TOKEN must be set.
 

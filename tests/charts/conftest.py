@@ -39,10 +39,14 @@ def complete_values() -> dict:
 
 @pytest.fixture(scope="session")
 def render(chart, complete_values):
-    """Render release `demo` in namespace `kinora-serving` with some values changed: {(kind, name): object}."""
+    """Render release `demo` in namespace `kinora-serving` with some values changed: {(kind, name): object}.
 
-    def render_with(changes: dict | None = None) -> dict[tuple[str, str], dict]:
-        texts = chart.render(merged(complete_values, changes or {}), name="demo", namespace="kinora-serving")
+    The values are those of an endpoint in service, or with `bare` none at all.
+    """
+
+    def render_with(changes: dict | None = None, bare: bool = False) -> dict[tuple[str, str], dict]:
+        values = merged({} if bare else complete_values, changes or {})
+        texts = chart.render(values, name="demo", namespace="kinora-serving")
         documents = [
             document
             for name, text in texts.items()

@@ -27,7 +27,9 @@ VARIANTS = {
         "serviceAccount": {"annotations": {"team": "video"}},
         "priorityClassName": "kinora-serving",
         "model": {"version": "0123456789abcdef", "storage": {"region": "eu-1"}},
+        "worker": {"nodeSelector": {"pool": "a100"}, "tolerations": [{"key": "a100", "operator": "Exists"}]},
     },
+    "no GPUs, no volume": {"worker": {"gpu": False}, "gateway": {"persistence": {"enabled": False}}},
     "public": {
         "ingress": {
             "enabled": True,
@@ -139,10 +141,30 @@ def containers(rendered: dict) -> list[dict]:
     return [c for pod in pods(rendered).values() for c in pod.get("initContainers", []) + pod["containers"]]
 
 
-def test_lints_without_a_warning(folder, complete_values):
-    report = lint(folder, complete_values, strict=True)
+@pytest.mark.parametrize("bare", [False, True])
+def test_lints_without_a_warning(folder, complete_values, bare):
+    report = lint(folder, {} if bare else complete_values, strict=True)
     assert report["errors"] == []
     assert [m for m in report["messages"] if m["severity"] >= 2] == []
+
+
+def test_without_any_values_it_serves_the_model_of_the_package_on_any_cluster(render):
+    """Nothing that a plain cluster lacks: no S3 server, no volume, no GPU, no KEDA."""
+    objects = render(bare=True)
+    assert {kind for kind, _ in objects} == {
+        "Deployment", "NetworkPolicy", "Pod", "PodDisruptionBudget", "Secret", "Service", "ServiceAccount"
+    }  # fmt: skip
+    for version in KUBERNETES:
+        for document in objects.values():
+            kubernetes_validate.validate(document, version, strict=True)
+    assert {container["image"] for container in containers(objects)} == {CPU_IMAGE}
+    worker = pods(objects)[WORKER[1]]
+    assert not {"nodeSelector", "tolerations"} & set(worker)
+    (container,) = worker["containers"]
+    assert not [e["name"] for e in container["env"] if e["name"].startswith(("AWS_", "KINORA_S3", "KINORA_ARTIFACT"))]
+    assert "nvidia.com/gpu" not in container["resources"]["limits"]
+    (volume,) = (v for v in pods(objects)[GATEWAY[1]]["volumes"] if v["name"] == "data")
+    assert volume["emptyDir"] == {"sizeLimit": "20Gi"}
 
 
 def test_packages(folder, tmp_path):
@@ -238,8 +260,8 @@ def test_one_gateway_keeps_the_queue(rendered):
     assert specification["replicas"] == 1
     assert specification["strategy"] == {"type": "Recreate"}
     (volume,) = (v for v in specification["template"]["spec"]["volumes"] if v["name"] == "data")
-    claim = volume["persistentVolumeClaim"]["claimName"]
-    assert claim == "jobs" or ("PersistentVolumeClaim", claim) in rendered
+    claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+    assert claim in (None, "jobs") or ("PersistentVolumeClaim", claim) in rendered
 
 
 def test_probes_ask_bentoml(render):

@@ -66,9 +66,12 @@ securityContext:
 {{/* What the schema cannot say about single values: what is missing together with what, in a sentence. */}}
 {{- define "kinora.check" -}}
 {{- with .Values.model }}
-{{- $_ := required "model.artifactRoot is empty: name the pipeline's artifact root, such as s3://bucket/prefix." .artifactRoot }}
+{{- if .artifactRoot }}
 {{- $_ := required "model.storage.endpoint is empty: give host:port of the S3 server that holds model.artifactRoot." .storage.endpoint }}
 {{- $_ := required "model.storage.existingSecret is empty: name a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY." .storage.existingSecret }}
+{{- else if or .version .storage.endpoint }}
+{{- fail "model.artifactRoot is empty: name the pipeline's artifact root, such as s3://bucket/prefix, or leave model.version and model.storage out too." }}
+{{- end }}
 {{- end }}
 {{- with .Values.autoscaling }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
