@@ -21,6 +21,7 @@ class Collision(Planar):
     """A thing from the left and a thing from the right, without gravity or friction."""
 
     motions: tuple[str, ...] = ("collide",)
+    leaving: tuple[str, ...] = ("collide",)
     speeds: tuple[str | None, ...] = (None,)
     things: int | None = 2
     shortest_s = 1.5

@@ -19,6 +19,7 @@ class Planar:
 
     shapes: tuple[str, ...] | None = None
     fixed: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
     camera_columns: tuple[str, ...] = COLUMNS
 
     def camera(self, scene: Scene, times: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from kinora.worlds.scene import Body
 SQUARE_HALF_SIDE = np.sqrt(np.pi) / 2  # of the circle's radius: the same area
 TRIANGLE_CORNER = 1.45
 CIRCLE_CORNERS = 20  # where a circle has to be a polygon
-HANDLE = (0.9, 1.3), (1.5, 3.1), 0.36  # of a brush: from, to and half its width, in radii of the tip
+HANDLE = (0.5, 0.7), (1.5, 3.1), 0.36  # of a brush: from, to and half its width, in radii of the tip
 
 
 def signed_distance(body: Body, dx: np.ndarray, dy: np.ndarray, angle: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ class Ballistics(Planar):
     """Free fall: every scene has the same gravity. To what falls and bounces the lower edge is a floor."""
 
     motions: tuple[str, ...] = ("fall", "thrown right", "thrown left", "thrown up", "bounce")
+    leaving: tuple[str, ...] = ("fall", "thrown right", "thrown left", "thrown up")
     speeds: tuple[str | None, ...] = (None,)
     things: int | None = None
     shortest_s = 1.5
@@ -85,7 +86,8 @@ def throw(rng: np.random.Generator, brief: Brief, world: str, velocity: tuple[fl
     """Place the things of a brief, all of one velocity, so that they stay in the frame as far as they can."""
     count = len(brief.things)
     size = min(SIZE, SIZES_TOGETHER / count)
-    t = np.linspace(0, brief.seconds, 33)
+    # What falls stays for two seconds; a longer clip lets it leave.
+    t = np.linspace(0, min(brief.seconds, 2.0) if gravity else brief.seconds, 33)
     path = np.stack([velocity[0] * t, velocity[1] * t - gravity * t**2 / 2], axis=1)  # [33, 2]
     across = int(abs(velocity[0]) > 0)  # things are spread over lanes across their motion: 1 is y, 0 is x
     extent = (brief.width, brief.height)

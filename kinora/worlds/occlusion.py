@@ -16,6 +16,7 @@ class Occlusion(Planar):
     """Even motion behind a wall that stands still; the second thing of a brief gives the wall's colour."""
 
     motions: tuple[str, ...] = ("behind right", "behind left")
+    leaving: tuple[str, ...] = ("behind right", "behind left")
     speeds: tuple[str | None, ...] = (None,)
     things: int | None = 2
     shortest_s = 1.5

@@ -47,6 +47,7 @@ class Orbit:
     shapes: tuple[str, ...] | None = None
     shortest_s = 1.0
     fixed: tuple[str, ...] = ("orbit right", "orbit left")
+    leaving: tuple[str, ...] = ()
     camera_columns: tuple[str, ...] = COLUMNS
 
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:
@@ -89,17 +90,13 @@ class Orbit:
 
     def draw(self, scene: Scene, states: np.ndarray, width: int, height: int) -> np.ndarray:
         """Cast rays through every pixel."""
-        poses = self.camera(scene, states[:, 0, TIME])
-        (body,) = scene.bodies
-        corners = self.project(scene, states[:, 0, TIME], _around(body))
-        frames = np.empty((len(poses), height, width, 3), dtype=np.uint8)
-        for index, pose in enumerate(poses):
-            visible = bool(states[index, 0, VISIBLE] > 0)
-            picture = _ground(scene, pose, _rays(scene, pose, width, height), visible=visible)
-            if visible:
-                _add_solid(picture, scene, pose, corners[index])
-            frames[index] = picture.round().clip(0, 255)
-        return frames
+        times = states[:, 0, TIME]
+        poses, corners = self.camera(scene, times), self.project(scene, times, _around(scene.bodies[0]))
+        visible = states[:, 0, VISIBLE] > 0
+        pictures = _ground(scene, poses, visible, width, height)
+        for index in np.flatnonzero(visible):
+            _add_solid(pictures[index], scene, poses[index], corners[index])
+        return np.asarray(pictures.round().clip(0, 255).astype(np.uint8))
 
 
 def axes(poses: np.ndarray) -> np.ndarray:
@@ -136,18 +133,57 @@ def _around(body: Body) -> np.ndarray:
     return np.asarray(corners + np.array([body.x, body.y, 0]))
 
 
-def _rays(
-    scene: Scene, pose: np.ndarray, width: int, height: int, box: tuple[int, int, int, int] | None = None, s: int = 1
-) -> np.ndarray:
-    """Return directions `float32 [rows, columns, 3]`, `s` x `s` a pixel; `box` is left, top, right and bottom."""
-    left, top, right, bottom = box or (0, 0, width, height)
-    unit = min(width, height) * s
-    across = ((np.arange(left * s, right * s) + 0.5) / unit - scene.width / 2).astype(np.float32)
-    up = (scene.height / 2 - (np.arange(top * s, bottom * s) + 0.5) / unit).astype(np.float32)
-    to_right, rise, forward = axes(pose[None])[0].astype(np.float32)
-    ray = across[None, :, None] * to_right + (up[:, None, None] * rise + np.float32(FOCAL) * forward)
-    ray /= np.sqrt((across**2)[None, :] + (up**2)[:, None] + np.float32(FOCAL**2))[..., None]
-    return np.asarray(ray)
+def _samples(
+    scene: Scene, unit: float, left: float, right: float, top: float, bottom: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far right `[columns]` and up `[rows]` of the picture's middle samples lie, `unit` in a world unit.
+
+    The ray through a sample is `across * right + up * rise + FOCAL * forward`, with the camera's axes.
+    """
+    across = (np.arange(left, right) + 0.5) / unit - scene.width / 2
+    up = scene.height / 2 - (np.arange(top, bottom) + 0.5) / unit
+    return across.astype(np.float32), up.astype(np.float32)
+
+
+def _ground(scene: Scene, poses: np.ndarray, visible: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the ground, `float32 [T, H, W, 3]`: soft tiles, blotches, a visible solid's shadow, and haze far away.
+
+    The camera's axis `right` is level, so that a row of pixels sees a line of the ground, x and y affine in `across`.
+    """
+    (body,) = scene.bodies
+    across, up = _samples(scene, min(width, height), 0, width, 0, height)
+    right, rise, forward = np.moveaxis(axes(poses), 1, 0)[..., None]  # each [T, 3, 1]
+    ray = up * rise + FOCAL * forward  # [T, 3, H], of the middle column
+    down = np.minimum(ray[:, 2], -1e-3)
+    far = -poses[:, 2, None] / down  # [T, H]
+    x0, y0 = poses[:, 0, None] + far * ray[:, 0], poses[:, 1, None] + far * ray[:, 1]
+    x1, y1 = far * right[:, 0], far * right[:, 1]
+
+    def along(a: float, b: float, c: float) -> np.ndarray:
+        """Return a x + b y + c for every pixel `[T, H, W]`."""
+        start, slope = a * x0 + b * y0 + c, a * x1 + b * y1
+        return np.asarray(start[..., None].astype(np.float32) + slope[..., None].astype(np.float32) * across)
+
+    turn, shift, shift_2, phase, phase_2 = np.random.default_rng([scene.texture, 1]).uniform(0, 2 * np.pi, 5).tolist()
+    cosine, sine = math.cos(turn) * math.pi / TILE, math.sin(turn) * math.pi / TILE
+    tiles = np.sin(along(cosine, sine, shift)) * np.sin(along(-sine, cosine, shift_2))
+    tone = 0.13 * np.clip(5 * tiles, -1, 1)
+    tone += 0.12 * np.sin(along(2.1, 1.3, phase)) * np.sin(along(-0.9, 1.7, phase_2))
+    # The shadow is an ellipse from the solid away from the light.
+    light = _light(scene)
+    level = float(np.hypot(light[0], light[1]))
+    away_x, away_y = -light[0] / level, -light[1] / level
+    reach = 0.5 * _height(body) * level / light[2]
+    wide = SIZE if body.shape == "circle" else 1.15 * SIZE
+    a, b = away_x / wide / (1 + 0.8 * reach / SIZE), away_y / wide / (1 + 0.8 * reach / SIZE)
+    x, y = body.x + away_x * reach, body.y + away_y * reach
+    length, side = along(a, b, -a * x - b * y), along(-away_y / wide, away_x / wide, (away_y * x - away_x * y) / wide)
+    shadow = np.clip(1.35 - np.sqrt(length**2 + side**2), 0, 0.6)
+    tone -= shadow * visible[:, None, None]
+    clear = np.exp(-((far * np.linalg.norm(ray, axis=1) / HAZE) ** 2))
+    tone = 0.06 + clear[..., None].astype(np.float32) * tone
+    base = np.array(BACKGROUNDS[scene.background], dtype=np.float32)
+    return np.asarray(base + tone[..., None] * (0.7 * base + 22), dtype=np.float32)
 
 
 def _add_solid(picture: np.ndarray, scene: Scene, pose: np.ndarray, seen: np.ndarray) -> None:
@@ -159,91 +195,72 @@ def _add_solid(picture: np.ndarray, scene: Scene, pose: np.ndarray, seen: np.nda
     top, bottom = max(0, int(scene.height * unit - high_y) - 1), min(height, int(scene.height * unit - low_y) + 2)
     if left >= right or top >= bottom:
         return
-    (body,) = scene.bodies
-    eye = pose[:3].astype(np.float32)
-    ray = _rays(scene, pose, width, height, (left, top, right, bottom), s).reshape(-1, 3)
-    hit, distance, normal = _meet(body, eye, ray)
-    colours = np.zeros((len(ray), 4), dtype=np.float32)  # times coverage, and coverage
-    met = ray[hit]
-    colours[hit, :3] = _solid(scene, body, eye + distance[hit, None] * met, normal[hit], met)
-    colours[hit, 3] = 1
-    small = colours.reshape(bottom - top, s, right - left, s, 4).mean(axis=(1, 3))
+    across, up = _samples(scene, unit * s, left * s, right * s, top * s, bottom * s)
+    hit, colours = _cast(scene, pose, across, up)
+    covered = np.zeros((*hit.shape, 4), dtype=np.float32)
+    covered[hit, :3], covered[hit, 3] = colours, 1
+    small = np.sum([covered[i::s, j::s] for i in range(s) for j in range(s)], axis=0) / np.float32(s * s)
     part = picture[top:bottom, left:right]
     part *= 1 - small[..., 3:]
     part += small[..., :3]
 
 
+def _cast(scene: Scene, pose: np.ndarray, across: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rays through `across [W]` and `up [H]` meet the solid, `bool [H, W]`, and its colours `[n, 3]`.
+
+    Along a ray from the eye, w = 1 / distance in lengths of the ray.
+    """
+    (body,) = scene.bodies
+    right, rise, forward = axes(pose[None])[0]
+    eye = pose[:3] - np.array([body.x, body.y, 0])
+
+    def along(direction: np.ndarray) -> np.ndarray:
+        """Return the rays' product with a direction, `[H, W]`."""
+        of_up = (up * (rise @ direction) + FOCAL * (forward @ direction)).astype(np.float32)
+        return np.asarray(of_up[:, None] + (across * (right @ direction)).astype(np.float32))
+
+    light = _light(scene).astype(np.float32)
+    if body.shape == "circle":
+        to_eye = eye - np.array([0, 0, SIZE])
+        b, c = along(to_eye), np.float32(to_eye @ to_eye - SIZE**2)
+        under = b**2 - c * ((across**2)[None, :] + (up**2 + np.float32(FOCAL**2))[:, None])
+        hit = (under > 0) & (b < 0)
+        w = (-b[hit] + np.sqrt(under[hit])) / c  # the larger w is the nearer point
+    else:
+        normals, offsets = _planes(body)
+        before = offsets - normals @ eye  # negative: the eye is before the face, through which a ray then enters
+        face = np.zeros((len(up), len(across)), dtype=np.int8)
+        enter = np.full(face.shape, np.inf, dtype=np.float32)
+        leave = np.full(face.shape, -np.inf, dtype=np.float32)
+        for number, (normal, offset) in enumerate(zip(normals, before, strict=True)):
+            crossing = along(normal / offset)
+            if offset < 0:
+                face[crossing < enter] = number
+                np.minimum(enter, crossing, out=enter)
+            else:
+                np.maximum(leave, crossing, out=leave)
+        hit = (enter > leave) & (enter > 0)
+        w = enter[hit]
+    rows, columns = np.nonzero(hit)
+    right, rise, forward = axes(pose[None])[0].astype(np.float32)
+    ray = across[columns, None] * right + (up[rows, None] * rise + np.float32(FOCAL) * forward)  # [n, 3]
+    x, y, z = (eye.astype(np.float32) + ray / w[:, None]).T
+    if body.shape == "circle":
+        normal = np.stack([x, y, z - SIZE], axis=1) / SIZE
+        halfway = light - ray / np.linalg.norm(ray, axis=1, keepdims=True)
+        halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
+        shine = shading.GLOSS * np.maximum((normal * halfway).sum(axis=1), 0) ** (1.6 * shading.SHININESS)
+    else:
+        normal, shine = normals.astype(np.float32)[face[hit]], np.zeros(len(w), dtype=np.float32)
+    tone = shading.texture(scene.texture, 0, (x + 0.4 * y) / SIZE, (z + y) / SIZE - 1)
+    tone = tone * (0.68 + 0.1 * normal[:, 2] + 0.36 * np.maximum(normal @ light, 0))
+    colours = np.minimum(tone[:, None] * np.array(PALETTE[body.colour], dtype=np.float32), 250)
+    return hit, colours + shine[:, None] * (255 - colours)
+
+
 def _light(scene: Scene) -> np.ndarray:
     """Return the direction of the light in the scene: from the left of where the camera starts, high above."""
     (body,) = scene.bodies
-    azimuth = body.angle
-    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0])
-    to_eye = np.array([np.cos(azimuth), np.sin(azimuth), 0])
-    return np.asarray(right * LIGHT[0] + to_eye * LIGHT[1] + np.array([0, 0, LIGHT[2]]), dtype=np.float32)
-
-
-def _meet(body: Body, eye: np.ndarray, ray: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which rays `[N, 3]` from `eye` meet the solid, how far from it, and the normals there."""
-    base = np.array([body.x, body.y, 0], dtype=np.float32)
-    if body.shape == "circle":
-        middle = base + np.array([0, 0, SIZE], dtype=np.float32)
-        to_eye = eye - middle
-        b = ray @ to_eye
-        under = b**2 - (to_eye @ to_eye - SIZE**2)
-        distance = -b - np.sqrt(np.maximum(under, 0))
-        normal = (eye + distance[:, None] * ray - middle) / SIZE
-        return (under > 0) & (distance > 0), distance, normal
-    normals, offsets = _planes(body)
-    enter = np.full(len(ray), -np.inf, dtype=np.float32)
-    leave = np.full(len(ray), np.inf, dtype=np.float32)
-    face = np.zeros(len(ray), dtype=int)
-    for number, (n, offset) in enumerate(zip(normals.astype(np.float32), offsets, strict=True)):
-        speed = ray @ n
-        when = (np.float32(offset) - n @ (eye - base)) / np.where(np.abs(speed) < 1e-7, 1e-7, speed)
-        face = np.where((speed < 0) & (when > enter), number, face)
-        enter = np.where(speed < 0, np.maximum(enter, when), enter)
-        leave = np.where(speed > 0, np.minimum(leave, when), leave)
-    return (enter < leave) & (enter > 0), enter, normals.astype(np.float32)[face]
-
-
-def _solid(scene: Scene, body: Body, place: np.ndarray, normal: np.ndarray, ray: np.ndarray) -> np.ndarray:
-    """Return the colours `[N, 3]` of the solid at places with normals, seen along rays."""
-    light = _light(scene)
-    u, v = (place[:, 0] - body.x) / SIZE, (place[:, 2] - SIZE) / SIZE
-    tone = shading.texture(scene.texture, 0, u + 0.4 * (place[:, 1] - body.y) / SIZE, v + (place[:, 1] - body.y) / SIZE)
-    diffuse = np.maximum(normal @ light, 0)
-    tone = tone * (0.68 + 0.1 * normal[:, 2] + 0.36 * diffuse)
-    colour = np.minimum(tone[:, None] * np.array(PALETTE[body.colour], dtype=np.float32), 250)
-    if body.shape == "circle":
-        halfway = light - ray
-        halfway /= np.linalg.norm(halfway, axis=-1, keepdims=True)
-        shine = shading.GLOSS * np.maximum((normal * halfway).sum(axis=-1), 0) ** (1.6 * shading.SHININESS)
-        colour += shine[:, None] * (255 - colour)
-    return np.asarray(colour, dtype=np.float32)
-
-
-def _ground(scene: Scene, pose: np.ndarray, ray: np.ndarray, *, visible: bool) -> np.ndarray:
-    """Return the colours of the ground: soft tiles, blotches, the solid's shadow, and haze far away."""
-    (body,) = scene.bodies
-    eye, light = pose[:3].astype(np.float32), _light(scene)
-    base = np.array(BACKGROUNDS[scene.background], dtype=np.float32)
-    distance = np.where(ray[..., 2] < -1e-3, eye[2] / np.maximum(-ray[..., 2], 1e-3), 1e3)
-    x, y = eye[0] + distance * ray[..., 0], eye[1] + distance * ray[..., 1]
-    turn, shift, shift_2, phase, phase_2 = np.random.default_rng([scene.texture, 1]).uniform(0, 2 * np.pi, 5).tolist()
-    cosine, sine = math.cos(turn) * math.pi / TILE, math.sin(turn) * math.pi / TILE
-    tiles = np.sin(cosine * x + sine * y + shift) * np.sin(cosine * y - sine * x + shift_2)
-    tiles = np.clip(5 * tiles, -1, 1)
-    blotches = np.sin(2.1 * x + 1.3 * y + phase) * np.sin(1.7 * y - 0.9 * x + phase_2)
-    clear = np.exp(-((distance / HAZE) ** 2))
-    tone = clear * (0.13 * tiles + 0.12 * blotches) + 0.06
-    if visible:
-        # The shadow is an ellipse from the solid away from the light.
-        level = float(np.hypot(light[0], light[1]))
-        away_x, away_y = float(-light[0] / level), float(-light[1] / level)
-        reach = 0.5 * _height(body) * level / float(light[2])
-        dx, dy = x - (body.x + away_x * reach), y - (body.y + away_y * reach)
-        length = (away_x * dx + away_y * dy) / (1 + reach / SIZE * 0.8)
-        side = away_x * dy - away_y * dx
-        wide = SIZE if body.shape == "circle" else 1.15 * SIZE
-        tone -= clear * np.clip(1.35 - np.sqrt(length**2 + side**2) / wide, 0, 0.6)
-    return np.asarray(base + tone[..., None] * (0.7 * base + 22))
+    right = np.array([-np.sin(body.angle), np.cos(body.angle), 0])
+    to_eye = np.array([np.cos(body.angle), np.sin(body.angle), 0])
+    return np.asarray(right * LIGHT[0] + to_eye * LIGHT[1] + np.array([0, 0, LIGHT[2]]))

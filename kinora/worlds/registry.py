@@ -11,6 +11,8 @@ from kinora.worlds.painter import Painter
 from kinora.worlds.scene import TIME, Scene, World
 from kinora.worlds.shatter import Shatter
 
+PIXELS_AT_ONCE = 2**21
+
 WORLDS: dict[str, World] = {
     "uniform": Uniform(),
     "ballistics": Ballistics(),
@@ -30,7 +32,9 @@ def simulate(scene: Scene, frames: int, fps: float) -> np.ndarray:
 
 def render(scene: Scene, states: np.ndarray, width: int, height: int) -> np.ndarray:
     """Draw states as frames `uint8 [T, height, width, 3]`, antialiased; the shorter side is one world unit."""
-    return WORLDS[scene.world].draw(scene, states, width, height)
+    at_once = max(1, PIXELS_AT_ONCE // (width * height))  # so that a minute takes no more memory than some frames
+    parts = [states[start : start + at_once] for start in range(0, len(states), at_once)]
+    return np.concatenate([WORLDS[scene.world].draw(scene, part, width, height) for part in parts])
 
 
 def camera_of(scene: Scene, states: np.ndarray) -> np.ndarray:

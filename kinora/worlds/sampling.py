@@ -13,7 +13,7 @@ import numpy as np
 from kinora.errors import KinoraError, UsageError
 from kinora.worlds.language import CAMERAS, Attributes, attributes, describe
 from kinora.worlds.registry import WORLDS, camera_of, render, simulate, world_of
-from kinora.worlds.scene import BACKGROUNDS, LOOKS, PALETTE, SHAPES, Brief, Scene
+from kinora.worlds.scene import BACKGROUNDS, LEFT_S, LOOKS, PALETTE, SHAPES, Brief, Scene
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def check(config: WorldsConfig) -> None:
     if config.look == "flat" and set(config.cameras) != {"still"}:
         raise UsageError("a plain background does not show how the camera moves; set look to 'shaded' as well.")
     for name in config.worlds:
-        if not [1 for _, fps in lengths(config, name) if fps == config.fps]:
+        if (max(config.frames) - 1) / config.fps < WORLDS[name].shortest_s:
             shortest = WORLDS[name].shortest_s
             raise UsageError(
                 f"the world '{name}' needs clips of at least {shortest} s to be seen; give frames of "
@@ -153,19 +153,25 @@ def shown(config: WorldsConfig, world: str) -> tuple[str, ...]:
     return tuple(motion for motion in WORLDS[world].motions if motion in config.motions or not config.motions)
 
 
-def lengths(config: WorldsConfig, world: str) -> list[tuple[int, float]]:
-    """Return the lengths in frames and the frames a second, of those configured, in which a world can be seen."""
-    every = product((config.fps, *config.rates), config.frames)
-    return [(count, fps) for fps, count in every if (count - 1) / fps >= WORLDS[world].shortest_s]
+def lengths(config: WorldsConfig, motion: str) -> list[tuple[int, float]]:
+    """Return the lengths in frames and the frames a second, of those configured, in which a motion can be seen.
+
+    What leaves the frame is not seen in long clips where there are shorter ones.
+    """
+    world = WORLDS[world_of(motion)]
+    every = [(count, fps) for fps, count in product((config.fps, *config.rates), config.frames)]
+    seen = [(count, fps) for count, fps in every if (count - 1) / fps >= world.shortest_s]
+    staying = [(count, fps) for count, fps in seen if (count - 1) / fps <= LEFT_S or motion not in world.leaving]
+    return staying or seen
 
 
 def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: bool, image: bool = False) -> Sample:
     """Draw one clip of the training combinations or of those held out; an `image` is one frame of such a clip."""
-    combination = _choose(rng, split_combinations(config)[int(held_out)])
+    combination = _choose(rng, _evenly(config, held_out))
     world = WORLDS[world_of(combination.motion)]
     fine = not held_out and config.fine_sizes and rng.random() < config.fine_share
     width, height = _choose(rng, config.fine_sizes if fine else config.sizes)
-    count, fps = _choose(rng, lengths(config, world_of(combination.motion)))
+    count, fps = _choose(rng, lengths(config, combination.motion))
     brief = Brief(
         motion=combination.motion,
         speed=_choose(rng, world.speeds),
@@ -187,8 +193,18 @@ def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: boo
     return _sample(scene, states, width, height, fps, image=image)
 
 
+@lru_cache(maxsize=8)
+def _evenly(config: WorldsConfig, held_out: bool) -> tuple[Combination, ...]:
+    """Return the combinations of a split, those of worlds with fewer shapes repeated: no motion is rarer for that."""
+    combinations = split_combinations(config)[int(held_out)]
+    own = {c: WORLDS[world_of(c.motion)].shapes for c in combinations}
+    return tuple(c for c in combinations for _ in range(len(config.shapes) // len(own[c] or config.shapes) or 1))
+
+
 def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[EvaluationPrompt]:
-    """Return `count` prompts of held-out combinations, all before any twice, evenly over sizes, of the longest clips.
+    """Return `count` prompts of held-out combinations, all before any twice, evenly over sizes.
+
+    Each is of the longest clip that shows it.
 
     Raises:
         KinoraError: if the configuration holds nothing out.
@@ -203,6 +219,7 @@ def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[Eval
         combination = held[choice]
         world = WORLDS[world_of(combination.motion)]
         width, height = config.sizes[index % len(config.sizes)]
+        frames, fps = max(lengths(replace(config, rates=()), combination.motion))
         brief = Brief(
             motion=combination.motion,
             speed=_choose(rng, world.speeds),
@@ -210,14 +227,12 @@ def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[Eval
             background=combination.background,
             width=width / min(width, height),
             height=height / min(width, height),
-            seconds=(max(config.frames) - 1) / config.fps,
+            seconds=(frames - 1) / fps,
         )
         camera = _camera(config, rng, combination.motion)
         scene = replace(world.sample(rng, brief), camera=camera)
         prompts.append(
-            EvaluationPrompt(
-                describe(scene)[0], attributes(scene), width, height, max(config.frames), config.fps, seed + index
-            )
+            EvaluationPrompt(describe(scene)[0], attributes(scene), width, height, frames, fps, seed + index)
         )
     return prompts
 

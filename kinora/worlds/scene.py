@@ -23,6 +23,7 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
 SHAPES = ("circle", "square", "triangle")
 GRAVITY = 0.36  # world units per second squared, downward: in two seconds a fall of 0.72 of the shorter side
 
+LEFT_S = 2.75  # after which things that leave the frame have left it
 LOOKS = ("flat", "shaded")
 X, Y, ANGLE, VISIBLE, VX, VY, TIME = range(7)
 STATE_COLUMNS = ("x", "y", "angle", "visible", "vx", "vy", "time")
@@ -102,7 +103,8 @@ class World(Protocol):
     `motions` are the names of what can be seen in it and `speeds` those told apart, (None,) if none; `things` is how
     many objects a scene has, None if any number; `shapes` are those of the first, None if any of `SHAPES`; a clip
     shorter than `shortest_s` seconds would not show the motion. The motions in `fixed` are seen by a camera at rest
-    only. `camera_columns` name what `camera` returns. `kinora.worlds.drawing.Planar` has what all flat worlds share.
+    only; those in `leaving` have little left in the frame after `LEFT_S` seconds. `camera_columns` name what `camera`
+    returns. `kinora.worlds.drawing.Planar` has what all worlds in the plane share.
     """
 
     motions: tuple[str, ...]
@@ -111,6 +113,7 @@ class World(Protocol):
     shapes: tuple[str, ...] | None
     shortest_s: float
     fixed: tuple[str, ...]
+    leaving: tuple[str, ...]
     camera_columns: tuple[str, ...]
 
     def sample(self, rng: np.random.Generator, brief: Brief) -> Scene:

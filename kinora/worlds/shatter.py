@@ -19,6 +19,7 @@ class Shatter(Planar):
     """A thing at rest, without gravity, which breaks by itself."""
 
     motions: tuple[str, ...] = ("shatter",)
+    leaving: tuple[str, ...] = ("shatter",)
     speeds: tuple[str | None, ...] = (None,)
     things: int | None = 1
     shortest_s = 1.0

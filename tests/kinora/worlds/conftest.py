@@ -1,5 +1,7 @@
 """Scenes for the tests of the worlds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,9 @@ def scene_of():
         return scene
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def staged():
+    """Return a function that gives a scene the shaded look, and a camera that moves for two seconds."""
+    return lambda scene, camera="still": replace(scene, look="shaded", texture=4, camera=camera, seconds=2.0)

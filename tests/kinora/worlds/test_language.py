@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from kinora.worlds import BACKGROUNDS, PALETTE, SHAPES, WORLDS, Attributes, parse, sentences
+from kinora.worlds import BACKGROUNDS, PALETTE, SHAPES, WORLDS, Attributes, parse, sentences, understood
 from kinora.worlds.language import CAMERAS
 
 
@@ -46,6 +46,14 @@ def test_every_single_object_sentence_is_read_back_and_no_two_are_alike():
         ("red ball passes left behind a wall", Attributes((("red", "circle"), (None, "wall")), None, "behind left")),
         ("a red disc and a blue box collide", Attributes((("red", "circle"), ("blue", "square")), None, "collide")),
         ("white boxes", Attributes((("white", "square"),))),
+        ("a cube falls and bounces", Attributes(((None, "square"),), None, "bounce")),
+        ("balls bouncing around", Attributes(((None, "circle"),), None, "around")),
+        ("the camera orbits left around a pyramid", Attributes(((None, "triangle"),), None, "orbit left")),
+        ("a paddle plays with a red ball", Attributes(((None, "paddle"), ("red", "circle")), None, "play")),
+        ("the camera zooms in, a red ball falls", Attributes((("red", "circle"),), None, "fall", None, "zooms in")),
+        # Natural English says nothing of motions.
+        ("a train runs down a track past a white wall", Attributes((("white", "wall"),))),
+        ("a hand mixes up cake batter in a red bowl", Attributes((("red", None),))),
     ],
 )  # fmt: skip
 def test_loose_prompts(prompt, said):
@@ -68,3 +76,18 @@ def test_names_of_colours_and_backgrounds_do_not_overlap_and_look_different():
     for a, b in itertools.combinations([*PALETTE.values(), *BACKGROUNDS.values()], 2):
         least = 80 if a in BACKGROUNDS.values() and b in BACKGROUNDS.values() else 110
         assert sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5 > least, (a, b)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "whole"),
+    [
+        ("a red ball rolls", False),
+        ("a red ball falls", True),
+        ("two red balls and a blue cube", True),
+        ("a red ball on a white background", False),
+        ("a cat jumps over a box", False),
+        ("", True),
+    ],
+)
+def test_what_is_understood(prompt, whole):
+    assert understood(prompt) == whole
