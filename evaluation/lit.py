@@ -25,6 +25,7 @@ LEAST = 22.0  # levels that stand out at least
 SPREADS = 3.5  # robust standard deviations of the background that stand out
 EDGE = 2  # pixels: how far a soft edge reaches
 WHITE = 0.16  # saturation (max - min) / max below which a surface is white
+WALL = 0.1  # of the shorter side: how far a room's walls reach in at most
 SHINE = 0.25  # a white spot that covers less of what surrounds it is a highlight
 
 
@@ -51,6 +52,7 @@ def find_layers(pixels_THWC: np.ndarray, commonest: np.ndarray) -> Layers:
     texture, tint = (1.4826 * float(np.median(np.abs(part[near]))) if near.any() else 0.0 for part in (along, across))
     # Texture is brighter than the light on the whole, and its own brightest spots are no objects.
     distance = np.hypot(across, np.maximum(0.0, along - SPREADS * texture))
+    distance[:, furniture(pixels_THWC, background)] = 0.0
     return Layers(background, distance, max(LEAST, SPREADS * tint), nearest(pixels_THWC))
 
 
@@ -85,6 +87,21 @@ def stand_out(pixels_THWC: np.ndarray, background: np.ndarray) -> tuple[np.ndarr
     return across, along
 
 
+def furniture(pixels_THWC: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Return `bool [H, W]`: the walls of a room, of one brighter colour along the left, right and upper edges."""
+    still = np.median(pixels_THWC, axis=0)
+    H, W, _ = still.shape
+    sides = [still[:, 0], still[:, -1], still[0]]
+    wall = np.median(np.concatenate(sides), axis=0)
+    reach = max(1, round(WALL * min(H, W)))
+    near = np.zeros((H, W), dtype=bool)
+    near[:reach] = near[:, :reach] = near[:, W - reach :] = True
+    alike = np.linalg.norm(still - wall, axis=-1) < FITTED
+    apart = np.linalg.norm(np.median(background, axis=(0, 1, 2)) - wall) > LEAST
+    lined = min(float((np.linalg.norm(side - wall, axis=-1) < FITTED).mean()) for side in sides) > 0.8
+    return near & alike if apart and lined else np.zeros_like(near)
+
+
 def nearest(pixels_THWC: np.ndarray, palette: Mapping[str, tuple[int, int, int]] = PALETTE) -> np.ndarray:
     """Return the index of the colour of `palette` that lies nearest in direction to every pixel."""
     colours = np.array(list(palette.values()), dtype=np.float32)
@@ -108,7 +125,8 @@ def mattes(layers: Layers, frame: int, smallest: float) -> list[tuple[int, np.nd
     # An edge is half of what is next to it, whatever light falls there.
     crest = np.maximum(cv2.dilate(np.where(outer, distance, 0), reach), 1.0)
     alpha = np.clip(distance / crest, 0, 1)
-    solid = (outer & (alpha > 0.5)).astype(np.uint8)
+    within = cv2.erode(outer.astype(np.uint8), reach, borderValue=1)
+    solid = ((outer & (alpha > 0.5)) | (within > 0)).astype(np.uint8)
     count, parts = cv2.connectedComponents(solid, connectivity=8)
     for part in range(1, count):
         here = parts == part
@@ -154,7 +172,7 @@ def _matte(mask: np.ndarray, alpha: np.ndarray, here: np.ndarray) -> np.ndarray:
     kernel = np.ones((3, 3), np.uint8)
     inside = cv2.erode(mask.astype(np.uint8), kernel, borderValue=1).astype(bool)
     around = cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
-    return np.where(inside | (mask & (alpha == 1)), 1.0, np.where(mask | (around & ~here), alpha, 0.0))
+    return np.where(inside, 1.0, np.where(mask | (around & ~here), alpha, 0.0))
 
 
 def filled(mask_HW: np.ndarray) -> np.ndarray:

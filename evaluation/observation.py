@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.findings import ClipInput
-from evaluation.segmentation import Segmentation, measuring_size, segment
+from evaluation.segmentation import LUMA, Segmentation, measuring_size, segment
 from evaluation.tracking import Track, begins_hidden, ends_hidden, follow
 from kinora.worlds import Attributes, parse
 
@@ -26,6 +26,11 @@ class Observation:
     def frames(self) -> int:
         """Number of frames."""
         return len(self.pixels)
+
+    @property
+    def luma(self) -> np.ndarray:
+        """Luma `[T, h, w]` in levels."""
+        return np.asarray(self.pixels @ LUMA)
 
     @property
     def unit(self) -> float:

@@ -61,6 +61,7 @@ class Segmentation:
     blobs: list[list[Blob]]  # one list a frame
     plain: bool
     camera: Camera
+    stands_out: np.ndarray  # bool [T, H, W], what is not background
 
 
 def measuring_size(frames: np.ndarray) -> np.ndarray:
@@ -76,9 +77,9 @@ def measuring_size(frames: np.ndarray) -> np.ndarray:
 def segment(pixels_THWC: np.ndarray) -> Segmentation:
     """Segment pixels `float32 [T, H, W, 3]` as `measuring_size` gives them."""
     T, H, W, _ = pixels_THWC.shape
-    layers = find_layers(pixels_THWC, border_colour(pixels_THWC))
+    layers = find_layers(pixels_THWC, background_colour(pixels_THWC))
     colours = np.median(layers.background.reshape(T, -1, 3), axis=1)
-    cluttered = Segmentation(W, H, colours, [[] for _ in range(T)], False, still_camera(T, W, H))
+    cluttered = Segmentation(W, H, colours, [[] for _ in range(T)], False, still_camera(T, W, H), layers.stands_out)
     like = np.linalg.norm(pixels_THWC - layers.background, axis=-1) < LIKE
     if like.mean() < PLAIN_SHARE:
         return cluttered
@@ -87,13 +88,20 @@ def segment(pixels_THWC: np.ndarray) -> Segmentation:
     if np.mean([len(found) for found in blobs]) > MOST_OBJECTS:
         return cluttered
     camera = find_camera(pixels_THWC @ LUMA, ~layers.stands_out)
-    return Segmentation(W, H, colours, blobs, True, camera)
+    return Segmentation(W, H, colours, blobs, True, camera, layers.stands_out)
 
 
-def border_colour(pixels_THWC: np.ndarray) -> np.ndarray:
-    """Return the commonest colour `[3]` along the clip's border, where objects are rarest."""
+def background_colour(pixels_THWC: np.ndarray) -> np.ndarray:
+    """Return the commonest colour `[3]` along the clip's border, where objects are rarest, or in all of it.
+
+    Of the two it is the one that more pixels are like: a room's walls line the border, and a near wall the middle.
+    """
     border = np.concatenate([pixels_THWC[:, [0, -1]].reshape(-1, 3), pixels_THWC[:, :, [0, -1]].reshape(-1, 3)])
-    return _commonest(border)
+    every = pixels_THWC[::4].reshape(-1, 3)
+    return max(
+        (_commonest(border), _commonest(every)),
+        key=lambda colour: float((np.linalg.norm(every - colour, axis=-1) < LIKE).mean()),
+    )
 
 
 def _blobs(frame: int, pixels: np.ndarray, layers: Layers, smallest: float) -> list[Blob]:

@@ -124,4 +124,11 @@ def _hidden(blob: Blob, step: np.ndarray, tracks: list[Track], scene: Segmentati
     if blob.cut or inside < blob.radius:
         return True
     others = [o for t in tracks for o in t.blobs if o.frame in (blob.frame, frame) and o is not blob]
-    return any(o.area >= 0.5 * blob.area and np.hypot(o.x - x, o.y - y) < o.radius + 0.5 * blob.radius for o in others)
+    return any(o.area >= 0.5 * blob.area and _outside(o, x, y) < 0.5 * blob.radius for o in others)
+
+
+def _outside(blob: Blob, x: float, y: float) -> float:
+    """Return how far a point lies outside a blob, taken for its box within its disc or, if long, its box alone."""
+    x0, y0, x1, y1 = blob.box
+    box = float(np.hypot(max(x0 - x, 0.0, x - x1), max(y0 - y, 0.0, y - y1)))
+    return box if blob.cut else max(box, float(np.hypot(blob.x - x, blob.y - y)) - blob.radius)

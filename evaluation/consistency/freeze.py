@@ -8,6 +8,8 @@ from evaluation.observation import Observation
 
 TYPE = "freeze"
 RESTING = ("still", "shatter", "behind left", "behind right")  # motions in which nothing may move for a while
+CIRCLED = ("orbit right", "orbit left")  # motions of the camera alone: the pixels move, and the object stays
+RATE = 8.0  # frames a second that the windows are for; at a higher rate they are longer
 WINDOW = 5  # frames: long enough that the slowest even motion shows in them
 WINDOW_OF_FLIGHT = 7  # ... and that the top of a throw does: at 8 frames a second it falls 0.028 units from there
 MOVED = 0.016  # world units: an object whose centre stays within this over a window rests; half a pixel of 32
@@ -19,13 +21,14 @@ def freeze(seen: Observation) -> Finding:
     """Find stretches in which nothing moves: no object, or where none can be followed, no pixel."""
     due = seen.wanted is not None
     window = WINDOW if seen.wanted is not None and seen.wanted.motion in EVEN else WINDOW_OF_FLIGHT
+    window = max(window, round(window * seen.clip.fps / RATE))
     if seen.frames < window:
         return unmeasurable(TYPE, f"fewer than {window} frames show no standstill", due=False)
     if seen.wanted is not None and seen.wanted.motion in RESTING:
         return unmeasurable(TYPE, "what the prompt asks for may be at rest", due=False)
     still = np.zeros(seen.frames - 1, dtype=bool)
     live = np.ones(seen.frames - 1, dtype=bool)
-    if not seen.scene.plain:
+    if not seen.scene.plain or (seen.wanted is not None and seen.wanted.motion in CIRCLED):
         still = repeated(seen.pixels)
     elif not seen.tracks:
         return unmeasurable(TYPE, "nothing is seen that could move", due=due)

@@ -7,16 +7,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from evaluation.fidelity.colours import name_colour
-from evaluation.fidelity.motions import CHECKED, EVEN, motion_of, name_motion, name_speed
+from evaluation.fidelity.motions import CHECKED, EVEN, motion_of, name_speed, name_track
+from evaluation.fidelity.scenes import PIECES, SCENES, pieces
 from evaluation.fidelity.shapes import CENTRES, classify_shape
 from evaluation.findings import Failure, Finding, stretches, unmeasurable
 from evaluation.observation import Observation
 from evaluation.tracking import Track
-from kinora.worlds import BACKGROUNDS, PALETTE
+from kinora.worlds import BACKGROUNDS, PALETTE, Attributes
 
 TYPE = "prompt_mismatch"
 SHORTEST = 3  # frames that show a motion
-UNCOUNTED = ("shatter", "behind right", "behind left")  # motions that change how many objects are in sight
 
 JobRequest = tuple[str | None, str | None]  # colour and shape; None where the prompt leaves it open
 Pair = tuple[Track | None, JobRequest]
@@ -50,17 +50,13 @@ def prompt_mismatch(seen: Observation) -> Finding:
     if wanted.background:
         found = name_colour(np.median(seen.scene.background, axis=0), BACKGROUNDS) if seen.scene.plain else None
         checks.append(Check("background", wanted.background, found))
-    if wanted.motion in CHECKED and seen.frames >= SHORTEST:
-        track = pairs[0][0] if pairs else max(seen.objects, key=lambda t: len(t.blobs), default=None)
-        motion = motion_of(seen, track)
-        checks.append(Check("motion", wanted.motion, name_motion(motion) if motion else None))
-        if wanted.speed and wanted.motion in EVEN:
-            checks.append(Check("speed", wanted.speed, name_speed(motion) if motion else None))
+    if seen.frames >= SHORTEST:
+        checks += _motions(seen, pairs, wanted)
     checks = [check for check in checks if check.asked]
     parts = {check.part: float(check.asked == check.found) for check in checks}
     failures = [_failure(check, seen.frames) for check in checks if check.asked != check.found]
-    if pairs and wanted.motion not in UNCOUNTED:
-        exact = exactly(seen, len(pairs))
+    if pairs:
+        exact = exactly(seen, len(pairs), wanted.motion)
         parts["objects"] = float(exact.mean())
         failures += _miscounts(seen, exact, len(pairs))
     if not parts:
@@ -78,6 +74,19 @@ def _colours(pairs: list[Pair]) -> Check:
 def _shapes(pairs: list[Pair]) -> Check:
     asked = [(t, shape) for t, (_, shape) in pairs if shape in CENTRES]
     return Check("shape", _list([s for _, s in asked]), _list([shape_of(t) if t else None for t, _ in asked]))
+
+
+def _motions(seen: Observation, pairs: list[Pair], wanted: Attributes) -> list[Check]:
+    if wanted.motion in SCENES:
+        return [Check("motion", wanted.motion, SCENES[wanted.motion](seen, [track for track, _ in pairs]))]
+    if wanted.motion not in CHECKED:
+        return []
+    track = pairs[0][0] if pairs else max(seen.objects, key=lambda t: len(t.blobs), default=None)
+    checks = [Check("motion", wanted.motion, name_track(seen, track))]
+    if wanted.speed and wanted.motion in EVEN:
+        motion = motion_of(seen, track)
+        checks.append(Check("speed", wanted.speed, name_speed(motion) if motion else None))
+    return checks
 
 
 def shape_of(track: Track) -> str | None:
@@ -113,10 +122,17 @@ def match(tracks: list[Track], wanted: Sequence[JobRequest]) -> list[Pair]:
     return [(found.get(i), (colour, shape)) for i, (colour, shape) in enumerate(wanted)]
 
 
-def exactly(seen: Observation, number: int) -> np.ndarray:
-    """Return `bool [T]`: the frames that show exactly `number` objects, or fewer where some are beyond the edge."""
+def exactly(seen: Observation, number: int, motion: str | None = None) -> np.ndarray:
+    """Return `bool [T]`: the frames that show exactly `number` objects, or fewer where some are beyond the edge.
+
+    What shatters is one thing, and then at least `PIECES`.
+    """
     if seen.unseen:
         return np.zeros(seen.frames, dtype=bool)
+    if motion == "shatter":
+        counts = pieces(seen)
+        broken = np.maximum.accumulate(counts > number)
+        return np.where(broken, counts >= PIECES, counts == number)
     counts = seen.counts
     return np.asarray((counts <= number) & (counts + seen.away >= number))
 
