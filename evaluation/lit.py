@@ -26,6 +26,7 @@ SPREADS = 3.5  # robust standard deviations of the background that stand out
 EDGE = 2  # pixels: how far a soft edge reaches
 WHITE = 0.16  # saturation (max - min) / max below which a surface is white
 WALL = 0.1  # of the shorter side: how far a room's walls reach in at most
+LINED = 0.8  # of an edge that a wall lines
 SHINE = 0.25  # a white spot that covers less of what surrounds it is a highlight
 
 
@@ -88,18 +89,23 @@ def stand_out(pixels_THWC: np.ndarray, background: np.ndarray) -> tuple[np.ndarr
 
 
 def furniture(pixels_THWC: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Return `bool [H, W]`: the walls of a room, of one brighter colour along the left, right and upper edges."""
-    still = np.median(pixels_THWC, axis=0)
+    """Return `bool [H, W]`: the walls of a room, each of one tone, along the left, right and upper edges."""
+    still, behind = np.median(pixels_THWC, axis=0), np.median(background, axis=0)
     H, W, _ = still.shape
-    sides = [still[:, 0], still[:, -1], still[0]]
-    wall = np.median(np.concatenate(sides), axis=0)
     reach = max(1, round(WALL * min(H, W)))
-    near = np.zeros((H, W), dtype=bool)
-    near[:reach] = near[:, :reach] = near[:, W - reach :] = True
-    alike = np.linalg.norm(still - wall, axis=-1) < FITTED
-    apart = np.linalg.norm(np.median(background, axis=(0, 1, 2)) - wall) > LEAST
-    lined = min(float((np.linalg.norm(side - wall, axis=-1) < FITTED).mean()) for side in sides) > 0.8
-    return near & alike if apart and lined else np.zeros_like(near)
+    walls = np.zeros((H, W), dtype=bool)
+    for strip, edge in (
+        (np.s_[:, :reach], np.s_[:, 0]),
+        (np.s_[:, W - reach :], np.s_[:, -1]),
+        (np.s_[:reach], np.s_[0]),
+    ):
+        tone = np.median(still[edge], axis=0)
+        lined = (np.linalg.norm(still[edge] - tone, axis=-1) < FITTED).mean() > LINED
+        apart = np.linalg.norm(still[edge] - behind[edge], axis=-1).mean() > LEAST
+        if not (lined and apart):
+            return np.zeros((H, W), dtype=bool)
+        walls[strip] |= np.linalg.norm(still[strip] - tone, axis=-1) < FITTED
+    return walls
 
 
 def nearest(pixels_THWC: np.ndarray, palette: Mapping[str, tuple[int, int, int]] = PALETTE) -> np.ndarray:

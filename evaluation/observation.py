@@ -9,6 +9,7 @@ from evaluation.segmentation import LUMA, Segmentation, measuring_size, segment
 from evaluation.tracking import Track, begins_hidden, ends_hidden, follow
 from kinora.worlds import Attributes, parse
 
+LARGEST = 0.14  # square world units: the area of the largest things, of which there is one in a clip
 SPECK = 0.12  # a track this small beside the clip's largest object is a speck, not an object of its own
 
 
@@ -44,8 +45,8 @@ class Observation:
 
     @property
     def largest(self) -> float:
-        """Area in pixels of the largest object, 0 where nothing is seen."""
-        return max((track.area for track in self.tracks), default=0.0)
+        """Area in pixels of the largest object, 0 where nothing is seen; a wall counts as the largest of things."""
+        return min(max((track.area for track in self.tracks), default=0.0), LARGEST * self.unit**2)
 
     @property
     def objects(self) -> list[Track]:

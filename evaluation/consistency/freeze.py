@@ -57,8 +57,9 @@ def at_rest(seen: Observation, length: int) -> np.ndarray:
     """
     moved = np.zeros(seen.frames - length + 1, dtype=bool)
     for track in seen.objects:
-        centres = np.full((seen.frames, 2), np.nan)
-        centres[track.frames] = track.centres / seen.unit
+        # In the picture and in the scene: a camera may go along with what moves.
+        centres = np.full((seen.frames, 4), np.nan)
+        centres[track.frames] = np.concatenate([track.centres, seen.steady(track)], axis=1) / seen.unit
         for start in range(len(moved)):
             window = centres[start : start + length]
             window = window[~np.isnan(window[:, 0])]

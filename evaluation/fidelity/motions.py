@@ -14,7 +14,8 @@ AT_REST = 0.04  # world units a second: slower than this is no motion; the slowe
 SIDEWAYS = 0.12  # world units a second that make a throw one to the side
 FAST = 0.21  # world units a second: between the worlds' slow (up to 0.15) and fast (from 0.30)
 RISING = 0.15  # world units a second at the start that tell a throw from a fall
-KICK = 0.3  # world units a second by which a bounce changes a velocity, within two frames
+KICK = 0.18  # world units a second by which a bounce changes a velocity at least, within two frames ...
+TURNING = 0.05  # ... and that it has to either side before and after
 ASLANT = 0.14  # world units a second, both across and up: motion in none of the four directions
 SHORTEST_FLIGHT = 4  # frames between bounces that show whether gravity acts
 EVEN = ("right", "left", "up", "down", "still")
@@ -107,7 +108,8 @@ def _kicks(velocity: np.ndarray) -> list[tuple[int, float]]:
     while index < len(velocity) - 1:
         later = min(index + 2, len(velocity) - 1)
         change = float(velocity[later] - velocity[index])
-        if abs(change) > KICK and velocity[index] * velocity[later] < 0:
+        turns = velocity[index] * velocity[later] < 0 and min(abs(velocity[[index, later]])) > TURNING
+        if turns and abs(change) > KICK:
             found.append((index, change))
             index += 2
         index += 1

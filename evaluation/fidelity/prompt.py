@@ -8,12 +8,13 @@ from scipy.optimize import linear_sum_assignment
 
 from evaluation.fidelity.colours import name_colour
 from evaluation.fidelity.motions import CHECKED, EVEN, motion_of, name_speed, name_track
-from evaluation.fidelity.scenes import PIECES, SCENES, pieces
-from evaluation.fidelity.shapes import CENTRES, classify_shape
+from evaluation.fidelity.scenes import SCENES, breaking, pieces, shattered
+from evaluation.fidelity.shapes import CENTRES, SOLIDS, classify_shape
 from evaluation.findings import Failure, Finding, stretches, unmeasurable
 from evaluation.observation import Observation
 from evaluation.tracking import Track
 from kinora.worlds import BACKGROUNDS, PALETTE, Attributes
+from kinora.worlds.language import BEFORE
 
 TYPE = "prompt_mismatch"
 SHORTEST = 3  # frames that show a motion
@@ -42,11 +43,11 @@ def prompt_mismatch(seen: Observation) -> Finding:
         reason = "the prompt names nothing that can be checked" if seen.clip.prompt else "there is no prompt"
         return unmeasurable(TYPE, reason, due=False)
     wanted = seen.wanted
-    pairs = match(seen.objects, wanted.objects)
+    pairs = match(seen, wanted.objects)
     checks: list[Check] = []
     if pairs:
         checks.append(_colours(pairs))
-        checks.append(_shapes(pairs))
+        checks.append(_shapes(seen, pairs))
     if wanted.background:
         found = name_colour(np.median(seen.scene.background, axis=0), BACKGROUNDS) if seen.scene.plain else None
         checks.append(Check("background", wanted.background, found))
@@ -71,9 +72,9 @@ def _colours(pairs: list[Pair]) -> Check:
     )
 
 
-def _shapes(pairs: list[Pair]) -> Check:
+def _shapes(seen: Observation, pairs: list[Pair]) -> Check:
     asked = [(t, shape) for t, (_, shape) in pairs if shape in CENTRES]
-    return Check("shape", _list([s for _, s in asked]), _list([shape_of(t) if t else None for t, _ in asked]))
+    return Check("shape", _list([s for _, s in asked]), _list([shape_of(seen, t) if t else None for t, _ in asked]))
 
 
 def _motions(seen: Observation, pairs: list[Pair], wanted: Attributes) -> list[Check]:
@@ -89,9 +90,13 @@ def _motions(seen: Observation, pairs: list[Pair], wanted: Attributes) -> list[C
     return checks
 
 
-def shape_of(track: Track) -> str | None:
-    """Return the shape that a track shows, by its whole views where it has any."""
-    return classify_shape(track.whole or track.blobs)[0]
+def shape_of(seen: Observation, track: Track) -> str | None:
+    """Return the shape that a track shows, by its whole views where it has any; of what breaks, before it does."""
+    motion = seen.wanted.motion if seen.wanted is not None else None
+    views = track.whole or track.blobs
+    if motion == "shatter":
+        views = [blob for blob in views if blob.frame < breaking(seen)] or views
+    return classify_shape(views, SOLIDS if motion in BEFORE else CENTRES)[0]
 
 
 def _failure(check: Check, frames: int) -> Failure:
@@ -108,15 +113,16 @@ def _miscounts(seen: Observation, exact: np.ndarray, number: int) -> list[Failur
     return failures
 
 
-def match(tracks: list[Track], wanted: Sequence[JobRequest]) -> list[Pair]:
+def match(seen: Observation, wanted: Sequence[JobRequest]) -> list[Pair]:
     """Pair every wanted (colour, shape) with the track most like it, or with None where there are too few."""
+    tracks = seen.objects
     cost = np.zeros((len(wanted), len(tracks)))
     for i, (colour, shape) in enumerate(wanted):
         for j, track in enumerate(tracks):
             # Long and large tracks first among those that agree equally.
             cost[i, j] -= len(track.blobs) * np.sqrt(track.area) / 1e4
             cost[i, j] -= 2.0 * (name_colour(track.rgb, PALETTE) == colour)
-            cost[i, j] -= 1.0 * (shape_of(track) == shape)
+            cost[i, j] -= 1.0 * (shape_of(seen, track) == shape)
     rows, columns = linear_sum_assignment(cost)
     found = {int(r): tracks[c] for r, c in zip(rows, columns, strict=True)}
     return [(found.get(i), (colour, shape)) for i, (colour, shape) in enumerate(wanted)]
@@ -125,14 +131,15 @@ def match(tracks: list[Track], wanted: Sequence[JobRequest]) -> list[Pair]:
 def exactly(seen: Observation, number: int, motion: str | None = None) -> np.ndarray:
     """Return `bool [T]`: the frames that show exactly `number` objects, or fewer where some are beyond the edge.
 
-    What shatters is one thing, and then at least `PIECES`.
+    What shatters is one thing, and then never again. All that a brush paints is one thing with it.
     """
     if seen.unseen:
         return np.zeros(seen.frames, dtype=bool)
     if motion == "shatter":
-        counts = pieces(seen)
-        broken = np.maximum.accumulate(counts > number)
-        return np.where(broken, counts >= PIECES, counts == number)
+        before = np.arange(seen.frames) < breaking(seen)
+        return np.where(before, pieces(seen) == number, shattered(seen))
+    if motion is not None and motion.startswith("paint"):
+        return np.array([len({blob.colour for blob in blobs}) == number for blobs in seen.scene.blobs])
     counts = seen.counts
     return np.asarray((counts <= number) & (counts + seen.away >= number))
 

@@ -11,6 +11,8 @@ from evaluation.tracking import Track
 
 NEARER = 0.12  # world units by which things come nearer, and then part again
 PIECES = 3  # a thing that shatters leaves so many at least
+LEFT = 0.7  # of the whole: no piece is as large, once they are apart
+CLOSE_S = 0.4  # seconds after the break in which pieces may still hang together
 GROWTH = 0.15  # world units by which a stroke grows
 EXPLAINED = 0.25  # of the ground's change: a turn that explains less is none
 OFF_BALL = 0.09  # world units that a paddle is off the ball, on average, at most
@@ -50,17 +52,34 @@ def behind(seen: Observation, tracks: Tracks) -> str | None:
 
 
 def shatter(seen: Observation, tracks: Tracks) -> str | None:
-    """Return 'shatter' where one thing becomes several of its colour, for good."""
+    """Return 'shatter' where one thing becomes several, for good."""
     del tracks
-    counts = pieces(seen)
-    if counts[0] == 1 and (counts[-3:] >= PIECES).all():
-        return "shatter"
-    return "whole" if counts.any() else None
+    counts, first = pieces(seen), breaking(seen)
+    if not counts.any():
+        return None
+    broken = 0 < first < seen.frames and counts[:first].max() == 1 and shattered(seen)[first:].all()
+    return "shatter" if broken and counts[first:].max() >= PIECES else "whole"
 
 
 def pieces(seen: Observation) -> np.ndarray:
     """Return how many things are in sight in every frame `[T]`, however small beside the whole."""
     return np.array([len(blobs) for blobs in seen.scene.blobs])
+
+
+def breaking(seen: Observation) -> int:
+    """Return the first frame with more than one thing in sight, the number of frames if there is none."""
+    several = np.flatnonzero(pieces(seen) > 1)
+    return int(several[0]) if len(several) else seen.frames
+
+
+def shattered(seen: Observation) -> np.ndarray:
+    """Return `bool [T]`: the frames in which nothing is as large as the whole was; pieces lie close at first."""
+    first = breaking(seen)
+    largest = np.array([max((blob.area for blob in blobs), default=0.0) for blobs in seen.scene.blobs])
+    zoom = np.exp(2 * seen.scene.camera.zooms)
+    whole = float(np.median((largest / zoom)[:first])) if first else np.inf
+    close = np.arange(seen.frames) < first + CLOSE_S * seen.clip.fps
+    return np.asarray((largest > 0) & ((largest / zoom < LEFT * whole) | (close & (largest / zoom < 1.1 * whole))))
 
 
 def paint(seen: Observation, tracks: Tracks) -> str | None:

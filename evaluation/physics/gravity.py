@@ -7,7 +7,7 @@ and only in a plain scene, where the scale of the world is known.
 
 import numpy as np
 
-from evaluation.fidelity.motions import EVEN, FLYING
+from evaluation.fidelity.motions import BOUNCING, EVEN, FLYING, find_bounces
 from evaluation.findings import Failure, Finding, measured, unmeasurable
 from evaluation.motion import Motion, Parabola, fit_motion
 from evaluation.observation import Observation
@@ -25,6 +25,8 @@ def gravity(seen: Observation) -> Finding:
     """Find objects that do not accelerate as the prompt's motion has them do."""
     motion = seen.wanted.motion if seen.wanted is not None else None
     due = motion in FLYING
+    if motion in BOUNCING:
+        return _between_bounces(seen, 0.0 if motion == "around" else -GRAVITY)
     if motion is not None and motion not in EVEN + FLYING:
         return unmeasurable(TYPE, f"the motion '{motion}' is not free motion", due=False)
     if seen.frames < SHORTEST:
@@ -44,6 +46,22 @@ def gravity(seen: Observation) -> Finding:
     failures = [_failure(track, fit, expected) for track, fit in clear]
     _, longest = max(clear, key=lambda found: found[1].y.end - found[1].y.start)
     return measured(TYPE, failures, {"acceleration": longest.y.acceleration / GRAVITY})
+
+
+def _between_bounces(seen: Observation, expected: float) -> Finding:
+    """Find objects that bounce and do not accelerate as expected between their bounces."""
+    if seen.unseen:
+        return unmeasurable(TYPE, seen.unseen, due=True)
+    pulls = [(track, find_bounces(seen, track).pull) for track in seen.objects]
+    known = [(track, pull) for track, pull in pulls if pull is not None]
+    if not known:
+        return unmeasurable(TYPE, "no object is whole between two bounces for long enough", due=False)
+    failures = []
+    for track, pull in known:
+        text = f"Between its bounces an object accelerates at {-pull / GRAVITY:.1f} times gravity downward."
+        score = min(1.0, abs(pull - expected) / GRAVITY)
+        failures.append(Failure(TYPE, track.start, track.end, score, text))
+    return measured(TYPE, failures, {"acceleration": known[0][1] / GRAVITY})
 
 
 def is_clear(upward: Parabola) -> bool:

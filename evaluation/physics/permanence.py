@@ -13,6 +13,7 @@ from evaluation.findings import Failure, Finding, measured, unmeasurable
 from evaluation.observation import Observation
 from evaluation.tracking import Track, begins_hidden, ends_hidden
 
+CHANGING = ("shatter", "paint right", "paint left", "paint up", "paint down")
 SHORTEST = 2  # frames that a clip must have
 
 
@@ -65,6 +66,8 @@ def _judge(seen: Observation, kind: str) -> Finding:
         return unmeasurable(kind, "an image shows nothing come or go", due=False)
     if seen.unseen:
         return unmeasurable(kind, seen.unseen, due=due)
+    if seen.wanted is not None and seen.wanted.motion in CHANGING:
+        return unmeasurable(kind, "what the prompt asks for changes what there is", due=False)
     found = events(seen)
     last = seen.frames - 1
     if kind == "appearance":
