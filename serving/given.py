@@ -18,8 +18,8 @@ import numpy as np
 from starlette.datastructures import UploadFile
 
 from kinora.data.grid import Grid
-from kinora.generation.fitting import difference, fitted
-from kinora.generation.options import MOST_ENLARGED, within_area
+from kinora.generation.fitting import difference, fitted, within_area
+from kinora.generation.options import MOST_ENLARGED
 from kinora.generation.request import SMALLEST_SIDE, ClipFormat
 from kinora.media import MediaError, image_size, open_video, read_image
 from serving.errors import ApiError

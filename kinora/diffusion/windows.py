@@ -67,8 +67,8 @@ class Pack:
         return Pack(self.layout.to(device), tokens, *rest)
 
 
-def cut(grid: Grid3, size: Grid3, loop: bool = False) -> list[Window]:
-    """Cut a clip of `grid` into windows of at most `size`.
+def cut(grid: Grid3, size: Grid3, loop: bool = False, first: int = 0) -> list[Window]:
+    """Cut a clip of `grid` into windows of at most `size`; `first` latent frames lie before it.
 
     In a `loop` the latent frames are a circle. Windows begin at several places of it, so that where one ends others
     have their middle; none has a first frame's latent.
@@ -77,7 +77,7 @@ def cut(grid: Grid3, size: Grid3, loop: bool = False) -> list[Window]:
     across = [(r, c) for r in spans(grid[1], rows) for c in spans(grid[2], columns)]
     if not loop:
         # A model knows no later place than those of the clips that it was trained on.
-        return [Window(tuple(f), r, c, min(f.start, 1)) for f in spans(grid[0], frames) for r, c in across]
+        return [Window(tuple(f), r, c, min(first + f.start, 1)) for f in spans(grid[0], frames) for r, c in across]
     stride = max(1, frames // 2)
     while grid[0] % stride:  # so that a circle that is turned by a stride has the same windows
         stride -= 1

@@ -28,6 +28,7 @@ class Sketch:
     given: bool `[t, rows, columns]`, which patches are given.
     strength: the time from which what is not given is sampled: 1 is noise alone.
     context: the time of what is given.
+    first: latent frames of the clip before these.
     loop: whether the last latent frame leads into the first.
     correct: returns a better estimate `[z, t, h, w]` for one, where single pixels are known; None where none are.
     """
@@ -40,6 +41,7 @@ class Sketch:
     given: Tensor
     strength: float = 1.0
     context: float = 0.0
+    first: int = 0
     loop: bool = False
     correct: Callable[[Tensor], Tensor] | None = None
 
@@ -132,7 +134,7 @@ def windows_of(sketch: Sketch, grid: Grid3, window: Grid3) -> list[Window]:
     _, rows, columns = grid
     if rows * columns <= 2 * window[1] * window[2]:  # not much larger than usual: the model sees it as a whole
         window = (window[0], rows, columns)
-    found = cut(grid, window, sketch.loop)
+    found = cut(grid, window, sketch.loop, sketch.first)
 
     def is_free(one: Window) -> bool:
         part = sketch.given[list(one.frames), one.rows.start : one.rows.stop, one.columns.start : one.columns.stop]

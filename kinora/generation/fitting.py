@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from kinora.data.grid import Grid
+
 
 def fitted(frames: np.ndarray, width: int, height: int) -> np.ndarray:
     """Scale `uint8 [T, H, W, 3]` to cover `width` x `height` and cut off what stands over, from both sides alike."""
@@ -27,6 +29,12 @@ def difference(name: str, media: np.ndarray, width: int, height: int) -> str:
     return (
         f"The {name} has {columns}x{rows} pixels and the clip {width}x{height}: it is scaled to {across}x{down}{cut}."
     )
+
+
+def within_area(aspect: float, area: float, grid: Grid) -> tuple[int, int]:
+    """Return the width and height on the grid that come nearest to an aspect ratio (width / height) and an area."""
+    width = grid.nearest_side((area * aspect) ** 0.5)
+    return width, grid.nearest_side(width / aspect)
 
 
 def _covering(columns: int, rows: int, width: int, height: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from kinora.data.grid import Grid
 from kinora.errors import KinoraError, UsageError
+from kinora.generation.fitting import within_area
 from kinora.generation.request import ClipFormat, GenerationRequest, Task, check_array
 from kinora.media import read_image, read_video
 
@@ -117,12 +118,6 @@ def _size(asked: dict[str, Any], usual: ClipFormat, grid: Grid) -> tuple[int, in
 
 def _sides(media: np.ndarray) -> tuple[int, int]:
     return media.shape[-2], media.shape[-3]
-
-
-def within_area(aspect: float, area: int, grid: Grid) -> tuple[int, int]:
-    """Return the width and height on the grid that come nearest to an aspect ratio (width / height) and an area."""
-    width = grid.nearest_side((area * aspect) ** 0.5)
-    return width, grid.nearest_side(width / aspect)
 
 
 def _frames_of(seconds: float, asked: dict[str, Any], grid: Grid) -> int:

@@ -57,7 +57,8 @@ class GenerationRequest:
     loop: the last frame leads into the first. Of text, or of a first image.
     strength: of an edit, above 0 (nothing changes) to 1 (nothing stays).
     missing: first and last frame, counted from 0, of each run of frames that is to be filled.
-    region: (left, top, width, height) in pixels of `video`, what is to be filled of every frame.
+    region: (left, top, width, height) in pixels of `video`, what is to be filled of the missing frames, or of all
+        where none is named.
     factor: of interpolation: frames of the clip to one of the video's.
 
     Raises:

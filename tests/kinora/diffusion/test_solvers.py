@@ -79,7 +79,7 @@ def test_an_unknown_solver_is_named_with_those_that_are_there():
 
     with pytest.raises(UsageError, match="no solver 'heun'; choose from euler, adams, dpm"):
         Sampling(solver="heun")
-    with pytest.raises(UsageError, match="1 step or more"):
+    with pytest.raises(UsageError, match="sampling with 0 steps"):
         Sampling(steps=0)
     with pytest.raises(UsageError, match="from 0 to 1"):
         Sampling(guidance_interval=(0.5, 0.2))

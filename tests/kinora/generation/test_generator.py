@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from kinora.errors import KinoraError, UsageError
-from kinora.generation import ClipFormat, GenerationRequest, Task
+from kinora.generation import ClipFormat, GenerationRequest
 from kinora.generation import generator as module
-from kinora.generation.fitting import fitted
-from kinora.media import read_metadata, to_frames, to_tensor, write_video
+from kinora.media import read_metadata, write_video
 
 VIDEO = np.random.default_rng(0).integers(0, 255, (21, 24, 40, 3), dtype=np.uint8)
 TEXT = GenerationRequest("A red circle moves", 16, 24, 9, seed=5)
@@ -39,31 +38,6 @@ def test_a_clip_depends_on_its_seed_and_not_on_its_neighbours(generator, monkeyp
 
 def test_the_prompt_matters(generator):
     assert not close(generator.generate([replace(TEXT, prompt="a blue square")])[0], generator.generate([TEXT])[0])
-
-
-def reconstructed(generator, frames):
-    video = to_tensor(frames)[None]
-    return to_frames(generator.vae.decode(generator.vae.encode(video)[0])[0])
-
-
-def test_an_animated_image_is_the_first_frame(generator):
-    request = replace(TEXT, width=40, task=Task.IMAGE, image=VIDEO[0])
-    clip = generator.generate([request])[0]
-    assert clip.shape == (9, 24, 40, 3)
-    assert close(clip[:1], reconstructed(generator, VIDEO[:1]))
-
-
-@pytest.mark.parametrize(("direction", "kept"), [("forward", slice(0, 21)), ("backward", slice(-21, None))])
-def test_an_extended_video_keeps_its_frames_and_gains_new_ones(generator, direction, kept):
-    request = replace(TEXT, width=40, frames=42, task=Task.EXTEND, video=VIDEO, direction=direction)
-    clip = generator.generate([request])[0]
-    assert clip.shape == (42, 24, 40, 3)
-    assert np.array_equal(clip[kept], VIDEO)
-
-
-def test_media_of_another_size_are_fitted(generator):
-    request = replace(TEXT, width=16, height=16, frames=25, task=Task.EXTEND, video=VIDEO)
-    assert np.array_equal(generator.generate([request])[0][:21], fitted(VIDEO, 16, 16))
 
 
 def test_steps_are_counted_over_all_packs(generator, monkeypatch):
