@@ -5,8 +5,8 @@ from dataclasses import replace
 from kinora.worlds import Attributes, parse, sentences, understood
 from kinora.worlds.language import BETWEEN, BRUSH, PADDLE, WALL
 
-BACKGROUND, SPEED, COLOUR, SHAPE = "grey", "slow", "red", "circle"  # what an unsaid one becomes
-SECOND = {"collide": ("blue", "square"), "behind right": ("blue", WALL), "behind left": ("blue", WALL)}
+BACKGROUND, SPEED, SHAPE = "grey", "slow", "circle"  # what an unsaid one becomes
+COLOURS = ("red", "blue", "green", "yellow", "purple", "white")  # the first that no other thing has
 
 
 def expand(prompt: str) -> str:
@@ -31,13 +31,15 @@ def _complete(said: Attributes) -> Attributes:
 
 
 def _objects(said: Attributes) -> tuple[tuple[str, str], ...]:
-    """Return the objects with colours and shapes, and those that a motion between two cannot do without."""
-    shape = BRUSH if (said.motion or "").startswith("paint") else SHAPE
-    objects = [(colour or COLOUR, own or shape) for colour, own in said.objects]
+    """Return the objects, each with a colour and a shape, and those that a motion between two cannot do without."""
+    objects = list(said.objects)
     if said.motion == "play":
-        paddles = [thing for thing in said.objects if thing[1] == PADDLE]
-        balls = [colour for colour, own in said.objects if own != PADDLE]
-        return ((paddles[0][0] if paddles else None) or "white", PADDLE), ((balls or [None])[0] or COLOUR, SHAPE)
-    if said.motion in BETWEEN and len(objects) == 1:
-        objects.append(SECOND[said.motion])
-    return tuple(objects)
+        paddles = [thing for thing in objects if thing[1] == PADDLE] or [(None, PADDLE)]
+        balls = [thing for thing in objects if thing[1] != PADDLE] or [(None, SHAPE)]
+        objects = [(paddles[0][0] or "white", PADDLE), (balls[0][0], SHAPE)]
+    elif said.motion in BETWEEN and len(objects) == 1:
+        objects.append((None, WALL if said.motion.startswith("behind") else "square"))
+    shape = BRUSH if (said.motion or "").startswith("paint") else SHAPE
+    taken = [colour for colour, _ in objects]
+    others = [colour for colour in COLOURS if colour not in taken]
+    return tuple((colour or (others.pop(0) if others else COLOURS[0]), own or shape) for colour, own in objects)

@@ -224,17 +224,18 @@ def _objects(words: list[str]) -> tuple[tuple[str | None, str | None], ...]:
 
 
 def _motion(words: list[str]) -> str | None:
+    """Read the motion; one that needs a direction and is given none goes to the right."""
     direction = next((word for word in words if word in DIRECTION_WORDS), None)
+    sideways = next((word for word in words if word in ("left", "right")), None)
     if "throw" in words:
         # 'thrown up to the right' is a throw to the right: what is said of the sides decides.
-        sideways = next((word for word in words if word in ("left", "right")), None)
-        return f"thrown {sideways or 'up'}" if sideways or direction == "up" else None
+        return f"thrown {sideways or ('up' if direction == 'up' else 'right')}"
     if "behind" in words:
-        return f"behind {direction}" if direction in ("left", "right") else None
+        return f"behind {sideways or 'right'}"
     if "orbit" in words:
-        return f"orbit {direction}" if direction in ("left", "right") else None
+        return f"orbit {sideways or 'right'}"
     if "paint" in words:
-        return f"paint {direction}" if direction else None
+        return f"paint {direction or 'right'}"
     single = [motion for motion in PHRASES if motion in words and motion not in DIRECTION_WORDS]
     if single:
         return single[-1]  # 'falls and shatters': what happens last is what is rare

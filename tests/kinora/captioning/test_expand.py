@@ -3,7 +3,8 @@
 import pytest
 
 from kinora.captioning.expand import expand
-from kinora.worlds import WorldsConfig, evaluation_prompts, parse
+from kinora.worlds import WORLDS, WorldsConfig, evaluation_prompts, parse
+from kinora.worlds.language import CAMERAS
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,9 @@ from kinora.worlds import WorldsConfig, evaluation_prompts, parse
         ),
         ("a paddle plays with a ball", "A white paddle plays with a red ball on a grey background."),
         ("a red ball collides", "A red circle collides with a blue square on a grey background."),
+        ("three boxes", "A red square, a blue square and a green square on a grey background."),
+        ("a brush paints", "A red brush paints a line to the right on a grey background."),
+        ("a box passes behind a wall", "A red square passes to the right behind a blue wall on a grey background."),
         ("a cat jumps over a box", "a cat jumps over a box"),
         ("a fluffy red circle falls in Paris", "a fluffy red circle falls in Paris"),
         ("a red ball falls on a white background", "a red ball falls on a white background"),
@@ -40,7 +44,13 @@ def test_expansion(prompt, expanded):
     assert expand(prompt) == expanded
 
 
-def test_captions_expand_to_themselves():
-    for prompt in evaluation_prompts(WorldsConfig(), 64, seed=1):
+WHOLE = WorldsConfig(
+    worlds=tuple(WORLDS), frames=(17,), objects=(1, 2, 3), look="shaded", cameras=("still", *CAMERAS), held_out=96
+)
+
+
+@pytest.mark.parametrize("config", [WorldsConfig(), WHOLE], ids=["default", "all worlds"])
+def test_captions_expand_to_themselves(config):
+    for prompt in evaluation_prompts(config, 96, seed=1):
         assert expand(prompt.prompt) == prompt.prompt
         assert parse(expand(prompt.prompt)) == prompt.attributes

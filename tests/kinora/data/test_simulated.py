@@ -11,12 +11,14 @@ from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError, UsageError
 from kinora.worlds import (
     GRAVITY,
+    WORLDS,
     Attributes,
     WorldsConfig,
     evaluation_prompts,
     parse,
     simulate_prompt,
 )
+from kinora.worlds.language import CAMERAS
 from kinora.worlds.sampling import split_combinations
 
 CONFIG = WorldsConfig(seed=3)
@@ -57,6 +59,23 @@ def test_records_agree_with_captions_and_the_held_out_never_trains(dataset):
         (colour, shape), scene = truth.objects[0], record["scene"]
         combination = (colour, shape, scene["background"], scene["motion"])
         assert (combination in held) == (row.split == "validation")
+
+
+def test_records_of_every_world_tell_the_camera_and_the_rate(tmp_path):
+    config = WorldsConfig(
+        worlds=tuple(WORLDS), sizes=((24, 24),), frames=(17,), rates=(10.0,), look="shaded", cameras=("still", *CAMERAS)
+    )
+    dataset = write_worlds(config, SimulatedClips(videos=24, images=6, captioned=1.0), tmp_path / "clips")
+    videos = dataset.clips[dataset.clips["kind"] == "video"]
+    assert set(videos["fps"]) == {8.0, 10.0}
+    for row in dataset.clips.itertuples():
+        record = dataset.state(row.clip_id)
+        assert record["fps"] == row.fps or row.kind == "image"
+        assert len(record["camera"]) == len(record["states"]) == row.frames
+        assert {len(pose) for pose in record["camera"]} == {len(record["camera_columns"])}
+        assert parse(row.caption) == from_dict(Attributes, record["attributes"])
+        moving = len({tuple(pose) for pose in record["camera"]}) > 1
+        assert moving == (row.kind == "video" and "camera" in row.caption.lower())
 
 
 def test_the_same_configuration_writes_the_same_clips(dataset, tmp_path):

@@ -31,8 +31,9 @@ def test_any_size_rate_and_length_shows_the_same_scene(scene_of, motion, width, 
     assert clip.dtype == np.uint8
     twice = simulate(scene, 2 * frames - 1, 2 * fps)[::2]
     assert np.allclose(states[:, :, [X, Y]], twice[:, :, [X, Y]], atol=0.01), "states depend on the frame rate"
-    large = render(scene, states, 4 * width, 4 * height).reshape(frames, height, 4, width, 4, 3).mean(axis=(2, 4))
-    assert np.abs(large - clip).mean() < (0.5 if scene.look == "flat" else 2.0), (
+    some = states[:: frames // 4]
+    large = render(scene, some, 4 * width, 4 * height).reshape(-1, height, 4, width, 4, 3).mean(axis=(2, 4))
+    assert np.abs(large - clip[:: frames // 4]).mean() < (0.5 if scene.look == "flat" else 2.0), (
         "a small frame is not the average of a large one"
     )
 
