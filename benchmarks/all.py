@@ -23,8 +23,10 @@ from benchmarks import (
     loader,
     pipeline,
     resilience,
+    sampler_cost,
     sampling_against_diffusers,
     showcase,
+    solvers,
     transformer,
 )
 from kinora.files import atomic_write
@@ -44,6 +46,7 @@ def main() -> None:
         showcase.write_showcase(work)
     sections += [autoencoder.measure(), autoencoder_speed.measure(), autoencoder_peers.measure()]
     sections += [transformer.measure(), against_diffusers.measure()]
+    sections += [solvers.measure(), sampler_cost.measure()]
     sections += [sampling_against_diffusers.measure(), loader.measure(), resilience.measure()]
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
