@@ -33,7 +33,7 @@ FOLDERS = {
     "docs/adr": "Architecture decisions: what was chosen, what was not, and why.",
     "docs/contributing": "How to change the code, and where.",
     "docs/how-to": "One task a page.",
-    "docs/media": "Pictures of the documentation.",
+    "docs/media": "Pictures of the documentation; those of `docs/report.md` in `report/`, with how each was made.",
     "docs/reference": "What every command, step, route and file is.",
     "examples": "Short scripts that use the library: generate, extend, evaluate, a recipe. The tests run them.",
     "k8s": "What a cluster needs once: namespaces, queues, GPU pools, roles.",
@@ -72,6 +72,8 @@ def first_line(name: str) -> str:
     """Return the line that says what a file is: of its docstring, its title or its first comment. Empty if none."""
     if name in FILES:
         return FILES[name]
+    if name.startswith("docs/media/report/"):
+        return "How a section of `docs/report.md` was made." if name.endswith(".json") else "A clip or a figure of it."
     text = (ROOT / name).read_text(errors="replace").lstrip()
     if name.endswith(".py"):
         return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
@@ -83,6 +85,8 @@ def first_line(name: str) -> str:
 
 def folder_line(folder: str) -> str:
     """Return the line that says what a folder is: of its package, or of the table above. Empty if none."""
+    if folder == "docs/media/report":  # is there once `python -m benchmarks.report` ran
+        return "Clips and figures of `docs/report.md`, a JSON a section, written by `benchmarks/report/`."
     package = ROOT / folder / "__init__.py"
     return FOLDERS.get(folder) or (first_line(f"{folder}/__init__.py") if package.exists() else "")
 

@@ -1,0 +1,1 @@
+"""The clips and figures of docs/report.md, a script a section."""
