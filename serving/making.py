@@ -82,11 +82,11 @@ def make(
     with tempfile.TemporaryDirectory(prefix="kinora-") as folder:
         image, video = Path(folder) / "image.png", Path(folder) / "video.mp4"
         if job["kind"] == "image":
-            write_image(image, generator.generate([request], on_step)[0][0], metadata)
+            write_image(image, next(iter(generator.stream(request, on_step)))[0], metadata)
             upload("image", image)
             return
         with clip_writer(video, request.fps, metadata) as write:
-            for frames in generator.generate([request], on_step):
+            for frames in generator.stream(request, on_step):
                 if not image.exists():
                     write_image(image, frames[0], metadata)
                 write(frames)

@@ -61,7 +61,7 @@ async def checked_request(
     Args:
         fields: as sent.
         kind: "video" or "image".
-        facts: what the deployed model version says of itself; may be empty.
+        facts: what the deployed model version says of itself, and its worker of its memory; may be empty.
         limits: of this gateway.
         find: returns the file of a video made here.
         task: what the route makes, where that is one task.
@@ -70,6 +70,7 @@ async def checked_request(
         ApiError: if it cannot be made, with the field that is wrong.
     """
     facts = DEFAULTS | {name: value for name, value in facts.items() if value}
+    limits = replace(limits, pixels=min(limits.pixels, int(facts.get("pixels", limits.pixels))))
     grid = from_dict(Grid, facts["grid"])
     width, height = facts["sizes"][0]
     usual = ClipFormat(int(width), int(height), int(facts["frames"]), float(facts["fps"]))

@@ -204,9 +204,11 @@ class ServedModel:
 
     def _load(self, path: Path) -> None:
         from kinora.generation import VideoGenerator
+        from kinora.generation.memory import pixels_that_fit
 
         self.path, self.generator = path, VideoGenerator.from_version(path)
-        self.facts = facts_of(path) | {"grid": to_dict(self.generator.grid)}
+        pixels = pixels_that_fit(self.generator.vae.config, self.generator.device)
+        self.facts = facts_of(path) | {"grid": to_dict(self.generator.grid), "pixels": pixels}
         log(f"model version {path.name} is loaded")
 
     @property

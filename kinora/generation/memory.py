@@ -43,6 +43,14 @@ def bytes_needed(request: GenerationRequest, config: AutoencoderConfig) -> int:
     return WINDOWS + 4 * LATENT_COPIES * config.latent_channels * t * h * w + held * pixels
 
 
+def pixels_that_fit(config: AutoencoderConfig, device: torch.device) -> int:
+    """Estimate how many pixels (width times height times frames) a clip that is made from media may have now."""
+    frames, side = 65, 256
+    t, h, w = config.latent_shape(frames, side, side)
+    latent_bytes = 4 * LATENT_COPIES * config.latent_channels * t * h * w / (frames * side * side)
+    return int(max(0, available(device) - WINDOWS) / (latent_bytes + 2 * BYTES_A_PIXEL))
+
+
 def available(device: torch.device) -> int:
     """Return the bytes that are free: on the accelerator, or on this machine within the limits of its container."""
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""A video, made here or uploaded, goes on."""
+"""A video, made here or uploaded, goes on, is changed, connected, filled and smoothed."""
 
 import io
 
@@ -50,6 +50,31 @@ def test_backward_the_new_frames_come_before(served, client, made):
     assert len(after) == 17
     assert alike(before, after[-9:])
     assert not alike(before, after[:9])
+
+
+@pytest.mark.parametrize(
+    ("asked", "task", "frames"),
+    [
+        ({"strength": 0.5}, "edit", 9),
+        ({"missing": "3:5"}, "fill", 9),
+        ({"region": "8,8,16,16"}, "fill", 9),
+        ({"factor": 2}, "interpolate", 17),
+        ({"to_video": True, "frames": 26}, "connect", 26),
+    ],
+)
+def test_a_worker_makes_every_task_of_a_video(served, client, made, asked, task, frames):
+    fields = {"prompt": PROMPT, "video": {"id": made.id}} | asked
+    if "to_video" in asked:
+        fields["to_video"] = {"id": made.id}
+    answer = httpx.post(f"{served.address}/v1/videos", json=fields, timeout=None).json()
+    assert answer["task"] == task
+    assert frames_of(client, client.videos.poll(answer["id"], poll_interval_ms=100)).shape == (frames, 32, 32, 3)
+
+
+def test_an_edit_by_the_client_s_own_method(client):
+    file = ("a.mp4", video_bytes(np.full((5, 32, 32, 3), 90, np.uint8), 8.0), "video/mp4")
+    edited = client.videos.poll(client.videos.edit(prompt=PROMPT, video=file).id, poll_interval_ms=100)
+    assert (edited.task, edited.frames) == ("edit", 5)
 
 
 def test_an_uploaded_video_goes_on_at_its_own_size(client):

@@ -149,6 +149,8 @@ def test_too_large_a_clip_is_told_what_would_fit(tmp_path):
     refused(small.ask(size="500x400", frames=1), "size", "353x282 pixels would fit")
     assert small.ask(size="353x282", frames=1).status_code == 200
     refused(small.ask(files={"video": mp4(66)}, strength=0.5), "video", "65 frames")
+    small.endpoint.jobs.claim("w", "v", FACTS | {"pixels": 48 * 32 * 20})  # a worker with little memory
+    refused(small.ask(size="48x32", frames=21), "frames", "20 frames would fit")
 
 
 @pytest.mark.parametrize(
