@@ -108,7 +108,11 @@ def generate(argv: Sequence[str]) -> int:
     with bad_media_is_bad_usage():
         request = request_for(options.prompt, generator.grid, generator.usual, wishes)
     generator.check_prompts(request, options.allow_unknown_words)
+    generator.check(request)
     check_clip_path(options.out, request.frames, request.fps)
+    metadata = generator.metadata(request)
+    if metadata["sampled"] != request.prompt:
+        print(f"The prompt is sampled as: {metadata['sampled']}", flush=True)
     for note in notes(generator, request, options.out):
         print(note, flush=True)
 
@@ -120,9 +124,9 @@ def generate(argv: Sequence[str]) -> int:
     with (
         Progress("generate", 100, "%") as progress,
         preview,
-        clip_writer(options.out, request.fps, generator.metadata(request)) as write,
+        clip_writer(options.out, request.fps, metadata) as write,
     ):
-        for chunk in generator.generate([request], on_step):
+        for chunk in generator.stream(request, on_step):
             write(chunk)
             frames += len(chunk)
     size = f"{request.width}x{request.height}"

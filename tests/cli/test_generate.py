@@ -211,6 +211,38 @@ def test_a_prompt_that_this_model_does_not_read(make, tmp_path, prompt, options,
     assert make("--out", tmp_path / "x.mp4", "--allow-unknown-words", *options, prompt="a red dragon")[0] == 0
 
 
+# A wish, then what comes out: frames, height, width, frames a second; and what its file says besides.
+MADE = {
+    "": (9, 16, 24, 12.0, {"task": "text", "loop": False}),
+    "--seconds 3 --fps 8": (24, 16, 24, 8.0, {"task": "text"}),
+    "--size 50x98 --frames 2": (2, 98, 50, 12.0, {"width": 50, "height": 98}),
+    "--loop": (8, 16, 24, 12.0, {"loop": True}),
+    "--loop --image {f}/i.png": (8, 24, 40, 12.0, {"task": "image", "loop": True}),
+    "--image {f}/i.png": (9, 24, 40, 12.0, {"task": "image"}),
+    "--last-image {f}/i.png --frames 6": (6, 24, 40, 12.0, {"task": "image"}),
+    "--image {f}/i.png --last-image {f}/i.png": (9, 24, 40, 12.0, {"task": "image"}),
+    "--extend {f}/v.mp4": (14, 24, 40, 8.0, {"task": "extend", "direction": "forward"}),
+    "--extend {f}/v.mp4 --direction backward --frames 12": (12, 24, 40, 8.0, {"direction": "backward"}),
+    "--edit {f}/v.mp4 --strength 0.3": (10, 24, 40, 8.0, {"task": "edit", "strength": 0.3}),
+    "--connect {f}/v.mp4 {f}/v.mp4 --seconds 3": (24, 24, 40, 8.0, {"task": "connect"}),
+    "--fill {f}/v.mp4 --frames-missing 3:5,8": (10, 24, 40, 8.0, {"task": "fill", "missing": [[3, 5], [8, 8]]}),
+    "--fill {f}/v.mp4 --region 8,4,16x8": (10, 24, 40, 8.0, {"region": [8, 4, 16, 8]}),
+    "--interpolate {f}/v.mp4 --factor 3": (28, 24, 40, 24.0, {"task": "interpolate", "factor": 3}),
+}
+
+
+@pytest.mark.parametrize("wish", MADE)
+def test_every_task_comes_out_as_it_is_asked_for(make, wish, files, tmp_path):
+    code, printed = make(*words(wish, files), "--out", tmp_path / "x.mp4", "--preview", tmp_path / "now.png")
+    assert code == 0, printed.err
+    count, height, width, rate, said = MADE[wish]
+    frames, fps = read_video(tmp_path / "x.mp4")
+    assert (frames.shape, fps) == ((count, height, width, 3), rate)
+    assert f"{count} frames of {width}x{height} at {rate:g} frames a second" in printed.out
+    assert read_metadata(tmp_path / "x.mp4").items() >= said.items()
+    assert read_image(tmp_path / "now.png").shape[1] == 96
+
+
 def test_a_missing_model_exits_1(capsys):
     assert main(["generate", "a circle", "--model", "nowhere"]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
