@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from kinora.generation import Step
 
-SECONDS_BETWEEN = 2.0  # decoding an estimate takes as long as some steps
+SECONDS_BETWEEN, SHARE = 2.0, 0.1  # pictures are no nearer to each other, and take no more of the time
 MOST_FRAMES, HEIGHT = 6, 96  # of the picture: frames beside each other, and pixels
 
 
@@ -31,13 +31,13 @@ class Preview:
         if path is not None and (path.suffix.lower() != ".png" or path.is_dir()):
             raise UsageError(f"the preview {path} is no PNG file; name it *.png.")
         self.path = path
-        self._last: float | None = None
+        self._next: float | None = None  # when the next picture is due; none was written yet
 
     def __enter__(self) -> "Preview":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and self.path is not None and self._last is not None:
+        if kind is not None and self.path is not None and self._next is not None:
             self.path.unlink(missing_ok=True)
 
     def show(self, step: "Step") -> None:
@@ -46,7 +46,8 @@ class Preview:
         Raises:
             KinoraError: if it cannot be written.
         """
-        fresh = self._last is not None and time.monotonic() - self._last < SECONDS_BETWEEN
+        start = time.monotonic()
+        fresh = self._next is not None and start < self._next
         if self.path is None or (fresh and step.done < step.steps):
             return
         from kinora.media import write_image
@@ -58,7 +59,8 @@ class Preview:
             raise KinoraError(
                 f"the preview {self.path} cannot be written ({error.strerror or error}); choose another place."
             ) from error
-        self._last = time.monotonic()
+        now = time.monotonic()
+        self._next = now + max(SECONDS_BETWEEN, (now - start) / SHARE)
 
 
 def strip(frames: "np.ndarray") -> "np.ndarray":

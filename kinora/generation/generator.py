@@ -175,17 +175,9 @@ class VideoGenerator:
             UsageError: if they are longer than the model reads, or it never saw some of their words.
         """
         for prompt in (request.prompt, request.negative_prompt):
-            self.check_prompt(prompt)
+            self.model.text_encoder.check_length(prompt)
             if not allow_unknown_words:
                 refuse_unknown(prompt, self.model.text_encoder.config.vocabulary, expanded=request.expand)
-
-    def check_prompt(self, prompt: str) -> None:
-        """Refuse a prompt that would be cut.
-
-        Raises:
-            UsageError: if it is longer than the model reads.
-        """
-        self.model.text_encoder.check_length(prompt)
 
     def unknown_words(self, prompt: str, expanded: bool = True) -> list[str]:
         """Return the words of a prompt that no training caption held, nor its expansion says otherwise, each once."""
