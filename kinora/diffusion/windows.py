@@ -78,10 +78,9 @@ def cut(grid: Grid3, size: Grid3, loop: bool = False, first: int = 0) -> list[Wi
     if not loop:
         # A model knows no later place than those of the clips that it was trained on.
         return [Window(tuple(f), r, c, min(first + f.start, 1)) for f in spans(grid[0], frames) for r, c in across]
-    stride = max(1, frames // 2)
-    while grid[0] % stride:  # so that a circle that is turned by a stride has the same windows
-        stride -= 1
-    turns = [tuple((first + n) % grid[0] for n in range(frames)) for first in range(0, grid[0], stride)]
+    count = -(-grid[0] // max(1, frames // 2))
+    starts = [round(n * grid[0] / count) for n in range(count)]  # a circle turned by one of these has the same windows
+    turns = [tuple((first + n) % grid[0] for n in range(frames)) for first in starts]
     return [Window(turn, r, c, 1) for turn in turns for r, c in across]
 
 

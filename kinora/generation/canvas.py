@@ -17,6 +17,7 @@ from kinora.generation.request import GenerationRequest, Task, missing_frames
 from kinora.media import to_frames, to_tensor
 from kinora.models.autoencoder import Autoencoder
 
+REACH = 8  # frames beside a known one that are made to meet it
 LOOP_MEMORY = 4  # latent frames of a loop that are encoded before its first, so that this follows the last
 
 
@@ -86,7 +87,8 @@ class Canvas:
         if self.video is None or self.known is None:
             return frames
         clip = slice(self.before, self.before + len(frames)), slice(frames.shape[1]), slice(frames.shape[2])
-        return np.where(self.known[clip][..., None], self.video[clip], frames)
+        known, video = self.known[clip], self.video[clip]
+        return np.where(known[..., None], video, joined(frames, video, np.asarray(known.all(axis=(1, 2)))))
 
 
 def encoded(vae: Autoencoder, video: Tensor, loop: bool) -> Tensor:
@@ -101,6 +103,29 @@ def encoded(vae: Autoencoder, video: Tensor, loop: bool) -> Tensor:
 def decoded(vae: Autoencoder, latent: Tensor, loop: bool) -> Tensor:
     """Return the video `[3, T, H, W]` of a latent `[z, t, h, w]`."""
     return (vae.loop_of(latent[None]) if loop else vae.video_of(latent[None]))[0]
+
+
+def joined(frames: np.ndarray, video: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return made frames `uint8 [T, H, W, 3]` that meet the `known` ones, bool `[T]`, of `video` without a jump.
+
+    An autoencoder loses a little of every frame. What it lost of a known frame is added to the made ones beside it,
+    less with every frame, and not at all from `REACH` on.
+    """
+    held = np.flatnonzero(known)
+    if not len(held) or known.all():
+        return frames
+    out = frames.copy()
+    for frame in np.flatnonzero(~known):
+        place = int(np.searchsorted(held, frame))
+        sides = [int(side) for side in (*held[max(0, place - 1) : place], *held[place : place + 1])]
+        gap = sides[1] - sides[0] if len(sides) == 2 else REACH
+        lost = np.zeros(frames.shape[1:], np.float32)
+        for side in sides:
+            share = 1 - abs(side - int(frame)) / min(REACH, gap)
+            if share > 0:
+                lost += share * (video[side].astype(np.float32) - frames[side])
+        out[frame] = np.clip(np.rint(frames[frame] + lost), 0, 255)
+    return out
 
 
 def frames_of(vae: Autoencoder, latent: Tensor, loop: bool = False) -> np.ndarray:

@@ -15,7 +15,7 @@ from torch import Tensor
 from kinora.data.grid import Grid
 from kinora.data.packing import Grid3
 from kinora.diffusion.sampler import Sampling
-from kinora.generation.canvas import Canvas, canvas_of, frames_of, span_of
+from kinora.generation.canvas import REACH, Canvas, canvas_of, frames_of, joined, span_of
 from kinora.generation.denoising import OnLatents, Sketch, sample_latents
 from kinora.generation.fitting import fitted
 from kinora.generation.full_size import STRENGTH, enlarged, levels, with_detail
@@ -127,12 +127,27 @@ class Maker:
         latents = itertools.chain([history] if history.shape[1] else [], new)
         size = (canvas.before + request.frames, request.height, request.width)
         place = -canvas.before
+        last = np.zeros((0, *given.shape[1:]), np.uint8)  # the last given frame as it was decoded
         for chunk in self.vae.decode_stream((latent[None] for latent in latents), size):
             frames = to_frames(chunk[0])[max(0, -place) :]
             first, place = max(0, place), place + chunk.shape[2]
             own = given[first : first + len(frames)]
+            if len(own):
+                last = frames[len(own) - 1 : len(own)]
+            if first - len(given) < REACH and len(last) and len(own) < len(frames):
+                frames = self._met(frames, given, last, first)
             if len(frames):
                 yield np.concatenate([own, frames[len(own) :]])
+
+    def _met(self, frames: np.ndarray, given: np.ndarray, last: np.ndarray, first: int) -> np.ndarray:
+        """Return frames from number `first` on that meet the given ones before them; see `joined`."""
+        blank = max(0, first - len(given))  # frames between the last given one and these
+        skipped = max(0, len(given) - first)  # of these that are given
+        between = np.repeat(last, blank, axis=0)
+        row = np.concatenate([last, between, frames[skipped:]])
+        own = np.concatenate([given[-1:], row[1:]])
+        known = np.arange(len(row)) == 0
+        return np.concatenate([frames[:skipped], joined(row, own, known)[1 + blank :]])
 
     def _slid(self, request: GenerationRequest, progress: Progress) -> np.ndarray:
         """Return the frames of a clip that slides, forward or backward."""
@@ -145,7 +160,9 @@ class Maker:
         frames = frames_of(self.vae, latent)[before : before + request.frames]
         frames = frames[:, : request.height, : request.width]
         given = self._given(request, (request.width, request.height))
-        return np.concatenate([frames[: len(frames) - len(given)], given])
+        known = np.arange(len(frames)) >= len(frames) - len(given)
+        video = np.concatenate([frames[~known], given])
+        return np.where(known[:, None, None, None], video, joined(frames, video, known))
 
     def _begun(self, request: GenerationRequest) -> tuple[Canvas, Tensor]:
         """Return the canvas of what a clip goes on from, and its latents: those that are known as a whole."""
