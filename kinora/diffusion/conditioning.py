@@ -5,31 +5,12 @@ none; image to video has the first latent frame; extension the first or the last
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
 from kinora.data.packing import Grid3, Layout
 from kinora.diffusion.path import sample_times, shift_time
-
-
-class Task(StrEnum):
-    """What a clip is generated from, besides its text."""
-
-    TEXT = "text"
-    IMAGE = "image"
-    FORWARD = "forward"
-    BACKWARD = "backward"
-
-
-def conditioning_frames(task: Task, frames: int, count: int = 1) -> list[bool]:
-    """Return which of `frames` latent frames are conditioning frames; `count` of them in the two extensions."""
-    count = {Task.TEXT: 0, Task.IMAGE: 1}.get(task, count)
-    assert count < frames or count == 0, "something must be left to generate"
-    if task is Task.BACKWARD:
-        return [frame >= frames - count for frame in range(frames)]
-    return [frame < count for frame in range(frames)]
 
 
 def draw_given(grid: Grid3, generator: torch.Generator, share: float) -> Tensor:
@@ -87,11 +68,3 @@ def draw_times(
 def given_tokens(layout: Layout, given: Sequence[Tensor]) -> Tensor:
     """Return which tokens are given, bool `[N]`, from `[t, rows, columns]` of each clip in the order of `pack`."""
     return torch.cat([given[place].flatten() for place in layout.order])
-
-
-def conditioning_mask(layout: Layout, frames: list[list[bool]]) -> Tensor:
-    """Return which tokens are of conditioning frames, `[N]`, from those of each clip in the order of `pack`."""
-    masks = []
-    for place, (_, rows, columns) in zip(layout.order, layout.grids, strict=True):
-        masks.append(torch.tensor(frames[place]).repeat_interleave(rows * columns))
-    return torch.cat(masks)

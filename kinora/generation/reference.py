@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from kinora.errors import KinoraError
-from kinora.files import friendly_os_errors
+from kinora.files import atomic_folder, friendly_os_errors
 from kinora.generation.model_version import PARTS, ModelVersion, own_files, read_version, write_version
 from kinora.models.folder import write_weights
 
@@ -48,11 +48,12 @@ def put_reference(version: ModelVersion, place: Path = PLACE) -> ModelVersion:
                 f"{MOST_BYTES / 1e6:.0f} MB come with the package; train a smaller model."
             )
         before = [path.parent for path in place.glob("*/lineage.json") if path.parent.name != version.name]
-        for file in own_files(version.path):
-            copy = place / version.name / file.relative_to(version.path)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if copy.resolve() != file.resolve():
-                shutil.copyfile(file, copy)
+        if version.path.resolve() != (place / version.name).resolve():
+            with atomic_folder(place / version.name) as folder:
+                for file in own_files(version.path):
+                    copy = folder / file.relative_to(version.path)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, copy)
         for folder in before:
             shutil.rmtree(folder)
     return read_version(place / version.name)

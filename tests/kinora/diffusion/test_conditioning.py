@@ -1,37 +1,13 @@
-"""Which latent frames each task gives, and how training draws the tasks."""
+"""Which tokens are given, and how training draws them and the times of all others."""
 
-import pytest
 import torch
 
 from kinora.data.packing import Segment, layout_of
 from kinora.diffusion.conditioning import (
-    Task,
-    conditioning_frames,
-    conditioning_mask,
     draw_given,
     draw_times,
     given_tokens,
 )
-
-
-@pytest.mark.parametrize(
-    ("task", "given"),
-    [
-        (Task.TEXT, [False, False, False, False]),
-        (Task.IMAGE, [True, False, False, False]),
-        (Task.FORWARD, [True, True, False, False]),
-        (Task.BACKWARD, [False, False, True, True]),
-    ],
-)
-def test_given_frames_of_every_task(task, given):
-    assert conditioning_frames(task, 4, 2) == given
-
-
-def test_token_mask_follows_the_packed_order():
-    grids = [(1, 1, 2), (3, 1, 2)]  # the longer one is packed first
-    layout = layout_of([Segment(grid, 2.0) for grid in grids])
-    mask = conditioning_mask(layout, [[False], [True, False, True]])
-    assert mask.tolist() == [True, True, False, False, True, True, False, False]
 
 
 def test_a_mask_of_space_and_time_follows_the_packed_order():
