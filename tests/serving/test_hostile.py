@@ -25,7 +25,22 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
-names = ("prompt", "size", "seconds", "frames", "fps", "seed", "model", "n", "input_reference", "stream")
+names = (
+    "prompt",
+    "size",
+    "seconds",
+    "frames",
+    "fps",
+    "seed",
+    "model",
+    "n",
+    "input_reference",
+    "stream",
+    "task",
+    "loop",
+)
+names += ("negative_prompt", "expand", "allow_unknown_words", "direction", "strength", "missing", "region", "factor")
+names += ("task", "loop", "last_image", "video", "to_video")
 bodies = st.fixed_dictionaries({}, optional=dict.fromkeys(names, values))
 asked = st.fixed_dictionaries(
     {"prompt": texts},
@@ -35,6 +50,10 @@ asked = st.fixed_dictionaries(
         "frames": st.integers(),
         "fps": st.floats(),
         "seed": st.integers(),
+        "strength": st.floats(),
+        "missing": st.lists(st.lists(st.integers(), max_size=3), max_size=3),
+        "region": st.lists(st.integers(), max_size=5),
+        "factor": st.integers(),
     },
 )
 
