@@ -45,7 +45,7 @@ def measure(subject: Subject) -> list[Figure]:
     prompts = subject.prompts(subject.options.count or COUNT, LASTING)
     for prompt in prompts:
         frames = round(LONG * prompt.fps)
-        clip = np.stack(list(subject.generator.stream(replace(request(prompt), frames=frames))))
+        clip = np.concatenate(list(subject.generator.stream(replace(request(prompt), frames=frames))))
         second = round(prompt.fps)
         for start in range(frames - LAST * second, frames, second):
             part = ClipInput("", clip[start : start + second], prompt.fps, prompt.prompt)

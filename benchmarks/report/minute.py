@@ -19,7 +19,7 @@ def make(studio: Studio) -> Section:
     (prompt,) = studio.prompts(1, *LASTING)
     seconds = 4 if studio.options.side else SECONDS
     asked = replace(request(prompt), frames=round(seconds * prompt.fps))
-    clip = np.stack(list(studio.subject.generator.stream(asked)))
+    clip = np.concatenate(list(studio.subject.generator.stream(asked)))
     second = round(prompt.fps)
     right = []
     for start in range(0, len(clip) - second + 1, second):

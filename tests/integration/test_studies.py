@@ -7,7 +7,10 @@ from kinora.config import read_json
 from pipelines.events import EventReader
 from pipelines.workflows import PREPARE, WORKFLOWS
 
-SETTINGS = ("ingest.simulated.captioned=1", "captioner.steps=1", "evaluation.prompts=2", "study.compute=[1,3]")
+SETTINGS = (
+    "ingest.simulated.videos=24", "ingest.simulated.images=8", "ingest.simulated.captioned=1", "captioner.steps=1",
+    "autoencoder.steps=4", "evaluation.prompts=2", "study.compute=[1,3]",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
