@@ -1,25 +1,30 @@
 """Judge one checkpoint: generate a clip for every held-out prompt and hold it against the prompt and physics."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from evaluation.evaluator import clip_record, evaluator, judge, summary
+from evaluation.abilities import ABILITIES, abilities
+from evaluation.evaluator import clip_record, evaluator, findings, summary
 from evaluation.findings import ClipInput
-from evaluation.rates import rates
+from evaluation.observation import observe
+from evaluation.rates import mean_rates, rates
 from evaluation.report import checkpoint_page, failed_types
 from kinora.config import to_dict, write_json
 from kinora.errors import KinoraError
 from kinora.media import write_video
 from kinora.progress import Progress
-from kinora.worlds import EvaluationPrompt, WorldsConfig, simulate_prompt
+from kinora.worlds import WORLDS, EvaluationPrompt, WorldsConfig, simulate_prompt
+from kinora.worlds.registry import world_of
 
 if TYPE_CHECKING:
     from kinora.generation import GenerationRequest
 
+MOTIONS = frozenset(motion for world in WORLDS.values() for motion in world.motions)
 BATCH = 16  # prompts generated together: few enough that progress shows, enough to fill a packed sequence
 
 
@@ -49,7 +54,8 @@ def evaluate_checkpoint(
         worlds: the world's configuration, so that the simulator's own clip of every prompt can be shown beside it.
 
     Returns:
-        The content of `evaluation.json`: the evaluator, `rates` (means over prompts), `summary`, one record a clip.
+        The content of `evaluation.json`: the evaluator, `rates` (means over prompts), the same `by_world`,
+        `abilities`, `summary`, one record a clip.
 
     Raises:
         KinoraError: if there are no prompts.
@@ -88,17 +94,50 @@ def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt
     """Judge one clip a prompt and return the evaluation."""
     records = []
     for clip, prompt in zip(clips, prompts, strict=True):
-        findings = judge(clip)
-        records.append({**clip_record(clip, findings), "rates": rates(findings), "asked": to_dict(prompt)})
+        seen = observe(clip)
+        found = findings(seen)
+        motion = prompt.attributes.motion
+        records.append(
+            {
+                **clip_record(clip, found),
+                "rates": rates(found),
+                "world": world_of(motion) if motion in MOTIONS else "",
+                "abilities": {ability: asdict(score) for ability, score in abilities(seen).items()},
+                "asked": to_dict(prompt),
+            }
+        )
     summed = summary(records)
     return {
         "name": name,
         "evaluator": evaluator(),
         "rates": summed["rates"],
+        "by_world": by_world(records),
+        "abilities": {ability: mean_ability(records, ability) for ability in ABILITIES},
         "measurable": {kind: row["measurable"] / row["clips"] for kind, row in summed["types"].items()},
         "summary": summed,
         "clips_with_failure": sum(bool(failed_types(record)) for record in records),
         "clips": records,
+    }
+
+
+def by_world(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the number of clips and the mean rates of each world that prompts ask for."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        if record["world"]:
+            groups.setdefault(record["world"], []).append(record["rates"])
+    return {world: {"clips": len(group), "rates": mean_rates(group)} for world, group in sorted(groups.items())}
+
+
+def mean_ability(records: Sequence[dict[str, Any]], ability: str) -> dict[str, Any]:
+    """Return the mean score of an ability, over how many clips, and why the others could not be measured."""
+    scores = [record["abilities"][ability] for record in records]
+    known = [score["score"] for score in scores if score["score"] is not None]
+    reasons = Counter(score["reason"] for score in scores if score["score"] is None)
+    return {
+        "score": float(np.mean(known)) if known else None,
+        "measured": len(known),
+        "not_measured": dict(reasons),
     }
 
 

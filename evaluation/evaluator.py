@@ -15,7 +15,7 @@ from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
 from evaluation.observation import Observation, observe
 from evaluation.physics.gravity import gravity
 from evaluation.physics.permanence import appearance, disappearance, permanence
-from evaluation.rates import METRICS, quality, rates
+from evaluation.rates import mean_rates, quality, rates
 from kinora import worlds
 from kinora.config import digest
 
@@ -31,15 +31,19 @@ DETECTORS: dict[str, Callable[[Observation], Finding]] = {
 }
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = (
-    "findings.py", "lit.py", "camera.py", "segmentation.py", "tracking.py", "motion.py", "observation.py", "rates.py",
-    "evaluator.py",
+    "abilities.py", "camera.py", "evaluator.py", "findings.py", "ground.py", "lit.py", "motion.py", "observation.py",
+    "rates.py", "segmentation.py", "strokes.py", "tracking.py",
 )  # fmt: skip
 DECIDING_FOLDERS = ("physics", "consistency", "fidelity")
 
 
 def judge(clip: ClipInput) -> dict[str, Finding]:
     """Return the finding of every detector on one clip."""
-    seen = observe(clip)
+    return findings(observe(clip))
+
+
+def findings(seen: Observation) -> dict[str, Finding]:
+    """Return the finding of every detector on what is seen in one clip."""
     return {kind: detector(seen) for kind, detector in DETECTORS.items()}
 
 
@@ -62,10 +66,10 @@ def evaluate_clips(clips: Sequence[ClipInput], on_clip: Callable[[int], None] | 
     return {"evaluator": evaluator(), "clips": records, "summary": summary(records)}
 
 
-def clip_record(clip: ClipInput, findings: dict[str, Finding]) -> dict[str, Any]:
+def clip_record(clip: ClipInput, found: dict[str, Finding]) -> dict[str, Any]:
     """Return what `report.json` holds of one clip."""
     frames, height, width, _ = clip.frames.shape
-    prompted = findings["prompt_mismatch"].score is not None
+    prompted = found["prompt_mismatch"].score is not None
     return {
         "clip": clip.name,
         "frames": frames,
@@ -73,14 +77,14 @@ def clip_record(clip: ClipInput, findings: dict[str, Finding]) -> dict[str, Any]
         "height": height,
         "fps": round(clip.fps, 3),
         "prompt": clip.prompt,
-        "measurable": {kind: finding.score is not None for kind, finding in findings.items()},
-        "scores": {kind: round(f.score, 4) for kind, f in findings.items() if f.score is not None},
-        "quality": quality(list(findings.values())),
-        "rates": rates(findings) if prompted else None,
-        "failures": [failure.as_dict() for finding in findings.values() for failure in finding.failures],
-        "not_measurable": {kind: finding.reason for kind, finding in findings.items() if finding.score is None},
-        "due": [kind for kind, finding in findings.items() if finding.due],
-        "parts": {kind: f.parts for kind, f in findings.items() if f.parts},
+        "measurable": {kind: finding.score is not None for kind, finding in found.items()},
+        "scores": {kind: round(f.score, 4) for kind, f in found.items() if f.score is not None},
+        "quality": quality(list(found.values())),
+        "rates": rates(found) if prompted else None,
+        "failures": [failure.as_dict() for finding in found.values() for failure in finding.failures],
+        "not_measurable": {kind: finding.reason for kind, finding in found.items() if finding.score is None},
+        "due": [kind for kind, finding in found.items() if finding.due],
+        "parts": {kind: f.parts for kind, f in found.items() if f.parts},
     }
 
 
@@ -101,8 +105,7 @@ def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "mean_score": float(np.mean([r["scores"][kind] for r in measurable])) if measurable else None,
         }
     prompted = [r["rates"] for r in records if r["rates"]]
-    means = {metric: float(np.mean([r[metric] for r in prompted])) for metric in METRICS} if prompted else None
-    return {"types": types, "rates": means, "prompted": len(prompted)}
+    return {"types": types, "rates": mean_rates(prompted) if prompted else None, "prompted": len(prompted)}
 
 
 def failing(record: dict[str, Any], kind: str) -> bool:

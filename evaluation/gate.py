@@ -189,13 +189,17 @@ def _moment(promotion: Promotion) -> str:
 
 def _compare(metric: str, candidate: dict[str, Any], rival: dict[str, Any], seed: int) -> Comparison:
     ours, theirs = _values(candidate, metric), _values(rival, metric)
+    asked = ~np.isnan(ours) & ~np.isnan(theirs)
+    ours, theirs = (ours[asked], theirs[asked]) if asked.any() else (np.zeros(1), np.zeros(1))
     low, high = bootstrap_interval(ours - theirs, seed)
     mean = float((ours - theirs).mean())
     return Comparison(metric, float(ours.mean()), float(theirs.mean()), mean, low, high)
 
 
 def _values(evaluation: dict[str, Any], metric: str) -> np.ndarray:
-    return np.array([float(clip["rates"][metric]) for clip in sorted(evaluation["clips"], key=_identity)])
+    """Return a rate of every clip, nan where its prompt does not ask for it."""
+    values = [clip["rates"][metric] for clip in sorted(evaluation["clips"], key=_identity)]
+    return np.array([np.nan if value is None else float(value) for value in values])
 
 
 def _asked(evaluation: dict[str, Any]) -> list[str]:

@@ -6,7 +6,8 @@ where each group is the mean of what could be measured in it: fidelity over what
 background, motion, exactly the prompted objects), physics and consistency over 1 - score of the types of failure that
 `findings.TYPES` counts to them. What was due and could not be measured counts as failed:
 a clip that shows nothing is not excused. Where a prompt names nothing that can be checked, as a person's own words may,
-its rates of fidelity are 0 and overall is the mean of the other two groups.
+it has no rates of fidelity and overall is the mean of the other two groups. A rate that a prompt does not ask for, as
+one for a brush asks for no shape, is None and not averaged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,22 +22,31 @@ METRICS = (
 )  # fmt: skip
 
 
-def rates(findings: Mapping[str, Finding]) -> dict[str, float]:
-    """Return every metric of `METRICS` for one prompted clip, 0..1, 1 is best."""
+def rates(findings: Mapping[str, Finding]) -> dict[str, float | None]:
+    """Return every metric of `METRICS` for one prompted clip, 0..1, 1 is best; None what is not asked for."""
     parts = findings["prompt_mismatch"].parts
-    fidelity = float(np.mean(list(parts.values()))) if parts else 0.0
+    fidelity = float(np.mean(list(parts.values()))) if parts else None
     physics, consistency = _group(findings, "physics"), _group(findings, "consistency")
     return {
-        "overall": (fidelity + physics + consistency) / 3 if parts else (physics + consistency) / 2,
-        "colour_right": parts.get("colour", 0.0),
-        "shape_right": parts.get("shape", 0.0),
-        "background_right": parts.get("background", 0.0),
-        "motion_right": parts.get("motion", 0.0),
-        "exactly_prompted": float(parts.get("objects", 0.0) == 1.0),
+        "overall": float(np.mean([group for group in (fidelity, physics, consistency) if group is not None])),
+        "colour_right": parts.get("colour"),
+        "shape_right": parts.get("shape"),
+        "background_right": parts.get("background"),
+        "motion_right": parts.get("motion"),
+        "exactly_prompted": float(parts["objects"] == 1.0) if "objects" in parts else None,
         "fidelity": fidelity,
         "physics": physics,
         "consistency": consistency,
     }
+
+
+def mean_rates(clips: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """Return the mean of every metric over the clips whose prompts ask for it; 0 where none does."""
+    means = {}
+    for metric in METRICS:
+        asked = [rate for clip in clips if (rate := clip[metric]) is not None]
+        means[metric] = float(np.mean(asked)) if asked else 0.0
+    return means
 
 
 def quality(findings: Sequence[Finding]) -> float | None:

@@ -76,6 +76,8 @@ def checkpoint_page(evaluation: dict[str, Any], clips: Sequence[ClipInput], refe
     overall = {METRIC_LABELS["overall"]: f"{evaluation['rates']['overall']:.0%}", "clips have a failure": failed}
     page.figures(overall | dict(rate_figure(evaluation, metric) for metric in METRICS[1:6]))
     rates_table(page, evaluation)
+    world_table(page, evaluation)
+    ability_table(page, evaluation)
     type_table(page, evaluation)
     page.heading("Every prompt, the worst first")
     page.text(
@@ -103,7 +105,7 @@ def count_failed(records: Sequence[Mapping[str, Any]]) -> str:
 
 def rate_figure(evaluation: Mapping[str, Any], metric: str) -> tuple[str, str]:
     """Return a rate's label and its percentage, with the count of clips where each clip is either right or wrong."""
-    values = [record["rates"][metric] for record in evaluation["clips"]]
+    values = [rate for record in evaluation["clips"] if (rate := record["rates"][metric]) is not None]
     label, rate = METRIC_LABELS[metric], f"{evaluation['rates'][metric]:.0%}"
     return (f"{label} ({amount(sum(values))} of {amount(len(values))} clips)" if set(values) <= {0, 1} else label), rate
 
@@ -137,6 +139,33 @@ def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
         rows,
         "Share of the prompts, or mean over the prompts for the scores. The simulator's column is what the detectors "
         "find in clips that are right: where it is below 100%, the detectors are wrong, not the model.",
+    )
+
+
+def world_table(page: Page, evaluation: dict[str, Any]) -> None:
+    """Add the rates of each world, where the prompts are of several."""
+    worlds = evaluation.get("by_world", {})
+    if len(worlds) < 2:
+        return
+    page.heading("Rates by world")
+    page.table(
+        [
+            {"world": name, "clips": row["clips"]}
+            | {metric.replace("_", " "): f"{row['rates'][metric]:.0%}" for metric in METRICS}
+            for name, row in worlds.items()
+        ]
+    )
+
+
+def ability_table(page: Page, evaluation: dict[str, Any]) -> None:
+    """Add how well the clips show the abilities that their prompts call for."""
+    rows = {name: row for name, row in evaluation.get("abilities", {}).items() if row["measured"]}
+    if not rows:
+        return
+    page.heading("Abilities")
+    page.table(
+        [{"ability": name, "score": f"{row['score']:.0%}", "clips": row["measured"]} for name, row in rows.items()],
+        "Mean score of the clips whose prompts call for the ability: 1 as in the simulator, 0 not at all.",
     )
 
 

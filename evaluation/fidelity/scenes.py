@@ -15,6 +15,7 @@ LEFT = 0.7  # of the whole: no piece is as large, once they are apart
 CLOSE_S = 0.4  # seconds after the break in which pieces may still hang together
 GROWTH = 0.15  # world units by which a stroke grows
 EXPLAINED = 0.25  # of the ground's change: a turn that explains less is none
+SLOWEST_TURN = 0.15  # radians per second; the worlds' cameras circle at 0.5 and more
 OFF_BALL = 0.09  # world units that a paddle is off the ball, on average, at most
 PADDLE = 0.26  # world units from a side wall to the paddle's middle, at least
 
@@ -108,9 +109,10 @@ def circle(seen: Observation, tracks: Tracks) -> str | None:
     if not turns:
         return None
     explained = 1 - sum(turn.left for turn in turns) / max(sum(turn.change for turn in turns), 1e-6)
-    if explained < EXPLAINED:
+    rate = float(np.mean([turn.angle / (turn.end - turn.start) for turn in turns])) * seen.clip.fps
+    if explained < EXPLAINED or abs(rate) < SLOWEST_TURN:
         return "no orbit"
-    return "orbit right" if sum(turn.angle for turn in turns) > 0 else "orbit left"
+    return "orbit right" if rate > 0 else "orbit left"
 
 
 def play(seen: Observation, tracks: Tracks) -> str | None:
