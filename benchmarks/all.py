@@ -29,6 +29,8 @@ from benchmarks import (
     solvers,
     transformer,
 )
+from benchmarks.reach import __main__ as reach
+from benchmarks.reach.options import Options
 from kinora.files import atomic_write
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -48,6 +50,7 @@ def main() -> None:
     sections += [transformer.measure(), against_diffusers.measure()]
     sections += [solvers.measure(), sampler_cost.measure()]
     sections += [sampling_against_diffusers.measure(), loader.measure(), resilience.measure()]
+    sections.append(reach.measure(Options()))
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
 

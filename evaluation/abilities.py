@@ -75,7 +75,7 @@ def rigid(seen: Observation) -> dict[str, float]:
     return {
         "the camera circles": _between(abs(rate) * seen.clip.fps, 0.1, 0.3),
         "the ground turns as one": _between(explained, 0.1, 0.45),
-        "the turn is even": _between(-uneven, -0.8, -0.35),
+        "the turn is even": _between(-uneven, -0.6, -0.3),
         "the solid stays in its place": _between(-off, -0.15, -0.06),
         "the solid keeps its size": _between(-float(np.std(np.log(sizes))), -0.6, -0.35),
         "the solid is there all the time": _between(len(solid.blobs) / seen.frames, 0.6, 0.95),

@@ -68,7 +68,7 @@ class Geometry:
 
 
 def find_turns(luma_THW: np.ndarray, ground_THW: np.ndarray, fps: float) -> list[Turn]:
-    """Return the turns of the camera from frame to frame, `GAP_S` apart.
+    """Return the turns of the camera from every frame to the one `GAP_S` later.
 
     Args:
         luma_THW: the clip's luma.
@@ -83,7 +83,7 @@ def find_turns(luma_THW: np.ndarray, ground_THW: np.ndarray, fps: float) -> list
     angles = np.linspace(-FARTHEST_TURN, FARTHEST_TURN, TURNS)
     maps = [geometry.turned(angle).astype(np.float32) - 0.5 for angle in angles]
     turns = []
-    for start in range(0, T - gap, gap):
+    for start in range(T - gap):
         end = start + gap
         here = (clear[start] > 0) & geometry.seen
         errors = np.array([_error(smooth, clear, start, end, here, where) for where in maps])

@@ -44,6 +44,15 @@ def failing_frames(record: Mapping[str, Any], frames: int) -> np.ndarray:
     return flags
 
 
+def outlined(frames: np.ndarray, failing: np.ndarray, width: int = 2) -> np.ndarray:
+    """Return a copy of frames `uint8 [T, H, W, 3]` with a red border of `width` pixels where `failing [T]`."""
+    shown = frames.copy()
+    for side in (np.s_[:, :width], np.s_[:, -width:], np.s_[:, :, :width], np.s_[:, :, -width:]):
+        part = shown[side]
+        part[failing] = FAILING
+    return shown
+
+
 def _strips(failing: np.ndarray, width: int) -> np.ndarray:
     T = len(failing)
     edges = np.linspace(0, width, T + 1).round().astype(int)

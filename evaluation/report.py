@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluation.evaluator import DETECTORS, failing
 from evaluation.findings import TYPES, ClipInput
-from evaluation.overlay import annotated, failing_frames
+from evaluation.overlay import annotated, failing_frames, outlined
 from evaluation.rates import METRICS
 from kinora.numbers import amount, count, share
 from kinora.report import Clip, Page
@@ -91,6 +91,24 @@ def checkpoint_page(evaluation: dict[str, Any], clips: Sequence[ClipInput], refe
     )
     unmeasured_table(page, records)
     return add_method(page, evaluation)
+
+
+def worst_clips(evaluation: Mapping[str, Any], clips: Sequence[ClipInput], count: int) -> list[Clip]:
+    """Return up to `count` of the clips with a failure, the worst first, their failing frames outlined in red.
+
+    Args:
+        evaluation: of these clips, as `evaluate_checkpoint` returns it.
+        clips: the clips, in the order of its records.
+        count: how many at most.
+    """
+    judged = [pair for pair in zip(clips, evaluation["clips"], strict=True) if failed_types(pair[1])]
+    judged.sort(key=lambda pair: float(pair[1]["rates"]["overall"]))
+    worst = []
+    for clip, record in judged[:count]:
+        failing_T = failing_frames(record, len(clip.frames))
+        shown = annotated(outlined(clip.frames, failing_T), failing_T)
+        worst.append(Clip(shown, clip.fps, record["prompt"], describe_failures(record), True, failed_types(record)))
+    return worst
 
 
 def failed_types(record: Mapping[str, Any]) -> tuple[str, ...]:

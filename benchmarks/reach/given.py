@@ -5,6 +5,7 @@ python -m benchmarks.reach.given
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -42,28 +43,30 @@ def cases(plain: GenerationRequest, clip: np.ndarray) -> dict[str, Case]:
     outside[region[1] : region[1] + region[3], region[0] : region[0] + region[2]] = False
     missing = ((third, 2 * third - 1),)
     kept = np.r_[:third, 2 * third : T]
-    image, video = replace(plain, task=Task.IMAGE), replace(plain, video=clip[:half])
-    fill = replace(plain, task=Task.FILL, video=clip)
+
+    def asked(task: Task, **media: Any) -> GenerationRequest:
+        return replace(plain, task=task, **media)
+
     return {
-        "first frame": (replace(image, image=clip[0]), lambda c: c[:1], clip[:1], None),
-        "last frame": (replace(image, last_image=clip[-1]), lambda c: c[-1:], clip[-1:], None),
+        "first frame": (asked(Task.IMAGE, image=clip[0]), lambda c: c[:1], clip[:1], None),
+        "last frame": (asked(Task.IMAGE, last_image=clip[-1]), lambda c: c[-1:], clip[-1:], None),
         "first and last frame": (
-            replace(image, image=clip[0], last_image=clip[-1]), lambda c: c[[0, -1]], clip[[0, -1]], None,
+            asked(Task.IMAGE, image=clip[0], last_image=clip[-1]), lambda c: c[[0, -1]], clip[[0, -1]], None,
         ),
         "extended forward": (
-            replace(video, task=Task.EXTEND, direction="forward"), lambda c: c[:half], clip[:half], None,
+            asked(Task.EXTEND, video=clip[:half], direction="forward"), lambda c: c[:half], clip[:half], None,
         ),
         "extended backward": (
-            replace(video, task=Task.EXTEND, direction="backward"), lambda c: c[-half:], clip[:half], None,
+            asked(Task.EXTEND, video=clip[:half], direction="backward"), lambda c: c[-half:], clip[:half], None,
         ),
         "connected": (
-            replace(video, task=Task.CONNECT, to_video=clip[half:], frames=T + half),
+            asked(Task.CONNECT, video=clip[:half], to_video=clip[half:], frames=T + half),
             lambda c: np.concatenate([c[:half], c[half - T :]]), clip, None,
         ),
-        "missing frames": (replace(fill, missing=missing), lambda c: c[kept], clip[kept], None),
-        "missing region": (replace(fill, region=region), lambda c: c, clip, outside),
+        "missing frames": (asked(Task.FILL, video=clip, missing=missing), lambda c: c[kept], clip[kept], None),
+        "missing region": (asked(Task.FILL, video=clip, region=region), lambda c: c, clip, outside),
         "interpolated": (
-            replace(plain, task=Task.INTERPOLATE, video=clip[::2], factor=2, frames=2 * len(clip[::2]) - 1),
+            asked(Task.INTERPOLATE, video=clip[::2], factor=2, frames=2 * len(clip[::2]) - 1),
             lambda c: c[::2], clip[::2], None,
         ),
     }  # fmt: skip

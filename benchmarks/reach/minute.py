@@ -34,7 +34,7 @@ import sys
 from kinora.generation import VideoGenerator, GenerationRequest
 model, prompt, width, height, frames, fps = sys.argv[1:]
 wanted = GenerationRequest(prompt, int(width), int(height), int(frames), float(fps))
-for frame in VideoGenerator.from_version(model).stream(wanted):
+for part in VideoGenerator.from_version(model).stream(wanted):
     pass
 """
 

@@ -9,7 +9,7 @@ import pytest
 from evaluation.checkpoint import judge_prompts
 from evaluation.evaluator import evaluate_clips
 from evaluation.findings import ClipInput
-from evaluation.report import checkpoint_page, clips_page
+from evaluation.report import checkpoint_page, clips_page, worst_clips
 from kinora.worlds import WorldsConfig, evaluation_prompts, simulate_prompt
 
 WORLDS = WorldsConfig()
@@ -42,6 +42,13 @@ def test_a_checkpoint_s_page_counts_clips_beside_percentages(clips, prompts, tmp
     assert found["clips have a failure"] == "2 of 6"
     assert "any failure (2)" in html
     assert "no failure (4)" in html
+
+
+def test_the_worst_clips_are_those_with_failures_outlined(clips, prompts):
+    worst = worst_clips(judge_prompts(clips, prompts, "step-000100"), clips, 3)
+    assert [clip.label for clip in worst] == [prompts[0].prompt, prompts[1].prompt]
+    assert (worst[0].frames[-1, 0, 0] == (214, 60, 48)).all()
+    assert "Nothing moves" in worst[1].note
 
 
 def test_clips_are_chosen_by_failure_and_prompt(clips, prompts, tmp_path, in_browser):
