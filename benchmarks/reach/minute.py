@@ -3,8 +3,8 @@
 python -m benchmarks.reach.minute
 """
 
-import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -73,12 +73,14 @@ def peak(model: Path, prompt: EvaluationPrompt, seconds: int) -> float:
     size = (prompt.width, prompt.height, round(seconds * prompt.fps), prompt.fps)
     command = [sys.executable, "-c", STREAM, str(model), prompt.prompt, *map(str, size)]
     most = 0.0
-    process = psutil.Popen(command, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None:
-        most = max(most, held(process))
-        time.sleep(LOOK)
-    if process.returncode:
-        raise KinoraError(f"making {seconds} seconds failed: {process.stderr.read()[-1000:]}")
+    with tempfile.TemporaryFile("w+") as output:  # not a pipe, which would fill up and stop it
+        process = psutil.Popen(command, stdout=output, stderr=output)
+        while process.poll() is None:
+            most = max(most, held(process))
+            time.sleep(LOOK)
+        if process.returncode:
+            output.seek(0)
+            raise KinoraError(f"making {seconds} seconds failed: {output.read()[-1000:]}")
     return most
 
 
