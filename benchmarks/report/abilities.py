@@ -1,5 +1,7 @@
 """Emerging simulation capabilities, each on the world that shows it, beside the simulator's clip of the same prompt."""
 
+from typing import Any
+
 from benchmarks.report.studio import Section, Studio, Tile, inputs, said, table
 from evaluation.checkpoint import judge_prompts
 from kinora.generation import GeneratedClip
@@ -25,8 +27,10 @@ def make(studio: Studio) -> Section:
         asked = studio.prompts(1 if studio.options.side else COUNT, *WORLDS[world].motions)
         clips = [studio.of(prompt) for prompt in asked]
         own = [GeneratedClip(studio.subject.simulated(p), p.fps, p.prompt) for p in asked]
-        made, truth = (judge_prompts(inputs(some, asked), asked, world)["rates"] for some in (clips, own))
-        cells = {name.replace("_", " "): f"{made[name]:.0%} ({truth[name]:.0%})" for name in RATES}
+        made, truth = (judge_prompts(inputs(some, asked), asked, world) for some in (clips, own))
+        cells = {"the ability": f"{_shown(made)} ({_shown(truth)})"}
+        for name in RATES:
+            cells[name.replace("_", " ")] = f"{made['rates'][name]:.0%} ({truth['rates'][name]:.0%})"
         figures.append({"": f"{ability} ({world})", "clips": str(len(asked)), **cells})
         rows.append([Tile(clips[0].frames, ability), Tile(own[0].frames, "the simulator's")])
         told.append(f"{ability}: {said(asked[0])}")
@@ -37,3 +41,9 @@ def make(studio: Studio) -> Section:
     shown = studio.show("abilities", halves, fps, "; ".join(told) + ".")
     note = "The model's rates, and in brackets those of the simulator's own clips:"
     return Section([shown], [note, table(figures)])
+
+
+def _shown(judged: dict[str, Any]) -> str:
+    """Return the score of the ability that the prompts call for."""
+    scores = [f"{row['score']:.0%}" for row in judged["abilities"].values() if row["measured"]]
+    return ", ".join(scores) or "not measured"
