@@ -16,7 +16,7 @@ RecipeName = Annotated[
     str,
     tyro.conf.arg(
         metavar="RECIPE",
-        help="Recipe by name (tiny, smoke, reference, base), or your own function as path/to/file.py:function or module:function.",
+        help="Recipe by name (tiny, smoke, reference, base), or your own: path/to/file.py:function or module:function.",
     ),
 ]
 Settings = Annotated[

@@ -12,7 +12,7 @@ from evaluation.abilities import ABILITIES, abilities
 from evaluation.evaluator import clip_record, evaluator, findings, summary
 from evaluation.findings import ClipInput
 from evaluation.observation import observe
-from evaluation.rates import mean_rates, rates
+from evaluation.rates import METRICS, mean_rates, rates
 from evaluation.report import checkpoint_page, failed_types
 from kinora.config import to_dict, write_json
 from kinora.errors import KinoraError
@@ -121,12 +121,16 @@ def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt
 
 
 def by_world(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the number of clips and the mean rates of each world that prompts ask for."""
+    """Return the number of clips and the mean rates of each world that prompts ask for; None what none of them asks."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         if record["world"]:
             groups.setdefault(record["world"], []).append(record["rates"])
-    return {world: {"clips": len(group), "rates": mean_rates(group)} for world, group in sorted(groups.items())}
+    worlds = {}
+    for world, group in sorted(groups.items()):
+        asked = {name: mean for name, mean in mean_rates(group).items() if any(r[name] is not None for r in group)}
+        worlds[world] = {"clips": len(group), "rates": dict.fromkeys(METRICS) | asked}
+    return worlds
 
 
 def mean_ability(records: Sequence[dict[str, Any]], ability: str) -> dict[str, Any]:

@@ -169,7 +169,10 @@ def world_table(page: Page, evaluation: dict[str, Any]) -> None:
     page.table(
         [
             {"world": name, "clips": row["clips"]}
-            | {metric.replace("_", " "): f"{row['rates'][metric]:.0%}" for metric in METRICS}
+            | {
+                metric.replace("_", " "): "–" if row["rates"][metric] is None else f"{row['rates'][metric]:.0%}"
+                for metric in METRICS
+            }
             for name, row in worlds.items()
         ]
     )

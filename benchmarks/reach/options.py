@@ -15,7 +15,7 @@ from kinora.generation import GenerationRequest, ModelVersion, Registry, VideoGe
 from kinora.storage import artifact_root
 from kinora.worlds import WORLDS, EvaluationPrompt, WorldsConfig, evaluation_prompts, simulate_prompt
 
-LASTING = ("around", "bounce", "orbit", "play")  # motions that go on for ever
+LASTING = ("around", "bounce", "orbit right", "orbit left", "play")  # motions that go on for ever
 
 
 @dataclass(frozen=True)

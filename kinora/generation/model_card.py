@@ -47,6 +47,7 @@ def model_card(
         lineage: digests of dataset, code and evaluator; `data`, the figures of the dataset.
     """
     sections = [_parts(folder), _data(lineage), _recipe(recipe, lineage), _scores(evaluation, lineage)]
+    sections += [_worlds(evaluation)] if len(evaluation.get("by_world") or {}) > 1 else []
     return [*sections, _failures(evaluation), _limits(folder, recipe), _again(lineage)]
 
 
@@ -132,6 +133,23 @@ def _scores(evaluation: Mapping[str, Any], lineage: Mapping[str, Any]) -> Sectio
     if lineage.get("evaluator"):
         text.append(f"Only scores of the same evaluator compare: its digest is `{lineage['evaluator']}`.")
     return Section("What it scores", tuple(text), tuple(rows))
+
+
+def _worlds(evaluation: Mapping[str, Any]) -> Section:
+    """Return the rates of each world, and how well clips show what they are to show."""
+    names = ("overall", "colour_right", "shape_right", "motion_right", "exactly_prompted")
+    rows = []
+    for world, row in evaluation["by_world"].items():
+        values = {name: row["rates"].get(name) for name in names}
+        shown = {n.replace("_", " "): "–" if value is None else f"{value:.0%}" for n, value in values.items()}
+        rows.append({"world": world, "prompts": str(row["clips"])} | shown)
+    abilities = [
+        f"{name} {row['score']:.0%} ({count(row['measured'], 'clip')})"
+        for name, row in (evaluation.get("abilities") or {}).items()
+        if row["score"] is not None
+    ]
+    text = (f"Abilities, where 100% is as the simulator: {', '.join(abilities)}.",) if abilities else ()
+    return Section("World by world", text, tuple(rows))
 
 
 def _failures(evaluation: Mapping[str, Any]) -> Section:

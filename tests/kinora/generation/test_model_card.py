@@ -106,3 +106,16 @@ def test_what_is_not_known_is_left_out(model_folders, tmp_path):
     folders = [model_folders / part for part in ("vae", "dit", "captioner")]
     bare = write_version(tmp_path, *folders, {"sampling": {}}, {}, {})
     assert "None" not in (bare.path / "README.md").read_text()
+
+
+def test_a_world_that_asks_for_no_shape_has_none(model_folders, tmp_path):
+    rates = {"overall": 0.5, "colour_right": 1.0, "shape_right": None, "motion_right": 0.25, "exactly_prompted": 1.0}
+    evaluation = {
+        "by_world": {"painter": {"clips": 4, "rates": rates}, "game": {"clips": 1, "rates": rates}},
+        "abilities": {"permanence": {"score": 0.75, "measured": 4, "not_measured": {}}},
+    }
+    folders = [model_folders / part for part in ("vae", "dit", "captioner")]
+    made = write_version(tmp_path / "v", *folders, to_dict(recipes.get("smoke")), evaluation, LINEAGE)
+    card = (made.path / "README.md").read_text()
+    assert "| painter | 4 | 50% | 100% | – | 25% | 100% |" in card
+    assert "permanence 75% (4 clips)" in card
