@@ -41,7 +41,7 @@ def run(
     """Run a whole workflow here, with a live view; run again, it goes on from where it was or from its cache.
 
     Args:
-        pipeline: world_simulator makes a model and promotes it; the studies train several and compare them.
+        pipeline: Which one: world_simulator makes a model and promotes it, the studies train several and compare them.
     """
     from cli.extras import ALL, require
 
@@ -88,7 +88,7 @@ def submit(
         host: Address of the server, such as http://localhost:8080.
         namespace: The profile's namespace that the run belongs to, on a server with several users.
         experiment: The experiment that the run is listed under.
-        pipeline: world_simulator makes a model and promotes it; the studies train several and compare them.
+        pipeline: Which one: world_simulator makes a model and promotes it, the studies train several and compare them.
     """
     from pipelines.submit import Submission, submit_pipeline
 

@@ -1,6 +1,6 @@
 """What is seen in one clip, measured once and shared by every detector."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from evaluation.tracking import Track, begins_hidden, ends_hidden, follow
 from kinora.worlds import Attributes, parse
 
 LARGEST = 0.14  # square world units: the area of the largest things, of which there is one in a clip
+MOST_TRACKS = 30  # in a whole clip; more are pieces of footage, not things before a background
 SPECK = 0.12  # a track this small beside the clip's largest object is a speck, not an object of its own
 
 
@@ -87,4 +88,7 @@ def observe(clip: ClipInput) -> Observation:
     pixels = measuring_size(clip.frames)
     scene = segment(pixels)
     wanted = parse(clip.prompt) if clip.prompt else None
-    return Observation(clip, pixels, scene, follow(scene), wanted)
+    tracks = follow(scene)
+    if len(tracks) > MOST_TRACKS:
+        scene, tracks = replace(scene, plain=False, blobs=[[] for _ in scene.blobs]), []
+    return Observation(clip, pixels, scene, tracks, wanted)

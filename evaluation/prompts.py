@@ -2,7 +2,7 @@
 
 from kinora.data.clips import ClipDataset
 from kinora.recipes.recipe import Recipe
-from kinora.worlds import EvaluationPrompt, evaluation_prompts, parse
+from kinora.worlds import Attributes, EvaluationPrompt, evaluation_prompts, parse
 
 
 def simulated(dataset: ClipDataset) -> bool:
@@ -14,14 +14,16 @@ def prompts_for(dataset: ClipDataset, recipe: Recipe) -> list[EvaluationPrompt]:
     """Return what checkpoints trained on `dataset` are asked for.
 
     Where the clips are simulated, that is the recipe's held-out combinations. A person's own files have no such
-    combinations: the captions of their validation clips are asked for, as far as they name what can be checked, in
-    turn until there are as many as the recipe wants, each with a seed of its own.
+    combinations: the captions of their validation clips are asked for, those that name what can be checked where there
+    are any, in turn until there are as many as the recipe wants, each with a seed of its own.
     """
     plan, clips = recipe.evaluation, dataset.clips
     unseen = clips[clips["split"] == "validation"]
     videos = unseen[unseen["kind"] == "video"]
     rows = [] if simulated(dataset) else (videos if len(videos) else unseen).to_dict("records")
-    asked = [(row, attributes) for row in rows if (attributes := parse(row["caption"])) is not None]
+    captions = [(row, parse(row["caption"])) for row in rows if row["caption"]]
+    checked = [(row, attributes) for row, attributes in captions if attributes is not None]
+    asked = checked or [(row, Attributes(())) for row, _ in captions]
     if not asked:
         return evaluation_prompts(recipe.ingest.worlds, plan.prompts, plan.seed)
     return [

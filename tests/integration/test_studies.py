@@ -40,8 +40,8 @@ def test_the_framing_study_and_then_the_scaling_study(work, capsys):
     events, scaling = run(work, "scaling_study", capsys)
     assert {event.step for event in events if event.kind == "cached"} >= set(PREPARE)
     trained = scaling["trainings"]
-    assert list(trained) == ["3x-seed-0", "3x-seed-1", "1x-seed-0", "1x-seed-1"]
-    assert [one["steps"] for one in trained.values()] == [30, 30, 10, 10]
+    assert list(trained) == ["1x-seed-0", "1x-seed-1", "3x-seed-0", "3x-seed-1"]
+    assert [one["steps"] for one in trained.values()] == [10, 10, 30, 30]
     assert trained["3x-seed-0"]["flops"] == pytest.approx(3 * trained["1x-seed-0"]["flops"], rel=0.1)
     assert trained["3x-seed-0"]["held_out_loss"] < trained["1x-seed-0"]["held_out_loss"]
     assert trained["1x-seed-0"]["held_out_loss"] != trained["1x-seed-1"]["held_out_loss"]

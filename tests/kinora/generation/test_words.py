@@ -19,7 +19,7 @@ KNOWN = (
         ("please make me a video of a red ball", []),
         ("a dragon", ["dragon"]),
         ("a red dragon, a DRAGON roars", ["dragon", "roars"]),
-        ("a red ball and a dragon", ["dragon"]),
+        ("a red ball and a dragon", ["ball", "and", "dragon"]),  # not wholly of the worlds: it stays as it is
         ("a green ball", ["green"]),  # "ball" would be known
         ("<unknown> <pad>", ["unknown", "pad"]),
     ],
