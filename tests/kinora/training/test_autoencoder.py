@@ -27,7 +27,14 @@ from kinora.training.reconstruction import to_video
 from kinora.training.video_batches import ExcerptReader, Excerpts, Shape
 from kinora.worlds import WorldsConfig
 
-WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32), (40, 24)), frames=(9, 17), held_out=60, seed=3)
+WORLDS = WorldsConfig(
+    worlds=("uniform",),
+    motions=("right", "left", "up", "down"),
+    sizes=((32, 32), (40, 24)),
+    frames=(9, 17),
+    held_out=60,
+    seed=3,
+)
 TRAINING = AutoencoderTraining(
     model=VAEConfig(latent_channels=8, width=16, encoder_blocks=1, decoder_blocks=1),
     steps=60,
@@ -68,7 +75,9 @@ def course(out: Path) -> list[dict[str, float]]:
 def assert_same_weights(one: Path, other: Path, tolerance: float) -> None:
     found, expected = (load_file(folder / "model.safetensors") for folder in (one, other))
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, atol=tolerance, rtol=tolerance, msg=name)
+        torch.testing.assert_close(
+            found[name], tensor, atol=tolerance, rtol=tolerance, msg=lambda message, name=name: f"{name}: {message}"
+        )
 
 
 def test_training_beats_the_best_linear_autoencoder_on_unseen_clips(dataset, tmp_path):
