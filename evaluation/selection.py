@@ -51,7 +51,7 @@ def select_version(
         "code": code,
         "evaluator": candidate["evaluator"]["digest"],
         "checkpoint": candidate["name"],
-        "parent": None,  # every version is trained from nothing
+        "parent": read_json(models.transformer / "config.json").get("initial_digest") or None,
     }
     checkpoint = models.transformer / candidate["name"]
     version = write_version(out, models.autoencoder, checkpoint, models.captioner, to_dict(recipe), candidate, lineage)

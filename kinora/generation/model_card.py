@@ -44,7 +44,7 @@ def model_card(
         folder: a version's folder, with its parts.
         recipe: the resolved recipe.
         evaluation: the `evaluation.json` of the checkpoint.
-        lineage: digests of dataset, code and evaluator; `data`, the figures of the dataset.
+        lineage: see `write_version`.
     """
     sections = [_parts(folder), _data(lineage), _recipe(recipe, lineage), _scores(evaluation, lineage)]
     sections += [_worlds(evaluation)] if len(evaluation.get("by_world") or {}) > 1 else []
@@ -111,9 +111,11 @@ def _recipe(recipe: Mapping[str, Any], lineage: Mapping[str, Any]) -> Section:
         text.append(f"Of {count(transformer['steps'], 'training step')}, the checkpoint `{lineage['checkpoint']}`.")
     if "steps" in sampling and "guidance" in sampling:
         text.append(f"A clip takes {count(sampling['steps'], 'sampling step')} with guidance {sampling['guidance']:g}.")
+    if lineage.get("parent"):
+        text.append(f"Training began from the weights with the digest `{lineage['parent']}`, not from nothing.")
     if lineage.get("code"):
         text.append(f"The digest of the code is `{lineage['code']}`.")
-    return Section("By which recipe", tuple(text))
+    return Section("By which recipe", (*text, *lineage.get("notes", ())))
 
 
 def _scores(evaluation: Mapping[str, Any], lineage: Mapping[str, Any]) -> Section:

@@ -56,7 +56,8 @@ def write_version(
         vae, dit, captioner: model folders, as training wrote them.
         recipe: the resolved recipe; its `sampling` is how the version generates.
         evaluation: what was measured of this checkpoint.
-        lineage: digests of dataset, code, evaluator and parent; `data`, the figures of the dataset.
+        lineage: digests of dataset, code, evaluator and `parent`, the weights that training began from, if not from
+            nothing; `data`, the figures of the dataset; `notes`, further sentences for the card.
 
     The model card is made of them and is a part of the version.
     """

@@ -1,5 +1,6 @@
 """Which checkpoint becomes a model version, and that it is held against the version that is deployed."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,10 @@ def evaluations(tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture
 def models(tmp_path) -> TrainedModels:
     """Folders with the shape of trained models."""
-    for part in ("autoencoder", "captioner", *(f"transformer/step-000{n}00" for n in range(3))):
+    for part in ("autoencoder", "captioner", "transformer", *(f"transformer/step-000{n}00" for n in range(3))):
         folder = tmp_path / "models" / part
         folder.mkdir(parents=True)
-        (folder / "config.json").write_text(f'{{"name": "{part}"}}')
+        (folder / "config.json").write_text(json.dumps({"name": part, "initial_digest": "1" * 64}))
     return TrainedModels(*(tmp_path / "models" / name for name in ("transformer", "autoencoder", "captioner")))
 
 
@@ -73,6 +74,7 @@ def test_the_gate_meets_the_version_that_another_machine_deployed(request, place
     good, version = run(["step-000000", "step-000100", "step-000200"], "first")
     assert (good.promote, good.rival) == (True, "untrained")
     assert version.record("lineage")["checkpoint"] == "step-000200"
+    assert version.record("lineage")["parent"] == "1" * 64
     Registry(root).promote(version.path, verdict=good.reason, run="first")
 
     bad, worse = run(["step-000000", "step-000100"], "second")  # a pod of its own, with an empty disk

@@ -18,7 +18,8 @@ from kinora.worlds import WorldsConfig, evaluation_prompts
 
 WORLDS = WorldsConfig()
 LINEAGE = {
-    "dataset": "d" * 64, "code": "c" * 64, "evaluator": "e" * 64, "checkpoint": "step-000200", "parent": None,
+    "dataset": "d" * 64, "code": "c" * 64, "evaluator": "e" * 64, "checkpoint": "step-000200", "parent": "a" * 64,
+    "notes": ["The captioner learned from other clips."],
     "data": {
         "clips": 60.0, "videos": 50.0, "images": 10.0, "train": 48.0, "validation": 12.0, "captioned": 60.0,
         "seconds": 106.25, "quarantined": 0.0, "captions": {"captioner": 20, "simulator": 40},
@@ -61,6 +62,8 @@ def test_it_says_what_there_is_to_know(version, card, evaluation):
     assert "20 by the captioner, so they repeat its mistakes" in card
     assert "`smoke`" in card
     assert "`step-000200`" in card
+    assert f"Training began from the weights with the digest `{'a' * 64}`, not from nothing." in card
+    assert "The captioner learned from other clips." in card
     for digest in ("d" * 64, "c" * 64, "e" * 64):
         assert digest in card
     files = (version.path / "dit").glob("*.safetensors")
