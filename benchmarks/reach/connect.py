@@ -15,6 +15,7 @@ from kinora.generation.request import Task
 
 TITLE = "Connect"
 COUNT = 10
+WAY = 3  # times as long as the first video is the way between: scenes need time to become one another
 LARGEST_STEP = 1.5  # times the largest inside the two
 LOSS = 1.0  # dB that an end may lose against the autoencoder alone
 
@@ -29,7 +30,7 @@ def measure(subject: Subject) -> list[Figure]:
         second = subject.simulated(replace(other, width=one.width, height=one.height))
         n, m = len(first), len(second)
         wanted = replace(
-            request(one), prompt=other.prompt, task=Task.CONNECT, video=first, to_video=second, frames=2 * n + m
+            request(one), prompt=other.prompt, task=Task.CONNECT, video=first, to_video=second, frames=(1 + WAY) * n + m
         )
         made = subject.make(wanted)
         largest = max(steps(made[:n]).max(), steps(made[-m:]).max())

@@ -162,6 +162,8 @@ class VideoGenerator:
         return expanded if fits else prompt
 
     def _sentence(self, request: GenerationRequest) -> str:
+        if request.task is Task.CONNECT:
+            return ""  # a sentence is of one scene, and would pull the whole way to it at once
         return self.caption(request.prompt) if request.expand else request.prompt
 
     def metadata(self, request: GenerationRequest) -> dict[str, Any]:

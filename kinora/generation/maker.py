@@ -26,7 +26,7 @@ from kinora.media import to_frames
 from kinora.models.autoencoder import Autoencoder
 from kinora.models.world_model import WorldModel
 
-INTERPOLATION_STRENGTH = 0.6  # the time from which frames between given ones are made, beginning as a blend of them
+BETWEEN = 0.6  # the time from which frames between given ones are made, beginning as a blend of them
 
 
 class Progress:
@@ -224,7 +224,7 @@ class Maker:
         given, partly = canvas.tokens_known(self.vae, self.patch)
         shape = (self.vae.config.latent_channels, *canvas.latent_shape(self.vae))
         correct = partial(canvas.corrected, self.vae, partly=partly, patch=self.patch) if partly.any() else None
-        strength = {Task.EDIT: request.strength, Task.INTERPOLATE: INTERPOLATION_STRENGTH}.get(request.task, 1.0)
+        strengths = {Task.EDIT: request.strength, Task.INTERPOLATE: BETWEEN, Task.CONNECT: BETWEEN}
         return Sketch(
             self.sentence(request),
             request.negative_prompt,
@@ -232,7 +232,7 @@ class Maker:
             torch.randn(shape, generator=noise),
             canvas.latents(self.vae),
             given,
-            strength,
+            strengths.get(request.task, 1.0),
             loop=request.loop,
             correct=correct,
         )

@@ -14,30 +14,27 @@ from kinora.training.transformer import TransformerTraining
 from kinora.worlds import WorldsConfig
 
 LATENT_CHANNELS = 12
-PACK = 1280  # tokens: five windows of 7 latent frames of 96 x 96 pixels, or twelve clips of 64 x 64
+PACK = 1280  # tokens: five clips of 7 latent frames of 48 x 48 pixels
 
 
 def reference() -> Recipe:
-    """One or two things in eight worlds, at 48 to 96 pixels for 2 or 3 seconds; larger clips are learned in windows.
-
-    A patch is 16 pixels wide and 4 frames long: as many tokens as the demo has at half the size.
-    """
+    """One or two things in eight worlds, at 40 to 64 pixels for 2 or 3 seconds; larger clips are learned in windows."""
     return Recipe(
         name="reference",
         ingest=IngestConfig(
             worlds=WorldsConfig(
                 worlds=("uniform", "ballistics", "collision", "occlusion", "shatter", "painter", "orbit", "game"),
-                sizes=((64, 64), (64, 64), (64, 64), (80, 48), (48, 80), (96, 64), (64, 96)),
-                fine_sizes=((192, 128), (128, 192), (128, 128)),
-                fine_share=0.08,
+                sizes=((48, 48), (48, 48), (64, 40), (40, 64)),
+                fine_sizes=((96, 64), (64, 96), (128, 128)),
+                fine_share=0.06,
                 frames=(17, 25),
                 fps=8.0,
                 objects=(1, 1, 2),
                 look="shaded",
                 held_out=96,
             ),
-            simulated=SimulatedClips(videos=3600, images=900, captioned=1.0),
-            max_side=96,
+            simulated=SimulatedClips(videos=9000, images=1500, captioned=1.0),
+            max_side=64,
             max_frames=25,
             fps=8.0,
         ),
@@ -51,28 +48,30 @@ def reference() -> Recipe:
         transformer=TransformerTraining(
             model=DiTConfig(
                 latent_channels=LATENT_CHANNELS,
-                patch_size=4,
-                width=160,
+                width=128,
                 depth=5,
                 cross_attention_blocks=(1, 3),
                 text_width=64,
             ),
             text=TextEncoderConfig(max_words=40),
-            window=(0, 6, 6),
-            steps=3000,
-            tokens_per_step=2 * PACK,
+            window=(0, 8, 8),
+            steps=5200,
+            tokens_per_step=4 * PACK,
             tokens_per_pack=PACK,
             image_share=0.2,
             later_share=0.1,
             conditioning_share=0.25,
             forcing_share=0.1,
-            ema_decay=0.997,
+            muon_learning_rate=0.008,
+            learning_rate=1.6e-3,
+            ema_decay=0.998,
+            time_logit_std=1.1,
             time_shift=1.5,
-            checkpoints=7,
+            checkpoints=5,
             save_every=200,
             validate_every=500,
         ),
-        sampling=Sampling(steps=25, guidance=2.0),
+        sampling=Sampling(steps=25, guidance=2.0, shift=3.0),
         evaluation=EvaluationPlan(prompts=96),
         compute=Compute(processes=2),
     )
