@@ -23,7 +23,9 @@ def make(studio: Studio) -> Section:
     shown = studio.show("captions", rows, studio.subject.generator.usual.fps, f"{'; '.join(told)}. Seed {SEED}.")
     asked, rates = studio.prompts(2 if studio.options.side else COUNT), {}
     for name, expand in ways.items():
-        clips = [studio.of(replace(prompt, prompt=sentences(prompt.attributes)[1]), expand=expand) for prompt in asked]
+        short = [replace(prompt, prompt=sentences(prompt.attributes)[1]) for prompt in asked]
+        # Short forms have words ("down") that only their expansions say as the captions of training do.
+        clips = [studio.of(prompt, expand=expand, allow_unknown_words=True) for prompt in short]
         rates[name] = judge_prompts(inputs(clips, asked), asked, name)["rates"]
     figures = [
         {"": METRIC_LABELS.get(metric, metric), **{name: f"{own[metric]:.0%}" for name, own in rates.items()}}

@@ -92,7 +92,7 @@ class Studio:
         if size := options.get("size"):
             options["size"] = self.limited(*size)
         # Tried out with a model of few words, a script still runs; what is published has no word that is not known.
-        return self.subject.generator(prompt, allow_unknown_words=bool(self.options.side), **options)
+        return self.subject.generator(prompt, **{"allow_unknown_words": bool(self.options.side), **options})
 
     def limited(self, width: int, height: int) -> tuple[int, int]:
         """Return a size, made smaller where it is too large for a trial."""
