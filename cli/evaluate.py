@@ -61,12 +61,14 @@ def checkpoint(
     """
     from evaluation.checkpoint import evaluate_checkpoint
     from evaluation.prompts import prompts_for, simulated
+    from kinora.config import to_dict
     from kinora.data.clips import ClipDataset
     from kinora.generation import VideoGenerator
+    from kinora.generation.generator import usual_format
 
     found, clips = chosen(recipe, settings), ClipDataset.open(dataset)
     prompts, worlds = prompts_for(clips, found), found.ingest.worlds if simulated(clips) else None
-    generator = VideoGenerator.load(autoencoder, checkpoint, sampling=found.sampling)
+    generator = VideoGenerator.load(autoencoder, checkpoint, found.sampling, usual_format(to_dict(found)))
     result = evaluate_checkpoint(generator, prompts, out, name=checkpoint.resolve().name, worlds=worlds)
     print(f"Overall score {result['rates']['overall']:.1%} on {len(prompts)} prompts: {out / 'report.html'}")
     return 0

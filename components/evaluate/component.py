@@ -33,15 +33,18 @@ def evaluate(
         from evaluation.checkpoint import evaluate_checkpoint
         from evaluation.prompts import prompts_for, simulated
         from kinora import recipes
+        from kinora.config import to_dict
         from kinora.data.clips import ClipDataset
         from kinora.generation import VideoGenerator
+        from kinora.generation.generator import usual_format
 
         chosen, out = recipes.get(recipe, settings), Path(evaluation.path)
         dataset = ClipDataset.open(clips.path)
         prompts = prompts_for(dataset, chosen)
         worlds = chosen.ingest.worlds if simulated(dataset) else None
         weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
-        generator = VideoGenerator.load(Path(autoencoder.path), weights, sampling=chosen.sampling)
+        usual = usual_format(to_dict(chosen))  # as the deployed model generates
+        generator = VideoGenerator.load(Path(autoencoder.path), weights, chosen.sampling, usual)
         result = evaluate_checkpoint(generator, prompts, out, name=arm or checkpoint, worlds=worlds)
         evaluation.metadata["checkpoint"] = weights.name
         shutil.copy(out / "report.html", report.path)

@@ -40,13 +40,15 @@ class VideoGenerator:
         self.version = ""  # the name of the model version, where it is one
 
     @classmethod
-    def load(cls, vae: str | Path, dit: str | Path, sampling: Sampling | None = None) -> "VideoGenerator":
-        """Load an autoencoder's and a transformer checkpoint's folders.
+    def load(
+        cls, vae: str | Path, dit: str | Path, sampling: Sampling | None = None, usual: ClipFormat | None = None
+    ) -> "VideoGenerator":
+        """Load an autoencoder's and a transformer checkpoint's folders; `usual` is the format of its training clips.
 
         Raises:
             KinoraError: if either is not there.
         """
-        return cls(load_autoencoder(vae), load_world_model(dit), sampling or Sampling())
+        return cls(load_autoencoder(vae), load_world_model(dit), sampling or Sampling(), usual)
 
     @classmethod
     def from_version(cls, version: str | Path = "", artifact_root: str = "") -> "VideoGenerator":
@@ -62,8 +64,9 @@ class VideoGenerator:
         here = version and Path(version).is_dir()  # then no registry is asked, which may be far away
         found = read_version(version) if here else Registry(find_artifact_root(artifact_root)).find(str(version))
         recipe = found.record("recipe")
-        generator = cls.load(found.path / "vae", found.path / "dit", from_dict(Sampling, recipe["sampling"]))
-        generator.usual, generator.version = usual_format(recipe), found.name
+        sampling = from_dict(Sampling, recipe["sampling"])
+        generator = cls.load(found.path / "vae", found.path / "dit", sampling, usual_format(recipe))
+        generator.version = found.name
         return generator
 
     @property

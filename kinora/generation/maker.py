@@ -254,8 +254,6 @@ class Maker:
     def _frames(self, request: GenerationRequest, canvas: Canvas, latent: Tensor) -> np.ndarray:
         """Return the frames of a finished clip, of the latent of its canvas."""
         frames = frames_of(self.vae, latent, canvas.loop)
-        if canvas.loop and canvas.video is None:
-            frames = begun_quietly(frames)
         frames = frames[canvas.before : canvas.before + request.frames, : request.height, : request.width]
         return canvas.pasted(frames)
 
@@ -263,14 +261,6 @@ class Maker:
 def replace_size(request: GenerationRequest, size: tuple[int, int]) -> GenerationRequest:
     """Return a request at another size (width, height)."""
     return request if size == (request.width, request.height) else replace(request, width=size[0], height=size[1])
-
-
-def begun_quietly(frames: np.ndarray) -> np.ndarray:
-    """Return a loop `[T, H, W, 3]` turned so that its smallest step is the one from the last frame to the first, where
-    players hesitate; a circle may begin anywhere."""
-    following = np.roll(frames, -1, axis=0).astype(np.int16)
-    steps = np.abs(following - frames).mean(axis=(1, 2, 3))
-    return np.roll(frames, -1 - int(steps.argmin()), axis=0)
 
 
 def _is_backward(request: GenerationRequest) -> bool:
