@@ -158,10 +158,13 @@ def through_autoencoder(folder: Path) -> Through:
 
 def model_clips(autoencoder: Path, checkpoint: Path, count: int, worlds: WorldsConfig | None = None) -> list[ClipInput]:
     """Return clips that a checkpoint of the transformer makes of `count` held-out prompts."""
-    from kinora.generation import VideoGenerator
+    from kinora.diffusion.sampler import Sampling
+    from kinora.generation import ClipFormat, VideoGenerator
 
-    prompts = evaluation_prompts(worlds or WorldsConfig(), count, seed=0)
-    return generate_clips(VideoGenerator.load(autoencoder, checkpoint), prompts)
+    worlds = worlds or WorldsConfig()
+    usual = ClipFormat(*worlds.sizes[0], max(worlds.frames), worlds.fps)
+    generator = VideoGenerator.load(autoencoder, checkpoint, Sampling(), usual)
+    return generate_clips(generator, evaluation_prompts(worlds, count, seed=0))
 
 
 def overlap(corrupted: CorruptedClip) -> float:

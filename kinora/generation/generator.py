@@ -40,15 +40,15 @@ class VideoGenerator:
         self.version = ""  # the name of the model version, where it is one
 
     @classmethod
-    def load(
-        cls, vae: str | Path, dit: str | Path, sampling: Sampling | None = None, usual: ClipFormat | None = None
-    ) -> "VideoGenerator":
-        """Load an autoencoder's and a transformer checkpoint's folders; `usual` is the format of its training clips.
+    def load(cls, vae: str | Path, dit: str | Path, sampling: Sampling, usual: ClipFormat) -> "VideoGenerator":
+        """Load an autoencoder's and a transformer checkpoint's folders.
+
+        `usual` is the format of its training clips: larger clips are drafted in it, and longer ones made in windows.
 
         Raises:
             KinoraError: if either is not there.
         """
-        return cls(load_autoencoder(vae), load_world_model(dit), sampling or Sampling(), usual)
+        return cls(load_autoencoder(vae), load_world_model(dit), sampling, usual)
 
     @classmethod
     def from_version(cls, version: str | Path = "", artifact_root: str = "") -> "VideoGenerator":

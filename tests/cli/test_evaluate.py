@@ -111,3 +111,20 @@ def test_odd_clips_are_judged_without_complaint(tmp_path):
     for index, shape in enumerate([(1, 16, 16), (2, 16, 250), (3, 300, 20)]):
         write_video(tmp_path / f"{index}.mp4", rng.integers(0, 256, (*shape, 3)).astype(np.uint8), 30.0)
     assert main(["evaluate", "clips", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_a_checkpoint_is_judged_by_clips_made_as_its_version_makes_them(model_folders, tmp_path, monkeypatch):
+    """A model's usual format decides what is drafted small and what is made in windows, so it is the recipe's."""
+    seen = []
+
+    def evaluate_checkpoint(generator, *_, **__):
+        seen.append(generator.usual)
+        return {"rates": {"overall": 0.0}}
+
+    monkeypatch.setattr("evaluation.checkpoint.evaluate_checkpoint", evaluate_checkpoint)
+    write_worlds(WorldsConfig(), SMALL, tmp_path / "clips")
+    folders = [str(model_folders / "dit"), "--autoencoder", str(model_folders / "vae")]
+    words = ["evaluate", "checkpoint", *folders, "--dataset", str(tmp_path / "clips"), "--out", str(tmp_path / "out")]
+    for name in ("reference", "tiny"):
+        assert main([*words, "--recipe", name]) == 0
+    assert [(usual.width, usual.height, usual.frames) for usual in seen] == [(48, 48, 25), (32, 32, 17)]

@@ -11,7 +11,7 @@ from kinora.data.latents import LatentDataset
 from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import KinoraError, UsageError
-from kinora.generation import GenerationRequest, VideoGenerator
+from kinora.generation import ClipFormat, GenerationRequest, VideoGenerator
 from kinora.models.autoencoder import load_autoencoder
 from kinora.models.dit import DiTConfig
 from kinora.models.hf_text_encoder import FrozenTextEncoder
@@ -86,9 +86,9 @@ def test_a_transformer_is_trained_with_both_and_makes_clips(packed, hf_text_enco
     folders = packed.path, trained.path / trained.checkpoints[-1]
     assert (folders[1] / "text_encoder.safetensors").stat().st_size < 10_000
     with pytest.raises(KinoraError, match="there is no folder"):
-        VideoGenerator.load(*folders, sampling)
+        VideoGenerator.load(*folders, sampling, ClipFormat())
     away.rename(source)
-    generator = VideoGenerator.load(*folders, sampling)
+    generator = VideoGenerator.load(*folders, sampling, ClipFormat())
     (clip,) = generator.generate([GenerationRequest("a red circle", 48, 32, 9, 8.0, 0)])
     assert clip.shape == (9, 32, 48, 3)
     with pytest.raises(UsageError, match="the prompt has 13 tokens, and this model reads 12"):
