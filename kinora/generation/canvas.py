@@ -42,9 +42,15 @@ class Canvas:
 
     def placed(self, frames: np.ndarray) -> np.ndarray:
         """Return frames `[T, H, W, ...]` of the finished clip on the canvas, repeated around it."""
-        places = np.clip(np.arange(self.frames) - self.before, 0, len(frames) - 1)
+        places = np.arange(self.frames) - self.before
+        places = places % len(frames) if self.loop else np.clip(places, 0, len(frames) - 1)
         edges = ((0, 0), (0, self.height - frames.shape[1]), (0, self.width - frames.shape[2]))
         return np.pad(frames[places], (*edges, *((0, 0),) * (frames.ndim - 3)), mode="edge")
+
+    def cut(self, frames: np.ndarray, like: tuple[int, ...]) -> np.ndarray:
+        """Return of the canvas' frames `[T, H, W, ...]` those of the finished clip, which is `like` (T, H, W)."""
+        places = (self.before + np.arange(like[0])) % self.frames
+        return frames[places, : like[1], : like[2]]
 
     def latent_shape(self, vae: Autoencoder) -> tuple[int, int, int]:
         """Return (t, h, w) of its latent."""
@@ -86,9 +92,10 @@ class Canvas:
         """Return frames `uint8 [T, h, w, 3]` of the finished clip, cut from those of the canvas, with known pixels."""
         if self.video is None or self.known is None:
             return frames
-        clip = slice(self.before, self.before + len(frames)), slice(frames.shape[1]), slice(frames.shape[2])
-        known, video = self.known[clip], self.video[clip]
-        return np.where(known[..., None], video, joined(frames, video, np.asarray(known.all(axis=(1, 2)))))
+        known, video = (self.cut(side, frames.shape) for side in (self.known, self.video))
+        row = np.arange(len(frames) + self.loop) % len(frames)  # of a loop, the first frame follows the last
+        met = joined(frames[row], video[row], np.asarray(known.all(axis=(1, 2)))[row])[: len(frames)]
+        return np.where(known[..., None], video, met)
 
 
 def encoded(vae: Autoencoder, video: Tensor, loop: bool) -> Tensor:
@@ -153,9 +160,12 @@ def canvas_of(request: GenerationRequest, side: int, temporal: int, size: tuple[
 
 
 def span_of(request: GenerationRequest, temporal: int) -> tuple[int, int]:
-    """Return how many frames of the canvas precede the clip, and how many it has."""
+    """Return how many frames of the canvas precede the clip, and how many it has.
+
+    Neighbouring frames differ most where two latents meet. A loop begins between two such places.
+    """
     if request.loop:
-        return 0, request.frames
+        return temporal // 2, request.frames
     before = after = 0
     if request.task is Task.EXTEND and request.direction == "backward":
         assert request.video is not None

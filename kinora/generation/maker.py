@@ -209,7 +209,8 @@ class Maker:
 
     @property
     def _refinement(self) -> Sampling:
-        return replace(self.sampling, steps=max(2, round(STRENGTH * self.sampling.steps)))
+        """How an enlarged draft is sampled: without guidance, since what the prompt asks for is in it."""
+        return replace(self.sampling, steps=max(2, round(STRENGTH * self.sampling.steps)), guidance=1.0)
 
     def _canvas(self, request: GenerationRequest, size: tuple[int, int]) -> Canvas:
         return canvas_of(request, self.grid.side, self.vae.config.temporal, size)
@@ -254,8 +255,7 @@ class Maker:
     def _frames(self, request: GenerationRequest, canvas: Canvas, latent: Tensor) -> np.ndarray:
         """Return the frames of a finished clip, of the latent of its canvas."""
         frames = frames_of(self.vae, latent, canvas.loop)
-        frames = frames[canvas.before : canvas.before + request.frames, : request.height, : request.width]
-        return canvas.pasted(frames)
+        return canvas.pasted(canvas.cut(frames, (request.frames, request.height, request.width)))
 
 
 def replace_size(request: GenerationRequest, size: tuple[int, int]) -> GenerationRequest:

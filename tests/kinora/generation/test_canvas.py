@@ -64,3 +64,16 @@ def test_made_frames_meet_the_known_ones():
     assert (joined(video - 16, video, known)[7:15, 0, 0, 0] <= 98).all()
     alternate = np.arange(20) % 2 == 0
     assert (joined(video - 16, video, alternate)[1:-1:2] == 100).all()  # between two known ones nothing is lost
+
+
+def test_a_loop_begins_between_two_latents_and_its_end_meets_a_given_first_frame(generator):
+    request = GenerationRequest("x", 32, 24, 16, task=Task.IMAGE, image=np.full((24, 32, 3), 100, np.uint8), loop=True)
+    canvas = canvas_of(request, 8, 4, (32, 24))
+    clip = np.random.default_rng(1).integers(0, 255, (16, 24, 32, 3), dtype=np.uint8)
+    assert canvas.before % generator.vae.config.temporal == 2
+    assert np.array_equal(canvas.cut(canvas.placed(clip), clip.shape), clip)
+    assert canvas.known.any(axis=(1, 2)).tolist() == [frame == canvas.before for frame in range(16)]
+    levels = canvas.pasted(np.full_like(clip, 84))[:, 0, 0, 0]
+    assert levels[0] == 100
+    assert levels[-1] == levels[1] == 98
+    assert levels[8] == 84
