@@ -55,7 +55,7 @@ def reference() -> Recipe:
             ),
             text=TextEncoderConfig(max_words=40),
             window=(0, 8, 8),
-            steps=5200,
+            steps=10800,
             tokens_per_step=4 * PACK,
             tokens_per_pack=PACK,
             image_share=0.2,
