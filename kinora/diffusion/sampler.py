@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kinora.data.packing import Layout, repeated
-from kinora.diffusion.path import add_noise
+from kinora.diffusion.path import add_noise, shift_time
 from kinora.diffusion.schedule import times_from
 from kinora.diffusion.solvers import SOLVERS, Solver, check_solver
 from kinora.diffusion.windows import Pack
@@ -69,6 +69,13 @@ class Sampling:
         """Return the `steps + 1` times from `start` down to 0 for a clip of so many tokens."""
         more = (tokens / self.shift_tokens) ** 0.5 if tokens and self.shift_tokens else 1.0
         return times_from(start, self.steps, self.shift * more)
+
+    def time_of(self, strength: float) -> float:
+        """Return the time at which a share `strength` of the steps from noise is left, which is where an edit begins.
+
+        As wide a range of strengths as of steps then makes a difference: by time, most of it would change little.
+        """
+        return float(shift_time(torch.tensor(strength), self.shift))
 
 
 @dataclass

@@ -225,7 +225,7 @@ class Maker:
         given, partly = canvas.tokens_known(self.vae, self.patch)
         shape = (self.vae.config.latent_channels, *canvas.latent_shape(self.vae))
         correct = partial(canvas.corrected, self.vae, partly=partly, patch=self.patch) if partly.any() else None
-        strengths = {Task.EDIT: request.strength, Task.INTERPOLATE: BETWEEN, Task.CONNECT: BETWEEN}
+        begins = {Task.EDIT: self.sampling.time_of(request.strength), Task.INTERPOLATE: BETWEEN, Task.CONNECT: BETWEEN}
         return Sketch(
             self.sentence(request),
             request.negative_prompt,
@@ -233,7 +233,7 @@ class Maker:
             torch.randn(shape, generator=noise),
             canvas.latents(self.vae),
             given,
-            strengths.get(request.task, 1.0),
+            begins.get(request.task, 1.0),
             loop=request.loop,
             correct=correct,
         )

@@ -55,7 +55,7 @@ class GenerationRequest:
     to_video: `[T, H, W, 3]`, what a connection leads to.
     direction: where an extension's new frames are: "forward", after the video, or "backward", before it.
     loop: the last frame leads into the first. Of text, or of a first image.
-    strength: of an edit, above 0 (nothing changes) to 1 (nothing stays).
+    strength: of an edit, above 0 (nothing changes) to 1 (nothing stays): of the steps from noise, the share made.
     missing: first and last frame, counted from 0, of each run of frames that is to be filled.
     region: (left, top, width, height) in pixels of `video`, what is to be filled of the missing frames, or of all
         where none is named.

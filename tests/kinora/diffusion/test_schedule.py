@@ -1,5 +1,6 @@
 """The times through which latent frames go."""
 
+import pytest
 import torch
 
 from kinora.diffusion.sampler import Sampling
@@ -33,3 +34,9 @@ def test_a_staircase_makes_frames_one_after_another():
         [0.0, 0.0, 0.25],
         [0.0, 0.0, 0.0],
     ]
+
+
+def test_an_edit_begins_where_its_share_of_the_steps_is_left():
+    sampling = Sampling(steps=10, shift=3.0)
+    assert [sampling.time_of(strength) for strength in (0.5, 1.0)] == pytest.approx([0.75, 1.0])
+    assert sampling.time_of(0.3) == pytest.approx(float(sampling.times()[7]))
