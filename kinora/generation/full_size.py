@@ -9,6 +9,7 @@ from kinora.generation.request import SMALLEST_SIDE
 
 MOST_ENLARGED = 2.5  # times, each side, from one level to the next
 STRENGTH = 0.5  # the time to which an enlarged draft is noised
+STEPS = 0.25  # of those from noise, for each level
 LARGE = 2  # times the usual number of pixels are made without a draft
 
 

@@ -18,7 +18,7 @@ from kinora.diffusion.sampler import Sampling
 from kinora.generation.canvas import REACH, Canvas, canvas_of, frames_of, joined, span_of
 from kinora.generation.denoising import OnLatents, Sketch, sample_latents
 from kinora.generation.fitting import fitted
-from kinora.generation.full_size import STRENGTH, enlarged, levels, with_detail
+from kinora.generation.full_size import STEPS, STRENGTH, enlarged, levels, with_detail
 from kinora.generation.request import ClipFormat, GenerationRequest, Task
 from kinora.generation.rolling import Plan, Roll, roll
 from kinora.generation.step import OnStep, Step
@@ -210,7 +210,7 @@ class Maker:
     @property
     def _refinement(self) -> Sampling:
         """How an enlarged draft is sampled: without guidance, since what the prompt asks for is in it."""
-        return replace(self.sampling, steps=max(2, round(STRENGTH * self.sampling.steps)), guidance=1.0)
+        return replace(self.sampling, steps=max(2, round(STEPS * self.sampling.steps)), guidance=1.0)
 
     def _canvas(self, request: GenerationRequest, size: tuple[int, int]) -> Canvas:
         return canvas_of(request, self.grid.side, self.vae.config.temporal, size)
