@@ -1,5 +1,6 @@
 """Steps land on GPU nodes: judged by the compiled YAML, which is what a cluster reads."""
 
+import builtins
 from pathlib import Path
 
 import kubernetes_validate
@@ -119,6 +120,7 @@ def test_keys_of_the_storage_come_from_a_secret(tmp_path):
 def test_runs_where_there_is_no_cluster(tmp_path, monkeypatch):
     """The embedded runner takes the same definition, in a loop too."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(builtins, "print", print)  # kfp indents it, and in a loop leaves it so for the whole process
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "outputs"))
     with pytest.warns(UserWarning, match="no effect in the current local runner"):
         assert placed().output == 2
