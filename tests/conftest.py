@@ -38,6 +38,15 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_media() -> Path:
+    """Real clips with captions by people, and odd and hostile files, which are no part of the repository."""
+    folder = Path(os.environ.get("KINORA_TEST_MEDIA", ROOT.parent / "shared" / "media"))
+    if not (folder / "natural" / "captions.jsonl").is_file():
+        pytest.skip(f"needs a collection of real media, with natural/ and formats/, in {folder} or KINORA_TEST_MEDIA")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def model_folders(tmp_path_factory):
     """Random weights: folders of an autoencoder, a transformer checkpoint and a (pretended) captioner."""
     import torch
