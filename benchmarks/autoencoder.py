@@ -19,7 +19,7 @@ import tyro
 from kinora import recipes
 from kinora.data.clips import ClipDataset
 from kinora.data.simulated import write_worlds
-from kinora.media import to_frames
+from kinora.media.tensors import to_frames
 from kinora.models.vae import VAE
 from kinora.training.autoencoder import train_autoencoder
 from kinora.training.autoencoder_trainer import AutoencoderTraining

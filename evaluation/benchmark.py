@@ -145,7 +145,7 @@ def blurred(frames: np.ndarray) -> np.ndarray:
 def through_autoencoder(folder: Path) -> Through:
     """Return the function that encodes frames with the autoencoder in `folder` and decodes them again."""
 
-    from kinora.media import to_frames, to_tensor
+    from kinora.media.tensors import to_frames, to_tensor
     from kinora.models.autoencoder import load_autoencoder
 
     model = load_autoencoder(folder).for_inference()

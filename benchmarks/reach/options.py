@@ -71,7 +71,7 @@ class Subject:
 
     def reconstructed(self, frames: np.ndarray) -> np.ndarray:
         """Return frames through the autoencoder alone, repeated at the end up to a length that it takes, then cut."""
-        from kinora.media import to_frames, to_tensor
+        from kinora.media.tensors import to_frames, to_tensor
 
         vae, missing = self.generator.vae, -(len(frames) - 1) % self.generator.grid.frames
         padded = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])

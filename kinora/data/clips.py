@@ -26,7 +26,8 @@ from kinora.config import read_json, write_json
 from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 from kinora.files import atomic_write, file_digest
-from kinora.media import open_video, read_image, read_video, to_tensor, write_image, write_video
+from kinora.media import open_video, read_image, read_video, write_image, write_video
+from kinora.media.tensors import to_tensor
 
 CLIP_COLUMNS: dict[str, str] = {
     "clip_id": "object",  # sha256 of the media file's bytes

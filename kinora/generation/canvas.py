@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kinora.generation.fitting import fitted
 from kinora.generation.request import GenerationRequest, Task, missing_frames
-from kinora.media import to_frames, to_tensor
+from kinora.media.tensors import to_frames, to_tensor
 from kinora.models.autoencoder import Autoencoder
 
 REACH = 8  # frames beside a known one that are made to meet it

@@ -22,7 +22,7 @@ from kinora.generation.full_size import STEPS, STRENGTH, enlarged, levels, with_
 from kinora.generation.request import ClipFormat, GenerationRequest, Task
 from kinora.generation.rolling import Plan, Roll, roll
 from kinora.generation.step import OnStep, Step
-from kinora.media import to_frames
+from kinora.media.tensors import to_frames
 from kinora.models.autoencoder import Autoencoder
 from kinora.models.world_model import WorldModel
 

@@ -1,11 +1,13 @@
-"""Video and image files as arrays of frames: `uint8 [T, H, W, 3]`, RGB. The one way in and out of every format."""
+"""Video and image files as arrays of frames: `uint8 [T, H, W, 3]`, RGB. The one way in and out of every format.
+
+Importing it does not import torch, which processes that only decode have no use for; `kinora.media.tensors` does.
+"""
 
 from kinora.media.decoding import VIDEO_SUFFIXES, Frame, Video, open_video, read_video, sample
 from kinora.media.encoding import CLIP_SUFFIXES, check_clip_path, clip_writer, video_bytes, write_clip, write_video
 from kinora.media.errors import MediaError
 from kinora.media.images import IMAGE_SUFFIXES, enlarge, image_size, read_image, write_image
 from kinora.media.metadata import read_metadata
-from kinora.media.tensors import to_frames, to_tensor
 
 __all__ = [
     "CLIP_SUFFIXES",
@@ -23,8 +25,6 @@ __all__ = [
     "read_metadata",
     "read_video",
     "sample",
-    "to_frames",
-    "to_tensor",
     "video_bytes",
     "write_clip",
     "write_image",

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from kinora.media import enlarge, to_frames
+from kinora.media import enlarge
+from kinora.media.tensors import to_frames
 from kinora.models.autoencoder import Autoencoder
 from kinora.report import Clip, Page
 from kinora.training.checkpoints import Checkpoints

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kinora.data.clips import ClipDataset
 from kinora.data.loader import Loader
 from kinora.errors import KinoraError, UsageError
-from kinora.media import to_frames
+from kinora.media.tensors import to_frames
 from kinora.models.precision import autocast, device
 from kinora.models.vae import VAE, VAEConfig, to_blocks
 from kinora.report import Clip

@@ -13,7 +13,7 @@ from kinora.data.clips import ClipDataset
 from kinora.data.shards import LatentWriter
 from kinora.errors import KinoraError
 from kinora.files import file_digest
-from kinora.media import to_tensor
+from kinora.media.tensors import to_tensor
 from kinora.models.autoencoder import load_autoencoder
 from kinora.models.hf_text_encoder import FrozenTextEncoder
 from kinora.models.text_encoder import TextEncoderConfig

@@ -13,7 +13,7 @@ from kinora.data.latents import LatentDataset
 from kinora.data.loader import Loader
 from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
 from kinora.diffusion.sampler import sample_prompts
-from kinora.media import to_frames
+from kinora.media.tensors import to_frames
 from kinora.models.autoencoder import load_autoencoder
 from kinora.models.sequence_parallel import SequenceShard
 from kinora.models.world_model import load_world_model, save_world_model

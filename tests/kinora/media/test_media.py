@@ -1,6 +1,8 @@
 """Video and image files survive the trip through kinora.media."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 from kinora import media
 from kinora.errors import KinoraError
+from kinora.media.tensors import to_frames, to_tensor
 
 
 def gradient(frames: int, height: int, width: int) -> np.ndarray:
@@ -61,9 +64,14 @@ def test_transparency_is_laid_over_white():
 
 def test_tensors_are_the_same_pixels():
     frames = gradient(5, 8, 16)
-    video = media.to_tensor(frames)
+    video = to_tensor(frames)
     assert video.shape == (3, 5, 8, 16)
     assert video.min() >= -1
     assert video.max() <= 1
-    assert (media.to_frames(video) == frames).all()
-    assert (media.to_frames(torch.full((3, 1, 8, 8), 7.0)) == 255).all()
+    assert (to_frames(video) == frames).all()
+    assert (to_frames(torch.full((3, 1, 8, 8), 7.0)) == 255).all()
+
+
+def test_reading_media_imports_no_torch():
+    program = "import sys, kinora.media; print({'torch', 'pandas'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"

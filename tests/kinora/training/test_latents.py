@@ -9,7 +9,7 @@ from kinora.data.latents import LatentDataset
 from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError
 from kinora.files import file_digest
-from kinora.media import to_tensor
+from kinora.media.tensors import to_tensor
 from kinora.models.vae import VAE, VAEConfig
 from kinora.training import latents as module
 from kinora.training.latents import encode_latents
