@@ -1,70 +1,48 @@
 """The clip dataset: what ingest writes and every later step reads.
 
-A folder with `clips.parquet` (one row a clip), `quarantine.parquet` (one row a rejected input), `config.json` (the
-resolved configuration that made it) and `media/`. An input is in exactly one of the two tables. A clip is an H.264 file
-in MP4 or a PNG named after the sha256 of its bytes, which is its `clip_id`; a simulated clip has the simulator's record
-beside it, as `media/<clip_id>.json`. A derived dataset has tables only; its `uri`s lead to the media of the first.
+A folder with `clips.parquet` (one row a clip), `quarantine.parquet` (one row a rejected input), `captions.parquet`
+(every version of every caption), `config.json` (the resolved configuration that made it) and media. An input is in
+exactly one of the first two tables. A clip is an H.264 file in MP4 or a PNG named after the sha256 of its bytes, which
+is its `clip_id`; a simulated clip has the simulator's record beside it, as `<clip_id>.json`. A derived dataset has
+tables only; its `uri`s lead to the media of the first. Tables may be larger than memory: `ClipDataset.pieces` reads
+them in pieces.
 """
 
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
-from torch import Tensor
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kinora import config as configuration
 from kinora import storage
 from kinora.config import read_json, write_json
+from kinora.data.columns import CAPTION_COLUMNS, CLIP_COLUMNS, QUARANTINE_COLUMNS, defaults
 from kinora.data.grid import Grid
 from kinora.errors import KinoraError
-from kinora.files import atomic_write, file_digest
-from kinora.media import open_video, read_image, read_video, write_image, write_video
-from kinora.media.tensors import to_tensor
+from kinora.files import atomic_write
+from kinora.media import open_video, read_image, read_video
+from kinora.parallel import ordered_map
 
-CLIP_COLUMNS: dict[str, str] = {
-    "clip_id": "object",  # sha256 of the media file's bytes
-    "uri": "object",  # relative to the dataset's folder, or absolute: file:// or s3://
-    "kind": "object",  # video | image
-    "width": "int64",  # pixels
-    "height": "int64",
-    "frames": "int64",  # an image has one
-    "fps": "float64",  # 0 for an image
-    "duration_s": "float64",
-    "source": "object",  # the input it was made from
-    "source_start_s": "float64",  # where in that input it starts
-    "caption": "object",  # "" where nobody wrote one yet
-    "short_caption": "object",
-    "caption_source": "object",  # human | simulator | captioner | "" where there is no caption yet
-    "brightness": "float64",  # curation scores, each 0..1: see `curation_scores`
-    "contrast": "float64",
-    "motion": "float64",
-    "sharpness": "float64",
-    "split": "object",  # train | validation
-}
-QUARANTINE_COLUMNS: dict[str, str] = {
-    "source": "object",
-    "source_start_s": "float64",
-    "reason": "object",  # a code, such as undecodable or duplicate
-    "explanation": "object",  # one sentence
-}
-LONGEST_CAPTION = 2000  # characters
-# Luminance weights of ITU-R BT.601, for gamma-coded RGB.
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PIECE = 4096  # rows that are read or written together
+NOT_CONTENT = ("uri", "observed_at")  # where and when, which a digest of content leaves out
 
 
 class ClipDataset:
-    """A dataset of clips. `clips` and `quarantine` are tables with the columns above."""
+    """A dataset of clips, in the folder `path`, made with the configuration `config`."""
 
-    def __init__(self, path: Path, clips: pd.DataFrame, quarantine: pd.DataFrame, config: dict[str, Any]):
-        self.path, self.clips, self.quarantine, self.config = path, clips, quarantine, config
+    def __init__(self, path: Path, config: dict[str, Any]):
+        self.path, self.config = path, config
 
     @classmethod
     def open(cls, path: str | Path) -> "ClipDataset":
@@ -75,48 +53,89 @@ class ClipDataset:
         """
         path = Path(path)
         try:
-            clips = pd.read_parquet(path / "clips.parquet")
-            quarantine = pd.read_parquet(path / "quarantine.parquet")
-            config = read_json(path / "config.json")
+            for name, columns in TABLES.items():
+                missing = [column for column in columns if column not in pq.read_schema(path / name).names]
+                if missing:
+                    raise KinoraError(
+                        f"the clip dataset in {path} lacks the columns {', '.join(missing)} in {name}; make it again."
+                    )
+            return cls(path, read_json(path / "config.json"))
         except FileNotFoundError as error:
             raise KinoraError(f"{path} holds no clip dataset; make one with 'kinora ingest'.") from error
-        except (OSError, ValueError, pyarrow.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise KinoraError(f"the clip dataset in {path} is damaged ({error}); make it again.") from error
-        missing = sorted(set(CLIP_COLUMNS) - set(clips)) + sorted(set(QUARANTINE_COLUMNS) - set(quarantine))
-        if missing:
-            raise KinoraError(f"the clip dataset in {path} lacks the columns {', '.join(missing)}; make it again.")
-        return cls(path, clips, quarantine, config)
 
     @classmethod
     def write(
-        cls, path: str | Path, clips: pd.DataFrame, quarantine: pd.DataFrame, config: dict[str, Any]
+        cls,
+        path: str | Path,
+        clips: pd.DataFrame | Iterable[pd.DataFrame],
+        quarantine: pd.DataFrame | Iterable[pd.DataFrame],
+        config: dict[str, Any],
+        captions: pd.DataFrame | Iterable[pd.DataFrame] | None = None,
     ) -> "ClipDataset":
-        """Write the tables beside the media that is already in `path`; the last file makes the dataset whole."""
+        """Write the tables, each whole or in pieces, beside the media in `path`; the last file makes the set whole.
+
+        Without `captions` the versions are those that the clips have.
+        """
         path = Path(path)
-        for name, table, columns in (
-            ("clips", clips, CLIP_COLUMNS),
-            ("quarantine", quarantine, QUARANTINE_COLUMNS),
-        ):
-            with atomic_write(path / f"{name}.parquet") as temporary:
-                table[list(columns)].astype(columns).to_parquet(temporary, index=False)
+        write_table(path / "clips.parquet", clips, CLIP_COLUMNS)
+        write_table(path / "quarantine.parquet", quarantine, QUARANTINE_COLUMNS)
+        first = (captions_of(piece) for piece in read_pieces(path / "clips.parquet"))
+        write_table(path / "captions.parquet", first if captions is None else captions, CAPTION_COLUMNS)
         write_json(path / "config.json", config)
         return cls.open(path)
 
     def derive(
         self,
         out: str | Path,
-        clips: pd.DataFrame,
-        quarantine: pd.DataFrame,
+        clips: pd.DataFrame | Iterable[pd.DataFrame],
+        quarantine: pd.DataFrame | Iterable[pd.DataFrame],
         config: dict[str, Any],
         base_uri: str | None = None,
+        captions: pd.DataFrame | Iterable[pd.DataFrame] | None = None,
     ) -> "ClipDataset":
         """Write a dataset of tables only, whose `uri`s lead to this dataset's media.
 
-        `base_uri` is where this dataset's folder can be found later, when `path` is only a passing copy of it.
+        `base_uri` is where this dataset's folder can be found later, when `path` is only a passing copy of it. Without
+        `captions` the versions are this dataset's.
         """
         base = base_uri or self.path.resolve().as_uri()
-        clips = clips.assign(uri=[storage.join(base, uri) for uri in clips["uri"]])
-        return self.write(out, clips, quarantine, {"grid": self.grid, **config})
+
+        def found(pieces: pd.DataFrame | Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+            for piece in _pieces(pieces):
+                yield piece.assign(uri=[storage.join(base, uri) if uri else "" for uri in piece["uri"]])
+
+        known = read_pieces(self.path / "captions.parquet") if captions is None else captions
+        return self.write(out, found(clips), found(quarantine), {"grid": self.grid, **config}, known)
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """All clips, a row each, with the columns of `CLIP_COLUMNS`."""
+        return self._table("clips.parquet")
+
+    @cached_property
+    def quarantine(self) -> pd.DataFrame:
+        """All rejected inputs, a row each, with the columns of `QUARANTINE_COLUMNS`."""
+        return self._table("quarantine.parquet")
+
+    @property
+    def captions(self) -> pd.DataFrame:
+        """Every version of every caption, with the columns of `CAPTION_COLUMNS`, oldest first."""
+        return self._table("captions.parquet")
+
+    def pieces(self, columns: Sequence[str] | None = None, rows: int = PIECE) -> Iterator[pd.DataFrame]:
+        """Read the clips in pieces of at most so many rows, all columns or some."""
+        return read_pieces(self.path / "clips.parquet", columns, rows)
+
+    def __len__(self) -> int:
+        return int(pq.read_metadata(self.path / "clips.parquet").num_rows)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(self.path / name)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise KinoraError(f"the clip dataset in {self.path} is damaged ({error}); make it again.") from error
 
     def frames(self, clip_id: str, first: int = 0, count: int | None = None) -> np.ndarray:
         """Read one clip's frames `uint8 [T, H, W, 3]`, wherever its file is: all, or `count` from frame `first` on.
@@ -124,7 +143,10 @@ class ClipDataset:
         Raises:
             KinoraError: if the dataset has no such clip, or its file is missing or broken.
         """
-        row = self.row(clip_id)
+        return self.row_frames(self.row(clip_id), first, count)
+
+    def row_frames(self, row: Mapping[Any, Any], first: int = 0, count: int | None = None) -> np.ndarray:
+        """Read the frames of the clip of a row, as `frames` does, without looking it up in the whole table."""
         path = self.media(row["uri"])
         if row["kind"] == "image":
             return read_image(path)
@@ -136,11 +158,16 @@ class ClipDataset:
 
     def read(self, clip_ids: Iterable[str]) -> Iterator[np.ndarray]:
         """Read the frames of many clips, in order and several at once, which is quicker where media is far away."""
-        with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as readers:
-            yield from readers.map(self.frames, clip_ids)
+        return ordered_map(self.frames, clip_ids)
 
-    def video(self, clip_id: str) -> Tensor:
+    def read_rows(self, rows: Iterable[Mapping[Any, Any]]) -> Iterator[np.ndarray]:
+        """Read the frames of the clips of many rows, as `read` does."""
+        return ordered_map(self.row_frames, rows)
+
+    def video(self, clip_id: str) -> "Tensor":
         """Read one clip as a video tensor `float32 [3, T, H, W]` in [-1, 1]."""
+        from kinora.media.tensors import to_tensor
+
         return to_tensor(self.frames(clip_id))
 
     def state(self, clip_id: str) -> dict[str, Any] | None:
@@ -158,10 +185,10 @@ class ClipDataset:
 
     def row(self, clip_id: str) -> dict[Any, Any]:
         """Return one clip's row."""
-        try:
-            return self._rows[clip_id]
-        except KeyError:
-            raise KinoraError(f"the clip dataset in {self.path} has no clip {clip_id}.") from None
+        place = self._places.get(clip_id)
+        if place is None:
+            raise KinoraError(f"the clip dataset in {self.path} has no clip {clip_id}.")
+        return dict(self.clips.iloc[place])
 
     @property
     def grid(self) -> Grid:
@@ -170,101 +197,117 @@ class ClipDataset:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of what the dataset holds, wherever it lies."""
-        return configuration.digest(
-            {
-                "clips": self.clips.drop(columns="uri").to_csv(index=False),
-                "quarantine": self.quarantine.to_csv(index=False),
-            }
-        )
+        """The sha256 of what the dataset holds, wherever it lies and whenever it was made."""
+        total = hashlib.sha256()
+        for name, columns in TABLES.items():
+            for piece in read_pieces(self.path / name, list(columns)):
+                total.update(name.encode() + values_digest(piece.drop(columns=list(NOT_CONTENT), errors="ignore")))
+        return total.hexdigest()
 
     def describe(self) -> dict[str, float]:
         """Count the clips by kind and split, the captions, the seconds of video and the rejected inputs."""
-        kind, split = self.clips["kind"], self.clips["split"]
-        return {
-            "clips": float(len(self.clips)),
-            "videos": float((kind == "video").sum()),
-            "images": float((kind == "image").sum()),
-            "train": float((split == "train").sum()),
-            "validation": float((split == "validation").sum()),
-            "captioned": float((self.clips["caption"] != "").sum()),
-            "seconds": float(self.clips["duration_s"].sum()),
-            "quarantined": float(len(self.quarantine)),
-        }
+        names = ("clips", "videos", "images", "train", "validation", "captioned", "seconds")
+        counts = dict.fromkeys(names, 0.0)
+        for piece in self.pieces(["kind", "split", "caption", "duration_s"]):
+            kind, split = piece["kind"], piece["split"]
+            sums = (
+                len(piece),
+                (kind == "video").sum(),
+                (kind == "image").sum(),
+                (split == "train").sum(),
+                (split == "validation").sum(),
+                (piece["caption"] != "").sum(),
+                piece["duration_s"].sum(),
+            )
+            for name, value in zip(names, sums, strict=True):
+                counts[name] += float(value)
+        return counts | {"quarantined": float(pq.read_metadata(self.path / "quarantine.parquet").num_rows)}
 
     @cached_property
-    def _rows(self) -> dict[str, dict[Any, Any]]:
-        return {str(row["clip_id"]): dict(row) for row in self.clips.to_dict("records")}
+    def _places(self) -> dict[str, int]:
+        return {str(clip_id): place for place, clip_id in enumerate(self.clips["clip_id"])}
 
 
-def store_clip(
-    media: Path,
-    frames: np.ndarray,
-    fps: float,
-    *,
-    source: str,
-    split: str,
-    source_start_s: float = 0.0,
-    caption: str = "",
-    short_caption: str = "",
-    caption_source: str = "",
-) -> dict[str, Any]:
-    """Write frames `uint8 [T, H, W, 3]` into the folder `media`, named by content, and return the clip's row.
+TABLES: dict[str, dict[str, str]] = {
+    "clips.parquet": CLIP_COLUMNS,
+    "quarantine.parquet": QUARANTINE_COLUMNS,
+}
 
-    One frame is stored as a PNG, more as nearly lossless H.264.
+
+def read_pieces(path: Path, columns: Sequence[str] | None = None, rows: int = PIECE) -> Iterator[pd.DataFrame]:
+    """Read a Parquet file in pieces of at most so many rows, all columns or some.
+
+    Raises:
+        KinoraError: if it is damaged.
     """
-    image = len(frames) == 1
-    suffix = "png" if image else "mp4"
-    media.mkdir(parents=True, exist_ok=True)
-    # The name is the digest of the bytes, so it is known only once they are written.
-    descriptor, name = tempfile.mkstemp(prefix=".clip.", suffix=f".{suffix}", dir=media)
-    os.close(descriptor)
-    temporary = Path(name)
     try:
-        if image:
-            write_image(temporary, frames[0])
-        else:
-            write_video(temporary, frames, fps, playable=False)
-        clip_id = file_digest(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(media / f"{clip_id}.{suffix}")
-    finally:
-        temporary.unlink(missing_ok=True)
-    return {
-        "clip_id": clip_id,
-        "uri": f"{media.name}/{clip_id}.{suffix}",
-        "kind": "image" if image else "video",
-        "width": frames.shape[2],
-        "height": frames.shape[1],
-        "frames": len(frames),
-        "fps": 0.0 if image else float(fps),
-        "duration_s": 0.0 if image else len(frames) / fps,
-        "source": source,
-        "source_start_s": float(source_start_s),
-        "caption": caption,
-        "short_caption": short_caption,
-        "caption_source": caption_source,
-        **curation_scores(frames),
-        "split": split,
-    }
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
+                yield batch.to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise KinoraError(f"{path} is damaged ({error}); make it again.") from error
 
 
-def curation_scores(frames: np.ndarray) -> dict[str, float]:
-    """Measure frames `uint8 [T, H, W, 3]`, each score in 0..1, on luminance.
+@contextmanager
+def table_writer(path: Path, columns: Mapping[str, str]) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write a table piece by piece, with the columns and types of one of ours; whole at the end of the block.
 
-    brightness: the mean. contrast: the standard deviation. motion: the mean absolute change from frame to frame (0 for
-    an image). sharpness: the mean absolute difference of neighbouring pixels.
+    However it comes in pieces, it is stored in groups of `PIECE` rows, so that equal tables are equal in every piece.
     """
-    luma = frames @ LUMA / 255
-    steps = (np.abs(np.diff(luma, axis=axis)) for axis in (1, 2))
-    return {
-        "brightness": float(luma.mean()),
-        "contrast": float(luma.std()),
-        "motion": float(np.abs(np.diff(luma, axis=0)).mean()) if len(luma) > 1 else 0.0,
-        "sharpness": float(np.mean([step.mean() if step.size else 0.0 for step in steps])),
-    }
+    kind = schema(columns)
+    with atomic_write(path) as temporary, pq.ParquetWriter(temporary, kind) as writer:
+        waiting = kind.empty_table()
+
+        def write(piece: pd.DataFrame) -> None:
+            nonlocal waiting
+            typed = piece[list(columns)].astype(dict(columns))
+            waiting = pa.concat_tables([waiting, pa.Table.from_pandas(typed, kind, preserve_index=False)])
+            while len(waiting) >= PIECE:
+                writer.write_table(waiting.slice(0, PIECE))
+                waiting = waiting.slice(PIECE)
+
+        yield write
+        writer.write_table(waiting)
+
+
+def write_table(path: Path, pieces: pd.DataFrame | Iterable[pd.DataFrame], columns: Mapping[str, str]) -> None:
+    """Write a table, whole or in pieces, with the columns and types of one of ours."""
+    with table_writer(path, columns) as write:
+        for piece in _pieces(pieces):
+            write(piece)
+
+
+def schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Return the Arrow schema of a table of ours."""
+    kinds = {"object": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+    return pa.schema([(name, kinds.get(kind, pa.timestamp("us", "UTC"))) for name, kind in columns.items()])
+
+
+def values_digest(piece: pd.DataFrame) -> bytes:
+    """Return the sha256 over the names, types and values of a table, which must have texts and numbers only."""
+    total = hashlib.sha256()
+    for name in piece:
+        values = piece[name]
+        total.update(f"{name}\0{values.dtype.kind}\0{len(values)}\0".encode())
+        if values.dtype.kind == "O":
+            texts = [str(text).encode() for text in values]
+            total.update(np.array([len(text) for text in texts], "<i8").tobytes() + b"".join(texts))
+        else:
+            total.update(values.to_numpy().astype("<i8" if values.dtype.kind in "iuMb" else "<f8").tobytes())
+    return total.digest()
+
+
+def captions_of(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the captions that clips have as a table of versions, written when the clips were observed."""
+    some = clips[clips["caption"] != ""]
+    return some.assign(written_at=some["observed_at"])[list(CAPTION_COLUMNS)]
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """Make a table of rows with the columns and types of `CLIP_COLUMNS` or `QUARANTINE_COLUMNS`, even of no rows."""
-    return pd.DataFrame(list(rows), columns=list(columns)).astype(dict(columns))
+    """Make a table of rows, even of none, with the columns and types of one of ours; what a row lacks is empty."""
+    empty = defaults(columns)
+    return pd.DataFrame([{**empty, **row} for row in rows], columns=list(columns)).astype(dict(columns))
+
+
+def _pieces(pieces: pd.DataFrame | Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    return [pieces] if isinstance(pieces, pd.DataFrame) else pieces

@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 
 from kinora.config import to_dict
-from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS
 from kinora.data.dataset_report import ingest_report as ingest_report
 from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.data.shots import Footage, Rejected, fit, rejections, resize_image, windows
 from kinora.data.simulated import SimulatedClips, write_worlds
+from kinora.data.stored_clip import store_clip
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, file_digest, friendly_os_errors
 from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_size, read_image

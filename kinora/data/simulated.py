@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from kinora.config import to_dict
-from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.grid import DEFAULT_GRID, Grid
+from kinora.data.stored_clip import store_clip
 from kinora.errors import UsageError
 from kinora.files import atomic_folder
 from kinora.progress import Progress

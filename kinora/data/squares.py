@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from kinora.config import to_dict
-from kinora.data.clips import CLIP_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS
+from kinora.data.stored_clip import store_clip
 from kinora.files import atomic_folder
 from kinora.progress import Progress
 from kinora.report import Clip, Page

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinora.data.clips import CLIP_COLUMNS, LONGEST_CAPTION, QUARANTINE_COLUMNS, ClipDataset, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, INSTANT, LONGEST_CAPTION, QUARANTINE_COLUMNS
 from kinora.data.dataset_report import quarantine_section, score_plot
 from kinora.data.grid import Grid
 from kinora.errors import KinoraError
@@ -26,7 +27,7 @@ from kinora.report import Page
 DECODED = 200  # clips, drawn at random, that are decoded and compared with their row
 LONGEST_SIDE, LONGEST_VIDEO = 4096, 4001  # pixels, frames
 SCORES = ("brightness", "contrast", "motion", "sharpness")
-TYPES = {"object": "str", "int64": "int64", "float64": "float64"}
+TYPES = {"object": "str", "int64": "int64", "float64": "float64", INSTANT: "Timestamp"}
 
 
 @dataclass(frozen=True)

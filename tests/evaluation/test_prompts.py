@@ -1,12 +1,12 @@
 """The prompts that the checkpoints of a run are evaluated on."""
 
+import tempfile
 from pathlib import Path
-
-import pandas as pd
 
 from evaluation.prompts import prompts_for
 from kinora import recipes
-from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.worlds import evaluation_prompts
 
 SENTENCE = "A large red circle moves slowly to the right on a grey background."
@@ -14,9 +14,8 @@ VIDEO = {"kind": "video", "width": 40, "height": 24, "frames": 9, "fps": 8.0, "s
 
 
 def dataset(*rows: dict) -> ClipDataset:
-    return ClipDataset(
-        Path(), table(rows, dict.fromkeys(CLIP_COLUMNS, "object")), pd.DataFrame(QUARANTINE_COLUMNS, [0]), {}
-    )
+    folder = Path(tempfile.mkdtemp())
+    return ClipDataset.write(folder, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), {})
 
 
 def test_simulated_clips_are_judged_on_the_held_out_combinations():

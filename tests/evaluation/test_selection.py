@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.selection import TrainedModels, ranked, select_version
 from kinora import recipes
-from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.generation import Registry
 from kinora.worlds import WorldsConfig, evaluation_prompts, simulate_prompt
 
@@ -50,10 +50,8 @@ def models(tmp_path) -> TrainedModels:
 
 
 @pytest.fixture
-def clips() -> ClipDataset:
-    return ClipDataset(
-        Path(), table([], dict.fromkeys(CLIP_COLUMNS, "object")), pd.DataFrame(QUARANTINE_COLUMNS, [0]), {}
-    )
+def clips(tmp_path) -> ClipDataset:
+    return ClipDataset.write(tmp_path / "clips", table([], CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), {})
 
 
 def test_the_best_trained_checkpoint_is_the_candidate():

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, curation_scores, store_clip, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
+from kinora.data.stored_clip import store_clip
 from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.storage import open_store
@@ -76,22 +78,11 @@ def test_the_same_frames_get_the_same_name_however_busy_the_machine(tmp_path, re
         assert len(set(writers.map(name, clips))) == len(videos)
 
 
-def test_scores_of_known_pictures():
-    grey = np.full((5, 16, 16, 3), 51, np.uint8)
-    expected = {"brightness": 0.2, "contrast": 0, "motion": 0, "sharpness": 0}
-    assert curation_scores(grey) == pytest.approx(expected, abs=1e-6)
-    blinking = grey.copy()
-    blinking[1::2] = 255
-    assert curation_scores(blinking)["motion"] == pytest.approx(0.8)
-    board = np.zeros((1, 16, 16, 3), np.uint8)
-    board[:, ::2, ::2] = board[:, 1::2, 1::2] = 255
-    scores = curation_scores(board)
-    assert scores == pytest.approx({"brightness": 0.5, "contrast": 0.5, "motion": 0, "sharpness": 1}, abs=1e-6)
-
-
 def test_the_digest_is_of_the_contents(small):
     dataset, _ = small
-    other = ClipDataset(dataset.path, dataset.clips.assign(caption="A dog."), dataset.quarantine, {})
+    other = dataset.derive(
+        dataset.path.parent / "other", dataset.clips.assign(caption="A dog."), dataset.quarantine, {}
+    )
     assert other.digest != dataset.digest
     assert ClipDataset.open(dataset.path).digest == dataset.digest
 

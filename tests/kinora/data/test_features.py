@@ -1,12 +1,15 @@
 """Features come back from the store that training reads, also after it has moved; drift is found where it is."""
 
 import shutil
+import tempfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from kinora.data.clips import CLIP_COLUMNS, ClipDataset
+from kinora.data.clips import ClipDataset
+from kinora.data.clips import table as clip_table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.features import FEATURES, feature_report, online_features, publish_features, read_features
 from kinora.errors import KinoraError
 
@@ -22,7 +25,8 @@ def dataset(clips: int, seed: int) -> ClipDataset:
             table[name] = rng.choice([24, 32, 40], clips)
     table = table.assign(kind="video", fps=8.0, caption="A red circle moves.", short_caption="A red circle.")
     table = table.assign(caption_source="simulator", uri="", source="")
-    return ClipDataset(None, table.assign(split=rng.choice(["train", "validation"], clips)), pd.DataFrame(), {})
+    table = clip_table(table.assign(split=rng.choice(["train", "validation"], clips)).to_dict("records"), CLIP_COLUMNS)
+    return ClipDataset.write(tempfile.mkdtemp(), table, clip_table([], QUARANTINE_COLUMNS), {})
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kinora.data.clips import CLIP_COLUMNS, ClipDataset
+from kinora.data.clips import ClipDataset
+from kinora.data.columns import CLIP_COLUMNS
 from kinora.data.grid import DEFAULT_GRID
 from kinora.data.ingest import IngestConfig, ingest, ingest_report
 from kinora.data.simulated import SimulatedClips

@@ -59,10 +59,11 @@ def test_rows_that_break_the_contract_go_to_quarantine(dataset, tmp_path):
 
 
 def test_a_table_that_is_wrong_as_a_whole_is_one_sentence(dataset, tmp_path):
-    wrong = ClipDataset(dataset.path, dataset.clips.astype({"width": "float64"}), dataset.quarantine, dataset.config)
+    shutil.copytree(dataset.path, tmp_path / "wrong")
+    dataset.clips.astype({"width": "float64"}).to_parquet(tmp_path / "wrong" / "clips.parquet")
     with pytest.raises(KinoraError, match="breaks its contract: width is int64"):
-        validate(wrong, tmp_path / "valid")
-    empty = ClipDataset(dataset.path, dataset.clips.head(0), dataset.quarantine, dataset.config)
+        validate(ClipDataset.open(tmp_path / "wrong"), tmp_path / "valid")
+    empty = dataset.derive(tmp_path / "empty", dataset.clips.head(0), dataset.quarantine, {})
     with pytest.raises(KinoraError, match="there is at least one clip"):
         validate(empty, tmp_path / "valid")
     shutil.rmtree(dataset.path / "media")

@@ -8,8 +8,10 @@ import torch
 
 from cli.main import main
 from kinora.captioning.caption import CaptionGenerator, caption_dataset
-from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.simulated import SimulatedClips, write_worlds
+from kinora.data.stored_clip import store_clip
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.training import captioner as module
 from kinora.training.captioner import CaptionerTraining, train_captioner

@@ -7,7 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kinora.data.clips import CLIP_COLUMNS, QUARANTINE_COLUMNS, ClipDataset, store_clip, table
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
+from kinora.data.stored_clip import store_clip
 from kinora.training.video_batches import Excerpt, ExcerptReader, Excerpts, Limits
 
 SIZES = [(13, 40, 56), (9, 32, 32), (9, 32, 32), (1, 48, 32), (5, 24, 24)]

@@ -1,0 +1,70 @@
+"""One clip as a media file named by its content, and its row in the table of clips.
+
+Imported by the processes that read a person's files, which therefore do without torch and pandas.
+"""
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinora.data.columns import CLIP_COLUMNS, defaults
+from kinora.data.curation import curation_scores
+from kinora.files import file_digest
+from kinora.media import write_image, write_video
+
+
+def store_clip(
+    media: Path,
+    frames: np.ndarray,
+    fps: float,
+    *,
+    source: str,
+    source_start_s: float = 0.0,
+    split: str = "train",
+    **columns: Any,
+) -> dict[str, Any]:
+    """Write frames `uint8 [T, H, W, 3]` into the folder `media`, named by content, and return the clip's row.
+
+    One frame is stored as a PNG, more as nearly lossless H.264. `columns` are further values of the row, such as its
+    caption; a caption of `human` or `simulator` is certain.
+    """
+    image = len(frames) == 1
+    suffix = "png" if image else "mp4"
+    media.mkdir(parents=True, exist_ok=True)
+    # The name is the digest of the bytes, so it is known only once they are written.
+    descriptor, name = tempfile.mkstemp(prefix=".clip.", suffix=f".{suffix}", dir=media)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        if image:
+            write_image(temporary, frames[0])
+        else:
+            write_video(temporary, frames, fps, playable=False)
+        clip_id = file_digest(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(media / f"{clip_id}.{suffix}")
+    finally:
+        temporary.unlink(missing_ok=True)
+    certain = columns.get("caption_source") in ("human", "simulator")
+    return {
+        **defaults(CLIP_COLUMNS),
+        "clip_id": clip_id,
+        "uri": f"{media.name}/{clip_id}.{suffix}",
+        "kind": "image" if image else "video",
+        "width": frames.shape[2],
+        "height": frames.shape[1],
+        "frames": len(frames),
+        "fps": 0.0 if image else float(fps),
+        "duration_s": 0.0 if image else len(frames) / fps,
+        "source": source,
+        "source_start_s": float(source_start_s),
+        "observed_at": datetime.now(UTC),
+        "caption_confidence": float(certain),
+        **curation_scores(frames, fps),
+        "split": split,
+        **columns,
+    }
