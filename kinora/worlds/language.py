@@ -3,12 +3,12 @@
     A red circle moves slowly to the right on a grey background, while the camera pans right.
     A red circle moves slowly right, while the camera pans right.
 
-`describe` writes these sentences; `parse` reads them and looser ones ('red ball falling on grey').
+`describe` writes these sentences; `parse` reads them and looser ones in their style ('red ball falling on grey'), and
+nothing of a sentence that says anything else ('a ball of yarn rolls down a track').
 """
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 
 from kinora.worlds.scene import BACKGROUNDS, PALETTE, SHAPES, Scene
 
@@ -45,12 +45,7 @@ BALLS = {"circle": "ball"}  # ... and in a game
 ADVERBS = {"slow": "slowly", "fast": "quickly"}
 PLURAL = {"moves": "move", "falls": "fall", "is": "are", "shatters": "shatter", "bounces": "bounce", "paints": "paint"}
 
-DIRECTION_WORDS = {
-    "right": ("right", "rightward", "rightwards"),
-    "left": ("left", "leftward", "leftwards"),
-    "up": ("up", "upward", "upwards", "rises", "rising", "rise", "ascends", "ascending"),
-    "down": ("down", "downward", "downwards", "sinks", "sinking", "descends", "descending"),
-}
+DIRECTIONS = ("right", "left", "up", "down")
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "grey": ("gray",),
     "purple": ("violet",),
@@ -59,9 +54,19 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "triangle": ("pyramid", "cone"),
     "slow": ("slowly", "gently"),
     "fast": ("quickly", "quick", "rapidly", "swiftly"),
+    "right": ("rightward", "rightwards"),
+    "left": ("leftward", "leftwards"),
+    "up": ("upward", "upwards"),
+    "down": ("downward", "downwards"),
+    "move": (
+        *("moves", "moving", "go", "goes", "going", "fly", "flies", "flying", "slide", "slides", "sliding", "drift"),
+        *("drifts", "drifting", "travel", "travels", "traveling", "pass", "passes", "passing"),
+    ),
+    "rise": ("rises", "rising", "ascends", "ascending"),
+    "sink": ("sinks", "sinking", "descends", "descending"),
     "fall": ("falls", "falling", "drop", "drops", "dropping"),
-    "throw": ("thrown", "throws", "throwing", "tossed", "tosses", "toss", "arc", "flung", "hurled"),
-    "collide": ("collides", "colliding", "collision", "crash", "crashes", "bump", "bumps", "hits"),
+    "throw": ("thrown", "throws", "throwing", "tossed", "tosses", "toss", "flung", "hurled"),
+    "collide": ("collides", "colliding", "crash", "crashes", "bump", "bumps", "hits"),
     "shatter": ("shatters", "shattering", "shattered", "breaks", "bursts"),
     "bounce": ("bounces", "bouncing", "bounced"),
     "paint": ("paints", "painting", "painted", "draws", "drawing", "draw"),
@@ -69,21 +74,58 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "orbit": ("orbits", "orbiting"),
     "pan": ("pans", "panning"),
     "zoom": ("zooms", "zooming"),
-    "still": ("rests", "resting", "motionless", "stationary", "unmoving"),
+    "still": ("motionless", "stationary", "unmoving"),
+    "rest": ("rests", "resting"),
     "two": ("2",),
     "three": ("3",),
-} | DIRECTION_WORDS
+    "background": ("backdrop",),
+}
 NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3}
 CANONICAL = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
 NOUNS = (*SHAPES, WALL, BRUSH, PADDLE)
-# Words that carry no meaning of their own in a prompt that is otherwise about what the worlds know.
-FILLERS = frozenset(
-    """a an the and is are it its that which of to in on at over against with into from by front background backdrop
-    being please make me show video clip image picture move moves moving go goes going fly flies flying slide slides
-    sliding drift drifts drifting travel travels traveling pass passes straight pieces then back again something shape
-    line while camera around behind""".split()  # noqa: SIM905
-)
-KNOWN = (CANONICAL, FILLERS, PALETTE, BACKGROUNDS, NOUNS, NUMBERS)
+SIZES = ("large", "big", "small", "little", "tiny")  # that a thing may be said to have; no world tells them apart
+
+
+def _any(*words: str) -> str:
+    return f"(?:{'|'.join(words)})"
+
+
+def _grammar() -> re.Pattern[str]:
+    """Return what sentences of the worlds' language look like, in canonical words and commas, one space after each."""
+    speed, be = "(?:(?:slow|fast) )?", "(?:(?:is|are|being) )?"
+    kind = _any(*NOUNS, "shape", "something")
+    coloured = f"(?:{_any(*PALETTE)} )?{kind} |{kind} (?:(?:that|which) is )?{_any(*PALETTE)} "
+    thing = f"(?:{_any('the', *NUMBERS)} )?(?:{_any(*SIZES)} )?{speed}(?:{coloured})"
+    things = f"{thing}(?:(?:, |, and |and ){thing})*"
+    way = f"(?:straight )?(?:(?:to|towards?) the )?{_any(*DIRECTIONS)} "
+    ways = f"{speed}{way}(?:(?:and )?{way})?{speed}"
+    paced = f"{be}{speed}"
+    said = (
+        f"{paced}move (?:{ways}|{speed})",
+        f"{paced}(?:rise|sink) {speed}(?:{way})?",
+        f"{paced}fall {speed}(?:down )?(?:(?:and|then|and then) (?:bounce |shatter (?:into pieces )?))?",
+        f"{paced}bounce (?:{speed}around {speed})?",
+        f"{be}throw (?:{ways})?",
+        f"{be}collide (?:(?:with|into|against) )?(?:{thing})?",
+        f"{be}move (?:{ways})?behind {thing}",
+        f"{be}shatter (?:into pieces )?",
+        f"{be}paint (?:a line )?(?:{ways})?",
+        f"{be}play with {thing}",
+        f"{be}rest ",
+        "(?:is|are) still ",
+    )
+    place = f"(?:(?:on|against|in front of|with|over) (?:(?:the|an?) )?{_any(*BACKGROUNDS)} (?:background )?)"
+    camera = "(?:the )?camera (?:is )?(?:pan (?:to the )?(?:left|right) |zoom in )"
+    orbit = f"(?:the )?(?:camera )?(?:is )?orbit (?:(?:to the )?(?:left|right) )?(?:around )?{thing}"
+    asked = "(?:please (?:, )?)?(?:(?:show|make) (?:me )?)?(?:(?:(?:an?|the) )?(?:video|clip|image|picture) of )?"
+    return re.compile(
+        f"{asked}(?:{place}(?:, )?)?(?:{camera}(?:, |and )(?:while )?)?"
+        f"(?:{orbit}|{things}(?:{'|'.join(said)})?)"
+        f"(?:(?:, )?{place})?(?:(?:, )?(?:while|and) {camera})?(?:(?:, )?please )?"
+    )
+
+
+_GRAMMAR = _grammar()
 
 
 @dataclass(frozen=True)
@@ -135,37 +177,40 @@ def article(noun: str) -> str:
 
 
 def parse(caption: str) -> Attributes | None:
-    """Return what a caption or a person's prompt says, None if it says nothing that a world knows.
+    """Return what a caption or a person's prompt says, None if it is not wholly of the worlds' language.
 
-    What moves how is read only where every word is understood: 'a boat goes down a river' says nothing of it.
+    It is where the worlds write such a sentence, or one like it in words that they know: 'red ball falling on grey'.
+    A motion that needs a direction and is given none goes to the right.
     """
-    words, camera = _tokens(caption)
-    whole = _known(words)
-    said = Attributes(
+    words = _tokens(caption)
+    if not _GRAMMAR.fullmatch("".join(f"{word} " for word in words)):
+        return None
+    words, camera = _without_camera(words)
+    return Attributes(
         objects=_objects(words),
         background=next((word for word in words if word in BACKGROUNDS), None),
-        motion=_motion(words) if whole else None,
-        speed=next((word for word in words if word in ADVERBS), None) if whole else None,
-        camera=camera if whole else None,
+        motion=_motion(words),
+        speed=next((word for word in words if word in ADVERBS), None),
+        camera=camera,
     )
-    return None if said == Attributes(()) else said
 
 
 def understood(prompt: str) -> bool:
-    """Say whether every word of a prompt has a meaning in the worlds, so that `parse` loses nothing of it."""
-    return _known(_tokens(prompt)[0])
+    """Say whether `parse` reads a prompt and loses nothing of it, such as how large a thing is."""
+    return parse(prompt) is not None and not set(SIZES).intersection(_tokens(prompt))
 
 
-def _known(words: list[str]) -> bool:
-    """Say whether all of the words are known; of a background also its colour."""
-    before = {word for word, following in pairwise(words) if following == "background"}
-    return before.isdisjoint(PALETTE) and all(any(word in names for names in KNOWN) for word in words)
+def _tokens(caption: str) -> list[str]:
+    """Return the words and commas of a caption, each word by its canonical name; any other mark is a word of its own.
+
+    What ends a sentence is left out at the end, where it says nothing.
+    """
+    text = re.sub(r"\bcamera (?:circles|orbits|revolves)\b", "camera orbit", caption.lower()).strip()
+    return [singular(CANONICAL.get(word, word)) for word in re.findall(r"\w+|[^\w\s]", text.rstrip(" .!"))]
 
 
-def _tokens(caption: str) -> tuple[list[str], str | None]:
-    """Return the words of a caption, each by its canonical name, without what is said of the camera, and that."""
-    text = re.sub(r"\bcamera (?:circles|orbits|revolves)\b", "orbit", caption.lower())
-    words = [singular(CANONICAL.get(word, word)) for word in re.findall(r"\w+", text)]
+def _without_camera(words: list[str]) -> tuple[list[str], str | None]:
+    """Return the words without what is said of a camera that pans or zooms, and that."""
     for index, word in enumerate(words):
         if word in ("pan", "zoom"):
             for name in CAMERAS:
@@ -203,9 +248,7 @@ def _objects(words: list[str]) -> tuple[tuple[str | None, str | None], ...]:
     """Read (colour, shape) pairs: a colour belongs to the noun after it, or to the one before if none follows."""
     found: list[tuple[str | None, str | None]] = []
     colour, count = None, 1
-    for index, word in enumerate(words):
-        if words[index + 1 : index + 2] == ["background"]:
-            continue  # 'on a white background' speaks of no thing
+    for word in words:
         if word in NUMBERS:
             count = NUMBERS[word]
         elif word in PALETTE:
@@ -225,7 +268,7 @@ def _objects(words: list[str]) -> tuple[tuple[str | None, str | None], ...]:
 
 def _motion(words: list[str]) -> str | None:
     """Read the motion; one that needs a direction and is given none goes to the right."""
-    direction = next((word for word in words if word in DIRECTION_WORDS), None)
+    direction = next((word for word in words if word in DIRECTIONS), None)
     sideways = next((word for word in words if word in ("left", "right")), None)
     if "throw" in words:
         # 'thrown up to the right' is a throw to the right: what is said of the sides decides.
@@ -236,7 +279,11 @@ def _motion(words: list[str]) -> str | None:
         return f"orbit {sideways or 'right'}"
     if "paint" in words:
         return f"paint {direction or 'right'}"
-    single = [motion for motion in PHRASES if motion in words and motion not in DIRECTION_WORDS]
+    single = [motion for motion in PHRASES if motion in words and motion not in DIRECTIONS]
     if single:
         return single[-1]  # 'falls and shatters': what happens last is what is rare
-    return direction or ("still" if "still" in words else None)
+    if "move" in words:
+        return direction or "right"
+    if "rise" in words or "sink" in words:
+        return "up" if "rise" in words else "down"
+    return "still" if "still" in words or "rest" in words else None
