@@ -35,6 +35,7 @@ MANIFEST = "manifest.json"
 MISSING = ("NoSuchKey", "NoSuchObject")  # how servers say that there is no such file
 TRANSFERS = 8  # files on their way at the same time
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 5.0, 60.0, 2
+PIECE = 1 << 20  # bytes of a file that are in memory at a time on its way
 
 
 # Names the artifact root; a command's own option comes first.
@@ -74,6 +75,15 @@ class Store(Protocol):
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the keys of all files below the folder `prefix`, sorted."""
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, int, str]]:
+        """Yield what `list` returns one by one, in no set order: key, size in bytes, and a tag of the contents.
+
+        The tag changes when the file does. However many files there are, few are in memory at a time.
+        """
+
+    def status(self, key: str) -> tuple[int, str] | None:
+        """Return the size and the tag, as `walk` has them, of the file under `key`; None where there is none."""
 
     def uri(self, key: str) -> str:
         """Return the URI of `key`."""
@@ -215,12 +225,21 @@ class FileStore:
         return path.is_file() or (path / MANIFEST).is_file()
 
     def list(self, prefix: str = "") -> list[str]:
+        return sorted(key for key, _, _ in self.walk(prefix))
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, int, str]]:
         folder = self.root / _checked(prefix) if prefix else self.root
-        return sorted(
-            path.relative_to(self.root).as_posix()
-            for path in folder.rglob("*")
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(self.root).parts)
-        )
+        for path in folder.rglob("*"):
+            key = path.relative_to(self.root)
+            if not any(part.startswith(".") for part in key.parts) and (found := self.status(key.as_posix())):
+                yield key.as_posix(), *found
+
+    def status(self, key: str) -> tuple[int, str] | None:
+        path = self.root / _checked(key)
+        if not path.is_file():
+            return None
+        status = path.stat()
+        return status.st_size, f"{status.st_size}-{status.st_mtime_ns}"
 
     def uri(self, key: str) -> str:
         return (self.root / _checked(key)).as_uri()
@@ -247,8 +266,13 @@ class S3Store:
 
     def get_file(self, key: str, local: str | Path) -> Path:
         local = Path(local)
-        with friendly_os_errors(local), atomic_write(local) as temporary, _answered(self.uri(key)):
-            self.client.fget_object(self.bucket, self._name(key), str(temporary))
+
+        def write(response: urllib3.BaseHTTPResponse) -> None:
+            with open(temporary, "wb") as file:
+                file.writelines(response.stream(PIECE))
+
+        with friendly_os_errors(local), atomic_write(local) as temporary:
+            self._receive(key, write)
         return local
 
     def get_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
@@ -256,13 +280,15 @@ class S3Store:
 
     def _get_range(self, wanted: tuple[str, int, int]) -> bytes:
         key, offset, size = wanted
-        if not size:
-            return b""
+        return self._receive(key, lambda response: response.read(), offset=offset, length=size) if size else b""
+
+    def _receive(self, key: str, take: Callable[[urllib3.BaseHTTPResponse], R], offset: int = 0, length: int = 0) -> R:
+        """Ask for a file, or a part of it, and hand the answer to `take`."""
         with _answered(self.uri(key)):
             for attempt in range(RETRIES + 1):
-                response = self.client.get_object(self.bucket, self._name(key), offset=offset, length=size)
+                response = self.client.get_object(self.bucket, self._name(key), offset=offset, length=length)
                 try:
-                    return response.read()
+                    return take(response)
                 except urllib3.exceptions.HTTPError:  # a connection that breaks within an answer is not tried again
                     if attempt == RETRIES:
                         raise
@@ -293,23 +319,29 @@ class S3Store:
         return Path(local)
 
     def exists(self, key: str) -> bool:
-        with _answered(self.uri(key)):
-            for name in (key, f"{key}/{MANIFEST}"):
-                try:
-                    self.client.stat_object(self.bucket, self._name(name))
-                    return True
-                except minio.error.S3Error as error:
-                    if error.code not in MISSING:
-                        raise
-        return False
+        return any(self.status(name) is not None for name in (key, f"{key}/{MANIFEST}"))
 
     def list(self, prefix: str = "") -> list[str]:
+        return sorted(key for key, _, _ in self.walk(prefix))
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, int, str]]:
         below = self._name(prefix) if prefix else self.prefix
         start = f"{below}/" if below else ""
         cut = len(self.prefix) + 1 if self.prefix else 0
         with _answered(f"s3://{self.bucket}/{start}"):
-            found = list(self.client.list_objects(self.bucket, prefix=start, recursive=True))
-        return sorted(item.object_name[cut:] for item in found if item.object_name and not item.is_dir)
+            for item in self.client.list_objects(self.bucket, prefix=start, recursive=True):
+                if item.object_name and not item.is_dir:
+                    yield item.object_name[cut:], item.size or 0, _tag(item)
+
+    def status(self, key: str) -> tuple[int, str] | None:
+        with _answered(self.uri(key)):
+            try:
+                found = self.client.stat_object(self.bucket, self._name(key))
+            except minio.error.S3Error as error:
+                if error.code in MISSING:
+                    return None
+                raise
+        return found.size or 0, _tag(found)
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._name(key)}"
@@ -329,6 +361,10 @@ class S3Store:
 
     def _name(self, key: str) -> str:
         return f"{self.prefix}/{_checked(key)}" if self.prefix else _checked(key)
+
+
+def _tag(item: minio.datatypes.Object) -> str:
+    return (item.etag or "").strip('"') or f"{item.size}-{item.last_modified}"
 
 
 def _checked(key: str) -> str:

@@ -133,3 +133,24 @@ def test_a_missing_bucket_is_named(s3):
 def test_a_root_that_cannot_be_written_is_one_sentence(root, folder):
     with pytest.raises(KinoraError, match=f"{root} cannot be used"):
         open_store(root).put_folder(folder, "clips")
+
+
+def test_files_are_listed_one_by_one_with_a_tag_that_changes_when_they_do(root, folder, tmp_path):
+    store = open_store(root)
+    store.put_folder(folder, "clips")
+    listed = {key: (size, tag) for key, size, tag in store.walk("clips")}
+    assert sorted(listed) == store.list("clips")
+    assert {key: size for key, (size, _) in listed.items() if "manifest" not in key} == {
+        "clips/a.txt": 5,
+        "clips/below/b.txt": 6,
+        "clips/empty": 0,
+    }
+    before = store.status("clips/a.txt")
+    assert before == store.status("clips/a.txt")
+    (tmp_path / "other.txt").write_text("longer than before")
+    store.put_file(tmp_path / "other.txt", "clips/a.txt")
+    after = store.status("clips/a.txt")
+    assert after[0] == 18
+    assert after[1] != before[1]
+    assert store.status("clips/none.txt") is None
+    assert list(store.walk("none")) == []
