@@ -1,0 +1,225 @@
+"""Hugging Face datasets on disk: media in the rows of Arrow files (`save_to_disk`) and Parquet files (the hub)."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kinora.data.ingest.sources.captions import CAPTION_COLUMNS, clean
+from kinora.data.ingest.sources.files import File, Files
+from kinora.data.ingest.sources.source import Item, Part
+from kinora.data.shots import Rejected
+from kinora.media import media_kind
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.parquet
+
+CAPTIONS_AT_ONCE = 1024  # of a Parquet file, in memory
+READ_AHEAD = 1 << 20  # bytes of a Parquet file
+HEAD = 64  # bytes from which a kind of file is told
+NO_BYTES = "The row holds no bytes of a video or an image; save the dataset with its files embedded."
+
+
+def row_items(files: Files, file: File, kind: str) -> Iterator[Item]:
+    """Yield the rows of a file, "arrow" or "parquet", in their order, and what is wrong with it."""
+    import pyarrow
+
+    try:
+        yield from _arrow_items(files, file) if kind == "arrow" else _parquet_items(files, file)
+    except Rejected as error:
+        yield Item(file.name, problem=error.reason, explanation=error.explanation)
+    except (OSError, ValueError, pyarrow.ArrowException):
+        sentence = "The file is damaged or cut; rows that come after that place are lost."
+        yield Item(file.name, problem="undecodable", explanation=sentence)
+
+
+def _arrow_items(files: Files, file: File) -> Iterator[Item]:
+    import pyarrow
+
+    with tempfile.TemporaryDirectory() as folder:
+        with pyarrow.memory_map(str(files.local(file.name, Path(folder)))) as mapped:
+            content = mapped.read_buffer()
+        batches = _batches(content)
+        media, captions, others = _columns(next(batches))
+        yield from _unread(file, media, others)
+        first = 0
+        for batch in batches:
+            batch.validate(full=True)  # offsets that lead elsewhere would be followed otherwise
+            texts = batch.column(captions).to_pylist() if captions else [None] * len(batch)
+            for row, (place, text) in enumerate(zip(_places(batch.column(media), content), texts, strict=True), first):
+                name = f"{file.name}/{row}"
+                if place is None:
+                    yield Item(name, problem="empty", explanation=NO_BYTES)
+                elif not 0 <= place[0] <= len(content) - place[1]:
+                    sentence = "The row is compressed, and cannot be read in place; store the dataset as Parquet."
+                    yield Item(name, problem="undecodable", explanation=sentence)
+                else:
+                    yield from _row_items(name, Part(file.name, *place).stamp(file.stamp), text)
+            first += len(batch)
+
+
+def _batches(content: "pyarrow.Buffer") -> Iterator[Any]:
+    """Yield the schema of an Arrow file, then its batches of rows, which stay where they lie in `content`."""
+    import pyarrow
+
+    if content.slice(0, 6).to_pybytes() != b"ARROW1":
+        stream = pyarrow.ipc.open_stream(content)
+        yield stream.schema
+        yield from stream
+        return
+    reader = pyarrow.ipc.open_file(content)
+    yield reader.schema
+    yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
+
+
+def _places(media: Any, content: "pyarrow.Buffer") -> Iterator[tuple[int, int] | None]:
+    """Yield where in `content` the bytes of each row lie, offset and size; None for a row without any."""
+    import pyarrow
+
+    if pyarrow.types.is_struct(media.type):
+        media = media.flatten()[media.type.get_field_index("bytes")]
+    _, ends, values = media.buffers()
+    if not len(media) or values is None:
+        yield from [None] * len(media)
+        return
+    dtype = np.dtype(np.int64 if pyarrow.types.is_large_binary(media.type) else np.int32)
+    bounds = np.frombuffer(ends, dtype, len(media) + 1, media.offset * dtype.itemsize).astype(np.int64)
+    base = values.address - content.address
+    for start, end, valid in zip(bounds[:-1], bounds[1:], media.is_valid().to_pylist(), strict=True):
+        yield (base + int(start), int(end - start)) if valid and end > start else None
+
+
+def _parquet_items(files: Files, file: File) -> Iterator[Item]:
+    with files.open(file.name) as stream, _parquet(stream) as parquet:
+        media, captions, others = _columns(parquet.schema_arrow)
+        yield from _unread(file, media, others)
+        row = 0
+        for texts in _texts(parquet, captions):
+            for text in texts:
+                yield from _row_items(f"{file.name}/{row}", Part(file.name, row=row).stamp(file.stamp), text)
+                row += 1
+
+
+def _texts(parquet: Any, captions: str) -> Iterator[Sequence[str | None]]:
+    if captions:
+        for batch in parquet.iter_batches(CAPTIONS_AT_ONCE, columns=[captions]):
+            batch.validate(full=True)
+            yield batch.column(0).to_pylist()
+    else:
+        yield from ([None] for _ in range(parquet.metadata.num_rows))
+
+
+def _parquet(stream: Any) -> "pyarrow.parquet.ParquetFile":
+    from pyarrow.parquet import ParquetFile
+
+    return ParquetFile(stream, buffer_size=READ_AHEAD, pre_buffer=False)
+
+
+class ParquetRows:
+    """The media in the rows of Parquet files. Of one file, going forward within a group reads nothing twice."""
+
+    def __init__(self, files: Files):
+        self.files = files
+        self.file, self.next, self.end = "", 0, 0  # the file, its next row, and where the group ends
+        self.rows: Iterator[bytes | None] = iter(())
+
+    def read(self, part: Part) -> bytes:
+        """Return the bytes in a row.
+
+        Raises:
+            Rejected: if there are none, or the file is damaged.
+        """
+        import pyarrow
+
+        try:
+            if part.file != self.file or not self.next <= part.row < self.end:
+                self.rows = self._group(part)
+            found = None
+            while self.next <= part.row:
+                found = next(self.rows)
+                self.next += 1
+        except (OSError, ValueError, StopIteration, pyarrow.ArrowException) as error:
+            self.file = ""
+            raise Rejected("undecodable", "The file is damaged where this row lies.") from error
+        if not found:
+            raise Rejected("empty", NO_BYTES)
+        return found
+
+    def _group(self, part: Part) -> Iterator[bytes | None]:
+        parquet = _parquet(self.files.open(part.file))
+        self.file, self.next, self.end = part.file, 0, 0
+        for group in range(parquet.num_row_groups):
+            self.next, self.end = self.end, self.end + parquet.metadata.row_group(group).num_rows
+            if part.row < self.end:
+                return self._rows(parquet, group)
+        raise ValueError("no such row")
+
+    def _rows(self, parquet: Any, group: int) -> Iterator[bytes | None]:
+        column, _, _ = _columns(parquet.schema_arrow)
+        for batch in parquet.iter_batches(1, row_groups=[group], columns=[column]):
+            value = batch.column(0)[0].as_py()
+            yield value.get("bytes") if isinstance(value, dict) else value
+
+
+def ending(head: bytes) -> str:
+    """Return an ending for a file that begins with `head`, so that it is taken for what it is: a video or an image.
+
+    Raises:
+        Rejected: if it is neither.
+    """
+    kind = media_kind(BytesIO(head))
+    if not kind:
+        raise Rejected("not_media", "The row holds something else than a known kind of video or image.")
+    return ".mp4" if kind == "video" else ".png"
+
+
+def _columns(schema: Any) -> tuple[str, str, list[str]]:
+    """Return the column to read media from, that of its captions ("" for none), and others that hold media."""
+    import pyarrow
+
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        kinds = {name: feature.get("_type", "") for name, feature in features.items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        kinds = {"audio": "Audio"}
+    found = []
+    for field in schema:
+        holds_bytes = pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type)
+        if pyarrow.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
+            inner = field.type.field("bytes").type
+            holds_bytes = pyarrow.types.is_binary(inner) or pyarrow.types.is_large_binary(inner)
+        kind = kinds.get(field.name) or field.name.capitalize()
+        if holds_bytes and kind != "Audio":
+            found.append((("Video", "Image").index(kind) if kind in ("Video", "Image") else 2, field.name))
+    if not found:
+        raise Rejected("not_media", "The file has no column with the bytes of videos or images.")
+    texts = [
+        field.name
+        for field in schema
+        if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)
+    ]
+    captions = [name for wanted in CAPTION_COLUMNS for name in texts if name.lower() == wanted]
+    found.sort(key=lambda column: column[0])
+    return found[0][1], captions[0] if captions else "", [name for _, name in found[1:]]
+
+
+def _unread(file: File, media: str, others: list[str]) -> Iterator[Item]:
+    for name in others:
+        sentence = f"Of several columns with media one is read, '{media}'; make this one the only one to read it."
+        yield Item(f"{file.name}:{name}", problem="second_column", explanation=sentence)
+
+
+def _row_items(name: str, stamp: str, text: str | None) -> Iterator[Item]:
+    caption_from = f"{name}:caption"
+    try:
+        caption = clean(text) if text else ""
+    except Rejected as error:
+        yield Item(name, stamp)
+        yield Item(caption_from, problem=error.reason, explanation=error.explanation)
+    else:
+        yield Item(name, stamp, caption, caption_from if caption else "")
