@@ -11,7 +11,10 @@ def features(argv: Sequence[str]) -> int:
     """Run `kinora features`."""
 
     def run(dataset: Dataset, out: Out) -> int:
-        """Publish each clip's features to a feature store, and report how the validation split differs."""
+        """Publish each clip's features to a feature store, and report how the validation split differs.
+
+        The folder holds the store, which is added to when another dataset is published there.
+        """
         from kinora.data.clips import ClipDataset
         from kinora.data.features import feature_report, publish_features
 

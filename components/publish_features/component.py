@@ -14,7 +14,10 @@ def publish_features(
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Publish each clip's features to a feature store and report how the validation split differs from training."""
+    """Publish each clip's features to the artifact root's feature store, and report how validation differs from training.
+
+    The artifact names the published set, which is joined again where it is read.
+    """
     import shutil
     from pathlib import Path
 
@@ -25,7 +28,7 @@ def publish_features(
         from kinora.data.clips import ClipDataset
 
         dataset = ClipDataset.open(clips.path)
-        folder = feature_store.publish_features(dataset, Path(features.path))
+        folder = feature_store.publish_features(dataset, Path(features.path), step.artifact_root)
         page, figures = feature_store.feature_report(dataset, folder, reference=None)
         shutil.copy(page, report.path)
         step.measured(metrics, figures)
