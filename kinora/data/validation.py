@@ -1,200 +1,119 @@
-"""Great Expectations holds a clip dataset to its contract.
+"""Great Expectations holds a clip dataset to its contract, and to the last accepted one.
 
 The table as a whole must have the contract's columns and types; a row that breaks an expectation goes to quarantine.
 What cannot be read off the table (files, digests, decoded shapes) is measured first and then expected like any column.
+Of what is left, `ValidationConfig` says what it must be as a whole, and beside the last accepted dataset.
 """
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kinora.data.batch_checks import BatchFinding, check_batch
+from kinora.data.batch_checks import ValidationConfig as ValidationConfig
 from kinora.data.clips import ClipDataset, table
-from kinora.data.columns import CLIP_COLUMNS, INSTANT, LONGEST_CAPTION, QUARANTINE_COLUMNS
-from kinora.data.dataset_report import quarantine_section, score_plot
-from kinora.data.grid import Grid
+from kinora.data.columns import QUARANTINE_COLUMNS
+from kinora.data.drift import dataset_drift
+from kinora.data.expectations import UNIQUE, Finding, described, of_each_row, of_the_table, run
+from kinora.data.validation_report import Example, Outcome, validation_page
 from kinora.errors import KinoraError
 from kinora.files import atomic_folder, file_digest, friendly_os_errors
 from kinora.progress import Progress
 from kinora.report import Page
 
 DECODED = 200  # clips, drawn at random, that are decoded and compared with their row
-LONGEST_SIDE, LONGEST_VIDEO = 4096, 4001  # pixels, frames
-SCORES = ("brightness", "contrast", "motion", "sharpness")
-TYPES = {"object": "str", "int64": "int64", "float64": "float64", INSTANT: "Timestamp"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One expectation's outcome: what was expected in plain words, rows it was asked of, positions of failing rows."""
-
-    expected: str
-    checked: int
-    failing: Sequence[int]
-    met: bool
+DEFAULTS = ValidationConfig()
 
 
 def validate(
-    dataset: ClipDataset, out: str | Path, base_uri: str | None = None
+    dataset: ClipDataset,
+    out: str | Path,
+    base_uri: str | None = None,
+    config: ValidationConfig = DEFAULTS,
+    last: ClipDataset | None = None,
 ) -> tuple[ClipDataset, Page, dict[str, float]]:
     """Write to `out` the rows of `dataset` that keep its contract; the others go to quarantine as failed_validation.
 
-    Returns the new dataset, a report and figures. `base_uri` is where the dataset's media will be found later.
+    Args:
+        dataset: what is checked.
+        out: folder of the new dataset.
+        base_uri: where the dataset's media will be found later.
+        config: what the rows that are left must be as a whole.
+        last: the dataset that they are compared with, the last accepted one.
+
+    Returns:
+        The new dataset, a report and figures.
 
     Raises:
-        KinoraError: if the table as a whole breaks the contract, or no row keeps it.
+        KinoraError: if the table as a whole breaks the contract, no row keeps it, or an expectation is broken that
+            `config` says stops.
     """
     clips = dataset.clips.reset_index(drop=True)
-    whole = _run(clips, _of_the_table(), "table")
-    broken = [finding.expected for finding in whole if not finding.met]
+    whole = run(clips, described(of_the_table()), "table")
+    broken = [finding.expected for finding in whole.values() if not finding.met]
     if broken:
         raise KinoraError(
             f"the clip dataset in {dataset.path} breaks its contract: {'; '.join(broken)}; make it again."
         )
-    findings = _run(clips.join(_measured(dataset, clips)), _of_each_row(dataset.grid), "rows")
+    findings = run(clips.join(_measured(dataset, clips)), described(of_each_row(dataset.grid)), "rows")
     reasons = _reasons(clips, findings)
     kept = clips.drop(index=list(reasons))
     if kept.empty:
         first = next(iter(reasons.values()))[0]
         raise KinoraError(f"no clip in {dataset.path} keeps the contract (expected: {first}); make it again.")
-    rejected = [
-        {
-            "source": clips.at[index, "source"],
-            "source_start_s": clips.at[index, "source_start_s"],
-            "reason": "failed_validation",
-            "explanation": f"Expected of the clip {clips['clip_id'].iloc[index][:12]} and not so: {'; '.join(texts)}.",
-        }
-        for index, texts in reasons.items()
-    ]
+    examples = [Example(dict(clips.iloc[index]), texts) for index, texts in reasons.items()]
+    rejected = [_rejection(example) for example in examples]
     quarantine = pd.concat([dataset.quarantine, table(rejected, QUARANTINE_COLUMNS)], ignore_index=True)
-    config = {**dataset.config, "validated": dataset.digest}
+    batch = check_batch(kept, quarantine, config, None if last is None else (last.clips, last.quarantine))
+    _stop(dataset, batch)
     with friendly_os_errors(out), atomic_folder(out) as folder:
-        dataset.derive(folder, kept, quarantine, config, base_uri)
+        dataset.derive(folder, kept, quarantine, {**dataset.config, "validated": dataset.digest}, base_uri)
     valid = ClipDataset.open(out)
+    drift = None if last is None else dataset_drift(valid, last)
+    outcome = Outcome(dataset, valid, [*whole.values(), *findings.values()], batch, examples, drift)
+    met = [finding.met for finding in outcome.findings] + [finding.met for finding in batch]
     figures = {
         "checked": float(len(clips)),
         "kept": float(len(kept)),
         "failed_validation": float(len(rejected)),
-        "expectations": float(len(whole) + len(findings)),
-        "expectations_met": float(len(whole) + sum(finding.met for finding in findings)),
+        "expectations": float(len(met)),
+        "expectations_met": float(sum(met)),
+        "warnings": float(sum(not finding.met for finding in batch)),
     }
-    return valid, _report(valid, [*whole, *findings], rejected, figures), figures
+    return valid, validation_page(outcome), figures | (drift.figures() if drift else {})
 
 
-def _reasons(clips: pd.DataFrame, findings: Sequence[Finding]) -> dict[int, list[str]]:
+def _stop(dataset: ClipDataset, batch: list[BatchFinding]) -> None:
+    for finding in batch:
+        if finding.stops and not finding.met:
+            raise KinoraError(
+                f"the dataset in {dataset.path} is not accepted: expected {finding.expected}, found "
+                f"{finding.observed}; look at its quarantine and make it again, or set validation.{finding.limit}."
+            )
+
+
+def _rejection(example: Example) -> dict[str, Any]:
+    clip = example.clip
+    sentence = f"Expected of the clip {str(clip['clip_id'])[:12]} and not so: {'; '.join(example.broken)}."
+    place = {"source": clip["source"], "source_start_s": clip["source_start_s"], "uri": clip["uri"]}
+    return {**place, "reason": "failed_validation", "explanation": sentence}
+
+
+def _reasons(clips: pd.DataFrame, findings: Mapping[str, Finding]) -> dict[int, list[str]]:
     """Map the positions of failing rows to what each breaks. Of rows with one clip_id, the first is kept."""
     repeated = set(np.flatnonzero(clips["clip_id"].duplicated()))
     reasons: dict[int, list[str]] = defaultdict(list)
-    for finding in findings:
+    for finding in findings.values():
         for index in finding.failing:
             if finding.expected != UNIQUE or index in repeated:
                 reasons[index].append(finding.expected)
     return dict(sorted(reasons.items()))
-
-
-UNIQUE = "every clip_id is there once"
-
-
-def _of_the_table() -> list[Any]:
-    import great_expectations.expectations as gxe
-
-    return [
-        gxe.ExpectTableColumnsToMatchSet(
-            column_set=list(CLIP_COLUMNS), exact_match=False, description="all columns of the contract are there"
-        ),
-        gxe.ExpectTableRowCountToBeBetween(min_value=1, description="there is at least one clip"),
-        *(
-            gxe.ExpectColumnValuesToBeOfType(column=name, type_=TYPES[kind], description=f"{name} is {TYPES[kind]}")
-            for name, kind in CLIP_COLUMNS.items()
-        ),
-    ]
-
-
-def _of_each_row(grid: Grid) -> list[Any]:
-    import great_expectations.expectations as gxe
-
-    def within(column: str, low: float, high: float, text: str, only: str | None = None) -> Any:
-        return gxe.ExpectColumnValuesToBeBetween(
-            column=column, min_value=low, max_value=high, description=text, **_where(only)
-        )
-
-    def among(column: str, values: Sequence[Any], text: str, only: str | None = None) -> Any:
-        return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), description=text, **_where(only))
-
-    def length(low: int, high: int, text: str, only: str) -> Any:
-        return gxe.ExpectColumnValueLengthsToBeBetween(
-            column="caption", min_value=low, max_value=high, description=text, **_where(only)
-        )
-
-    video, image = 'kind == "video"', 'kind == "image"'
-    return [
-        *(
-            gxe.ExpectColumnValuesToNotBeNull(column=name, description=f"{name} is never missing")
-            for name in CLIP_COLUMNS
-        ),
-        gxe.ExpectColumnValuesToBeUnique(column="clip_id", description=UNIQUE),
-        gxe.ExpectColumnValuesToMatchRegex(
-            column="clip_id", regex="^[0-9a-f]{64}$", description="clip_id is a sha256 in hexadecimal"
-        ),
-        among("kind", ["video", "image"], "kind is video or image"),
-        among("split", ["train", "validation"], "split is train or validation"),
-        among("caption_source", ["human", "simulator", "captioner", ""], "caption_source is one of the known"),
-        length(1, LONGEST_CAPTION, "what names a caption's source has a caption", 'caption_source != ""'),
-        length(0, 0, "what names no source has no caption", 'caption_source == ""'),
-        *(
-            among(side, range(grid.side, LONGEST_SIDE + 1, grid.side), f"{side} is a multiple of {grid.side} pixels")
-            for side in ("width", "height")
-        ),
-        among("frames", [1], "an image has one frame", image),
-        among(
-            "frames",
-            range(grid.shortest_video, LONGEST_VIDEO + 1, grid.frames),
-            f"a video has 1 + {grid.frames}k frames, {grid.shortest_video} or more",
-            video,
-        ),
-        among("fps", [0.0], "an image has no frame rate", image),
-        within("fps", 0.1, 240, "a video has 0.1 to 240 frames a second", video),
-        within("duration_error_s", 0, 0.001, "duration_s is frames / fps"),
-        within("source_start_s", 0, float("1e6"), "source_start_s is not negative"),
-        *(within(score, 0, 1, f"{score} lies in 0..1") for score in SCORES),
-        among("file_found", [True], "its file is there"),
-        among("id_matches", [True], "clip_id is the sha256 of its file", "file_found == True"),
-        among("decodes", [True], "its file decodes to the stated size and length", "sampled == True"),
-    ]
-
-
-def _where(condition: str | None) -> dict[str, str]:
-    return {"row_condition": condition, "condition_parser": "pandas"} if condition else {}
-
-
-def _run(clips: pd.DataFrame, expectations: Sequence[Any], name: str) -> list[Finding]:
-    """Let Great Expectations validate a table."""
-    # It would otherwise report each use of it to its makers, and wait for the network.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    batch = (
-        context.data_sources.add_pandas("clips").add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-    )
-    suite = context.suites.add(gx.ExpectationSuite(name, expectations=list(expectations)))
-    definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
-    outcome = definition.run(batch_parameters={"dataframe": clips}, result_format="COMPLETE")
-    by_text = {result.expectation_config.description: result for result in outcome.results}
-    return [_finding(by_text[expectation.description], len(clips)) for expectation in expectations]
-
-
-def _finding(result: Any, rows: int) -> Finding:
-    checked = result.result.get("element_count", rows)
-    failing = [int(index) for index in result.result.get("unexpected_index_list") or []]
-    return Finding(result.expectation_config.description, checked, failing, bool(result.success))
 
 
 def _measured(dataset: ClipDataset, clips: pd.DataFrame) -> pd.DataFrame:
@@ -225,51 +144,6 @@ def _measure(dataset: ClipDataset, clip: dict[Any, Any], sampled: bool) -> dict[
 
 def _decodes(dataset: ClipDataset, clip: dict[Any, Any]) -> bool:
     try:
-        return dataset.frames(clip["clip_id"]).shape == (clip["frames"], clip["height"], clip["width"], 3)
+        return dataset.row_frames(clip).shape == (clip["frames"], clip["height"], clip["width"], 3)
     except KinoraError:
         return False
-
-
-def _report(
-    valid: ClipDataset, findings: Sequence[Finding], rejected: Sequence[dict[str, Any]], figures: dict[str, float]
-) -> Page:
-    unmet = [finding for finding in findings if not finding.met]
-    page = Page(
-        "Validation",
-        f"{len(unmet)} of {len(findings)} expectations were broken; the rows that broke them are in quarantine."
-        if unmet
-        else f"All {len(findings)} expectations of the dataset's contract are met.",
-    )
-    page.figures(
-        {
-            "clips checked": f"{figures['checked']:.0f}",
-            "kept": f"{figures['kept']:.0f}",
-            "moved to quarantine": f"{figures['failed_validation']:.0f}",
-            "expectations met": f"{figures['expectations_met']:.0f} of {figures['expectations']:.0f}",
-        }
-    )
-    if unmet:
-        page.heading("Broken").table(_rows(unmet))
-        page.table(
-            [{"source": row["source"], "what is wrong": row["explanation"]} for row in rejected[:100]],
-            caption=f"The first 100 of {len(rejected)}." if len(rejected) > 100 else "",
-        )
-    page.heading("Curation scores").plot(score_plot(valid), caption="How the clips that were kept spread, by split.")
-    page.heading("What was expected").table(
-        _rows([finding for finding in findings if finding.met]), caption="Checked by Great Expectations."
-    )
-    return quarantine_section(page, valid)
-
-
-def _rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Make a table of findings; those that say the same of several columns share a row."""
-    grouped: dict[tuple[str, int, int], list[str]] = defaultdict(list)
-    for finding in findings:
-        column, _, rest = finding.expected.partition(" is ")
-        shared = rest == "never missing" or rest in TYPES.values()
-        key = (f" is {rest}" if shared else finding.expected, finding.checked, len(finding.failing))
-        grouped[key].append(column if shared else "")
-    return [
-        {"expectation": ", ".join(columns) + expected, "rows asked": checked, "rows failing": failing}
-        for (expected, checked, failing), columns in grouped.items()
-    ]

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from kinora.data.drift import DriftConfig
 from kinora.data.grid import Grid
 from kinora.data.ingest import IngestConfig
+from kinora.data.validation import ValidationConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
 from kinora.training.autoencoder_trainer import AutoencoderTraining
@@ -11,7 +13,7 @@ from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining
 
-ONE_PROCESS = Compute()
+ONE_PROCESS, VALIDATION, DRIFT = Compute(), ValidationConfig(), DriftConfig()
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class StudyPlan:
 class Recipe:
     """One complete configuration, from raw clips to judged checkpoints.
 
-    `compute` says on what it is trained, `study` how studies vary it; the rest, what is learned and how it is judged.
+    `compute` says on what it is trained, `study` how studies vary it, `validation` what its dataset must be as a whole,
+    `drift` when requests start its training again; the rest, what is learned and how it is judged.
 
     Raises:
         UsageError: if its parts do not fit together.
@@ -70,6 +73,8 @@ class Recipe:
     evaluation: EvaluationPlan = EvaluationPlan()
     compute: Compute = ONE_PROCESS
     study: StudyPlan = StudyPlan()
+    validation: ValidationConfig = VALIDATION
+    drift: DriftConfig = DRIFT
 
     def __post_init__(self) -> None:
         vae, dit = self.autoencoder.model, self.transformer.model

@@ -1,6 +1,7 @@
 """What was accepted is found again on a disk and on S3: its tables whole, the last of the same source first."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from kinora.storage import open_store
 
 
 @pytest.fixture(params=["file", "s3"])
-def root(request, tmp_path) -> str:
+def root(request, tmp_path, monkeypatch) -> str:
     """An artifact root of each kind."""
     if request.param == "file":
         return f"{tmp_path}/artifacts"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where copies from S3 are kept
     return request.getfixturevalue("s3_root")
 
 

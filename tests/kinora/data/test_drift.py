@@ -9,8 +9,8 @@ import pytest
 from kinora.data.clips import ClipDataset
 from kinora.data.drift import (
     MIN_ROWS,
+    OF_FRAMES,
     PSI_THRESHOLD,
-    SCORES,
     DriftConfig,
     comparable,
     compare,
@@ -102,7 +102,7 @@ def test_generated_clips_are_held_against_held_out_ones(real_dataset, tmp_path):
     held_out = real_dataset.derive(tmp_path / "held-out", videos, real_dataset.quarantine, real_dataset.config)
     own = [(real_dataset.row_frames(row), row["fps"]) for row in videos.to_dict("records")]
     same = generated_against_real(own, held_out)
-    assert [column.name for column in same.columns] == list(SCORES)
+    assert [column.name for column in same.columns] == list(OF_FRAMES)
     assert same.current_rows == same.reference_rows == len(videos) >= MIN_ROWS
     assert same.drifted == []
     noise = np.random.default_rng(0).integers(0, 256, (len(videos), 9, 32, 32, 3), dtype=np.uint8)

@@ -1,0 +1,221 @@
+"""What is expected of a dataset as a whole, beside the last accepted one, and what happens where it is not so.
+
+Great Expectations is asked of two tables: the clips that keep the contract, and everything that came in, a row for each
+of these clips and each rejected input.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kinora.data.drift import SCORES
+from kinora.data.expectations import run
+from kinora.errors import UsageError
+
+SIZES = 5  # the most frequent ones, whose shares are compared
+QUANTILES = (0.1, 0.5, 0.9)
+LEAST_DEVIATION = 0.01  # of a score, so that one that never varied may vary a little
+CLIPS, INPUTS = "clips", "inputs"
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """What a dataset as a whole must be. A broken expectation warns; those named in `stops` end the run.
+
+    Of what came in, at most the shares `most_quarantined` and `most_duplicates` may have been rejected, at all and as
+    copies of others. At least `fewest_clips` must be left, of which the shares with a caption and held out are within
+    these limits.
+
+    Beside the last accepted dataset of the same source (0 compares nothing): the number of clips may have changed by
+    the share `row_change`; the mean of a curation score by `mean_shift` and its quantiles (10, 50 and 90 %) by
+    `quantile_shift` standard deviations that it had; the shares of images, captions, held-out clips, rejected inputs
+    and the five most frequent sizes by `share_change`.
+
+    Raises:
+        UsageError: if a limit is out of its range, or `stops` names no expectation.
+    """
+
+    fewest_clips: int = 1
+    most_quarantined: float = 0.95
+    most_duplicates: float = 0.5
+    least_captioned: float = 0.0
+    least_validation: float = 0.0
+    most_validation: float = 0.5
+    row_change: float = 0.5
+    mean_shift: float = 0.5
+    quantile_shift: float = 1.0
+    share_change: float = 0.2
+    stops: tuple[str, ...] = ("fewest_clips", "most_quarantined")
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in fields(self) if field.name != "stops"]
+        unknown = sorted(set(self.stops) - set(names))
+        if unknown:
+            raise UsageError(
+                f"validation.stops names {', '.join(unknown)}; the expectations that can stop are {', '.join(names)}."
+            )
+        shares = [name for name in names if name not in ("fewest_clips", "mean_shift", "quantile_shift")]
+        wrong = [name for name in shares if not 0 <= getattr(self, name) <= 1]
+        if wrong or self.fewest_clips < 1 or min(self.mean_shift, self.quantile_shift) < 0:
+            raise UsageError(
+                "validation.fewest_clips must be 1 or more, mean_shift and quantile_shift not negative, and the other "
+                f"limits shares, 0 to 1{': not so is ' + ', '.join(wrong) if wrong else ''}."
+            )
+
+
+@dataclass(frozen=True)
+class BatchFinding:
+    """One expectation of the whole: the limit that asks for it, in words, what was found, and whether that ends a run.
+
+    `score` is the curation score that it is about, "" of others; `too_high` whether that is too high, if it is broken.
+    """
+
+    limit: str
+    expected: str
+    observed: str
+    met: bool
+    stops: bool
+    score: str = ""
+    too_high: bool = False
+
+
+@dataclass(frozen=True)
+class _Check:
+    limit: str
+    table: str
+    expectation: Any
+    middle: float = 0.0  # of what is allowed of a score
+    score: str = ""
+
+
+def check_batch(
+    clips: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    config: ValidationConfig,
+    last: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+) -> list[BatchFinding]:
+    """Ask what `config` expects of clips and of what was rejected, and of them beside the `last` ones."""
+    tables = {CLIPS: _indicated(clips), INPUTS: _inputs(clips, quarantine)}
+    checks = list(_alone(config))
+    if last is not None:
+        before = {CLIPS: _indicated(last[0]), INPUTS: _inputs(*last)}
+        for size in _frequent_sizes(last[0]):
+            for table, rows in ((tables[CLIPS], clips), (before[CLIPS], last[0])):
+                table[size] = (_sizes(rows) == size).astype(float)
+        checks += _beside(before, _frequent_sizes(last[0]), config)
+    found = []
+    for name, table in tables.items():
+        asked = {str(number): check.expectation for number, check in enumerate(checks) if check.table == name}
+        for key, finding in run(table, asked, name).items():
+            check, value = checks[int(key)], finding.observed
+            values = value["values"] if isinstance(value, dict) else [value]
+            said = ", ".join("nothing" if one is None else f"{one:.4g}" for one in values)
+            high = bool(values[-1] is not None and values[-1] > check.middle)
+            stops = check.limit in config.stops
+            found.append(BatchFinding(check.limit, finding.expected, said, finding.met, stops, check.score, high))
+    return found
+
+
+def _alone(config: ValidationConfig) -> Iterator[_Check]:
+    import great_expectations.expectations as gxe
+
+    rows = gxe.ExpectTableRowCountToBeBetween
+    text = f"at least {config.fewest_clips} clips"
+    yield _Check("fewest_clips", CLIPS, rows(min_value=config.fewest_clips, description=text))
+    for limit, table, column, said in (
+        ("most_quarantined", INPUTS, "rejected", "of what came in is rejected"),
+        ("most_duplicates", INPUTS, "duplicate", "of what came in is a copy"),
+        ("least_captioned", CLIPS, "captioned", "of the clips has a caption"),
+        ("least_validation", CLIPS, "held_out", "of the clips is held out"),
+        ("most_validation", CLIPS, "held_out", "of the clips is held out"),
+    ):
+        share, most = getattr(config, limit), limit.startswith("most")
+        low, high = (0, share) if most else (share, 1)
+        text = f"at {'most' if most else 'least'} {share:.0%} {said}"
+        expected = gxe.ExpectColumnMeanToBeBetween(column=column, min_value=low, max_value=high, description=text)
+        yield _Check(limit, table, expected)
+
+
+def _beside(before: dict[str, pd.DataFrame], sizes: list[str], config: ValidationConfig) -> Iterator[_Check]:
+    """Yield what is expected of tables, given those of the last accepted dataset."""
+    import great_expectations.expectations as gxe
+
+    last, change = before[CLIPS], config.row_change
+    if change:
+        low = round((1 - change) * len(last))
+        high = None if change == 1 else round(len(last) / (1 - change))
+        text = f"as many clips as the last dataset's {len(last)}, {low} to {high or 'any number'}"
+        expected = gxe.ExpectTableRowCountToBeBetween(min_value=low, max_value=high, description=text)
+        yield _Check("row_change", CLIPS, expected)
+    for score in SCORES if len(last) else ():
+        mean, deviation = float(last[score].mean()), max(float(last[score].std(ddof=0)), LEAST_DEVIATION)
+        if config.mean_shift:
+            reach = config.mean_shift * deviation
+            text = f"the mean of {score} is within {reach:.3g} of the last dataset's {mean:.4g}"
+            expected = gxe.ExpectColumnMeanToBeBetween(
+                column=score, min_value=mean - reach, max_value=mean + reach, description=text
+            )
+            yield _Check("mean_shift", CLIPS, expected, mean, score)
+        if config.quantile_shift:
+            reach, values = config.quantile_shift * deviation, last[score].quantile(list(QUANTILES)).tolist()
+            said = ", ".join(f"{value:.4g}" for value in values)
+            expected = gxe.ExpectColumnQuantileValuesToBeBetween(
+                column=score,
+                quantile_ranges={
+                    "quantiles": list(QUANTILES),
+                    "value_ranges": [[value - reach, value + reach] for value in values],
+                },
+                description=f"the quantiles of {score} are within {reach:.3g} of the last dataset's {said}",
+            )
+            yield _Check("quantile_shift", CLIPS, expected, values[-1], score)
+    if config.share_change:
+        named = {"image": "images", "captioned": "captioned clips", "held_out": "held-out clips"}
+        shares = [(CLIPS, column, text) for column, text in named.items()]
+        shares += [(CLIPS, size, f"clips of {size} pixels") for size in sizes]
+        shares += [(INPUTS, "rejected", "rejected inputs")]
+        for table, column, text in shares:
+            if len(before[table]):
+                yield _unchanged(table, column, text, float(before[table][column].mean()), config.share_change)
+
+
+def _unchanged(table: str, column: str, text: str, before: float, change: float) -> _Check:
+    import great_expectations.expectations as gxe
+
+    expected = gxe.ExpectColumnMeanToBeBetween(
+        column=column,
+        min_value=before - change,
+        max_value=before + change,
+        description=f"the share of {text} is within {change:.0%} of the last dataset's {before:.0%}",
+    )
+    return _Check("share_change", table, expected)
+
+
+def _indicated(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of clips, and columns that are 1 or 0: whether it is an image, has a caption, is held out."""
+    return clips[list(SCORES)].assign(
+        image=(clips["kind"] == "image").astype(float),
+        captioned=(clips["caption"] != "").astype(float),
+        held_out=(clips["split"] == "validation").astype(float),
+    )
+
+
+def _inputs(clips: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for all that came in: whether it was rejected, and whether as a copy of something else."""
+    copies = quarantine["reason"].str.contains("duplicate").astype(float)
+    return pd.DataFrame(
+        {
+            "rejected": np.repeat([0.0, 1.0], [len(clips), len(quarantine)]),
+            "duplicate": np.concatenate([np.zeros(len(clips)), copies.to_numpy(float)]),
+        }
+    )
+
+
+def _sizes(clips: pd.DataFrame) -> pd.Series:
+    return clips["width"].astype(str) + "x" + clips["height"].astype(str)
+
+
+def _frequent_sizes(clips: pd.DataFrame) -> list[str]:
+    return [str(size) for size in _sizes(clips).value_counts().index[:SIZES]]
