@@ -54,6 +54,8 @@ def checkpoint(
 ) -> int:
     """Generate a clip for each held-out prompt with one checkpoint of the transformer, and find its failures.
 
+    Of a person's own files, each held-out clip is continued from its first frames and compared with what it shows.
+
     Args:
         checkpoint: Folder of the checkpoint, in the folder that `kinora train transformer` wrote.
         autoencoder: Folder of the autoencoder that its latents are decoded by.
@@ -67,10 +69,12 @@ def checkpoint(
     from kinora.generation.generator import usual_format
 
     found, clips = chosen(recipe, settings), ClipDataset.open(dataset)
-    prompts, worlds = prompts_for(clips, found), found.ingest.worlds if simulated(clips) else None
+    asked, worlds = prompts_for(clips, found), found.ingest.worlds if simulated(clips) else None
     generator = VideoGenerator.load(autoencoder, checkpoint, found.sampling, usual_format(to_dict(found)))
-    result = evaluate_checkpoint(generator, prompts, out, name=checkpoint.resolve().name, worlds=worlds)
-    print(f"Overall score {result['rates']['overall']:.1%} on {len(prompts)} prompts: {out / 'report.html'}")
+    name = checkpoint.resolve().name
+    result = evaluate_checkpoint(generator, asked, out, name=name, worlds=worlds, dataset=clips)
+    said = result.get("sentence") or f"Overall score {result['rates']['overall']:.1%} on {len(asked)} prompts."
+    print(f"{said}\n{out / 'report.html'}")
     return 0
 
 

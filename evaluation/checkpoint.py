@@ -1,23 +1,31 @@
-"""Judge one checkpoint: generate a clip for every held-out prompt and hold it against the prompt and physics."""
+"""Judge one checkpoint: let it make what is asked, and hold that against the prompt and physics, or against the truth.
+
+Simulated worlds ask by prompts; a person's own footage is continued (`evaluation.footage`).
+"""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from evaluation.abilities import ABILITIES, abilities
 from evaluation.evaluator import clip_record, evaluator, findings, summary
 from evaluation.findings import ClipInput
+from evaluation.footage import ContinuationTask, continue_clips, judge_footage
+from evaluation.footage_report import footage_page, sentence
+from evaluation.generating import Continues, Generates, generated
 from evaluation.observation import observe
 from evaluation.rates import METRICS, mean_rates, rates
 from evaluation.report import checkpoint_page, failed_types
 from kinora.config import to_dict, write_json
+from kinora.data.clips import ClipDataset
+from kinora.data.drift import drift_section, generated_against_real
 from kinora.errors import KinoraError
 from kinora.media import write_video
-from kinora.progress import Progress
+from kinora.report import Page
 from kinora.worlds import WORLDS, EvaluationPrompt, WorldsConfig, simulate_prompt
 from kinora.worlds.registry import world_of
 
@@ -25,69 +33,87 @@ if TYPE_CHECKING:
     from kinora.generation import GenerationRequest
 
 MOTIONS = frozenset(motion for world in WORLDS.values() for motion in world.motions)
-BATCH = 16  # prompts generated together: few enough that progress shows, enough to fill a packed sequence
-
-
-class Generates(Protocol):
-    """Whatever turns requests into clips; `kinora.generation.VideoGenerator` does."""
-
-    def generate(self, requests: list["GenerationRequest"]) -> list[np.ndarray]:
-        """Return frames `uint8 [T, H, W, 3]` for every request."""
-        ...
 
 
 def evaluate_checkpoint(
     generator: Generates,
-    prompts: Sequence[EvaluationPrompt],
+    asked: Sequence[EvaluationPrompt | ContinuationTask],
     out: Path,
     *,
     name: str = "checkpoint",
     worlds: WorldsConfig | None = None,
+    dataset: ClipDataset | None = None,
 ) -> dict[str, Any]:
-    """Generate and judge one clip a prompt; write `evaluation.json`, `report.html` and the clips to `out`.
+    """Generate and judge one clip for everything asked; write `evaluation.json`, `report.html` and the clips to `out`.
 
     Args:
         generator: the model under judgement.
-        prompts: what to ask for; the same prompts and seeds make two evaluations comparable.
+        asked: prompts, or clips to be continued; the same ones and seeds make two evaluations comparable.
         out: folder for the results.
         name: what the report calls the model.
         worlds: the world's configuration, so that the simulator's own clip of every prompt can be shown beside it.
+        dataset: where the clips are that are to be continued; its held-out clips are what the generated ones are
+            compared with as a whole.
 
     Returns:
-        The content of `evaluation.json`: the evaluator, `rates` (means over prompts), the same `by_world`,
-        `abilities`, `summary`, one record a clip.
+        The content of `evaluation.json`: the evaluator, `rates` (means), and one record a clip; of prompts also the
+        rates `by_world`, `abilities` and `summary`, of continuations what `judge_footage` says.
 
     Raises:
-        KinoraError: if there are no prompts.
+        KinoraError: if nothing is asked.
     """
-    if not prompts:
+    if not asked:
         raise KinoraError("there are no prompts to evaluate on; hold out some combinations of the world.")
-    clips = generate_clips(generator, prompts)
+    if isinstance(asked[0], ContinuationTask):
+        assert dataset is not None, "what is to be continued lies in a dataset"
+        tasks = cast(Sequence[ContinuationTask], asked)
+        continued = continue_clips(cast(Continues, generator), tasks, dataset)
+        evaluation = judge_footage(continued, name)
+        evaluation["sentence"] = sentence(evaluation)
+        page = footage_page(evaluation, continued)
+        clips = [
+            ClipInput(record["clip"], clip.made, clip.task.fps)
+            for record, clip in zip(evaluation["clips"], continued, strict=True)
+        ]
+        new = [(clip.made[clip.task.given :], clip.task.fps) for clip in continued]
+    else:
+        prompts = cast(Sequence[EvaluationPrompt], asked)
+        clips = generate_clips(generator, prompts)
+        evaluation, page = _judged_beside_simulator(clips, prompts, name, worlds)
+        new = [(clip.frames, clip.fps) for clip in clips]
+    if dataset is not None:
+        drift = generated_against_real(new, dataset)
+        evaluation["drift"] = drift.figures()
+        drift_section(page, "The clips as a whole, against held-out ones", drift, "generated clips", "held-out clips")
+    for clip in clips:
+        path = out / "clips" / f"{clip.name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, clip.frames, clip.fps)
+    write_json(out / "evaluation.json", evaluation)
+    page.write(out / "report.html")
+    return evaluation
+
+
+def _judged_beside_simulator(
+    clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt], name: str, worlds: WorldsConfig | None
+) -> tuple[dict[str, Any], Page]:
+    """Return the evaluation and its page; with `worlds`, the simulator's own clips are judged too and shown beside."""
     evaluation = judge_prompts(clips, prompts, name)
     references: list[np.ndarray] = []
     if worlds is not None:
         references = [simulate_prompt(prompt, worlds) for prompt in prompts]
         own = [replace(clip, frames=frames) for clip, frames in zip(clips, references, strict=True)]
         evaluation["reference"] = {"rates": judge_prompts(own, prompts, "the simulator")["rates"]}
-    for clip in clips:
-        path = out / "clips" / f"{clip.name}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, clip.frames, clip.fps)
-    write_json(out / "evaluation.json", evaluation)
-    checkpoint_page(evaluation, clips, references).write(out / "report.html")
-    return evaluation
+    return evaluation, checkpoint_page(evaluation, clips, references)
 
 
 def generate_clips(generator: Generates, prompts: Sequence[EvaluationPrompt]) -> list[ClipInput]:
     """Return one generated clip a prompt, in the prompts' order."""
-    clips: list[ClipInput] = []
-    with Progress("generate for evaluation", len(prompts), "clips") as progress:
-        for start in range(0, len(prompts), BATCH):
-            group = prompts[start : start + BATCH]
-            for prompt, frames in zip(group, generator.generate([request(p) for p in group]), strict=True):
-                clips.append(ClipInput(f"{len(clips):03d}", frames, prompt.fps, prompt.prompt))
-            progress.update(len(clips))
-    return clips
+    made = generated(generator, [request(prompt) for prompt in prompts])
+    return [
+        ClipInput(f"{number:03d}", frames, prompt.fps, prompt.prompt)
+        for number, (prompt, frames) in enumerate(zip(prompts, made, strict=True))
+    ]
 
 
 def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt], name: str) -> dict[str, Any]:

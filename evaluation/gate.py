@@ -2,7 +2,8 @@
 
 Both are judged by the same evaluator on the same prompts with the same seeds, so that every prompt gives one paired
 difference of the overall score. The 95% interval of their mean comes from the percentile bootstrap over prompts
-(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Of a person's own footage, both continue the
+same held-out clips, and a pair is a file: its clips and seeds are alike, and count once, by their mean.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.continuation import MEASURES
 from evaluation.rates import METRICS
 from kinora.config import digest
 from kinora.errors import KinoraError
 from kinora.generation.registry import Promotion
+from kinora.numbers import count
 from kinora.report import Page
 
 CONFIDENCE = 0.95
@@ -46,6 +49,7 @@ class Decision:
     rival: str  # "incumbent" or "untrained"
     pairs: int
     interval: tuple[float, float] | None  # of the mean difference of the overall score; None if nothing was compared
+    compared: str = "prompts"  # what a pair is, and how many there are
     table: tuple[Comparison, ...] = ()
     promotion: Promotion | None = None
 
@@ -78,24 +82,35 @@ def decide(
             "there is no rival to compare the candidate with; give the evaluation of the untrained checkpoint."
         )
     kept = "the incumbent stays" if role == "incumbent" else "nothing is promoted"
+    name = "the incumbent" if role == "incumbent" else "the untrained checkpoint"
     difference = incomparable(candidate, rival)
     if difference:
         return Decision(False, f"The two evaluations cannot be compared: {difference}; {kept}.", role, 0, None)
-    pairs = len(candidate["clips"])
-    if pairs < FEWEST:
-        reason = f"Inconclusive: {pairs} prompts are too few, {FEWEST} are needed; {kept}."
-        return Decision(False, reason, role, pairs, None)
-    table = tuple(_compare(metric, candidate, rival, seed) for metric in METRICS)
+    compared, pairs = _compared(candidate)
+    metrics = [metric for metric in dict.fromkeys((*METRICS, *MEASURES)) if metric in candidate["clips"][0]["rates"]]
+    table = tuple(_compare(metric, candidate, rival, seed) for metric in metrics)
     overall = table[0]
+    if pairs < FEWEST:
+        if footage(candidate) and role == "untrained" and overall.difference > 0:
+            # Nobody is served worse than before, and a person may have no more files than these.
+            reason = (
+                f"Promoted without proof: in {compared} the candidate is nearer to the truth than {name}, by "
+                f"{overall.difference:+.3f} on average. To be sure of it takes {FEWEST} files, and there "
+                f"{'is' if pairs == 1 else 'are'} {pairs}; nothing is deployed yet, so that nothing gets worse."
+            )
+            return Decision(True, reason, role, pairs, None, compared, table)
+        reason = f"Inconclusive: {compared} are too few, {FEWEST} are needed; {kept}."
+        return Decision(False, reason, role, pairs, None, compared)
     span = f"by {overall.difference:+.3f} on average (95% interval {overall.low:+.3f} to {overall.high:+.3f})"
-    name = "the incumbent" if role == "incumbent" else "the untrained checkpoint"
+    interval = (overall.low, overall.high)
+    where = f" in {compared}" if footage(candidate) else ""
     if overall.low > 0:
-        return Decision(True, f"The candidate beats {name} {span}.", role, pairs, (overall.low, overall.high), table)
+        return Decision(True, f"The candidate beats {name}{where} {span}.", role, pairs, interval, compared, table)
     if overall.high < 0:
-        reason = f"The candidate is worse than {name} {span}; {kept}."
+        reason = f"The candidate is worse than {name}{where} {span}; {kept}."
     else:
-        reason = f"Inconclusive: the candidate differs from {name} {span}, which includes no difference; {kept}."
-    return Decision(False, reason, role, pairs, (overall.low, overall.high), table)
+        reason = f"Inconclusive: the candidate differs from {name}{where} {span}, which includes no difference; {kept}."
+    return Decision(False, reason, role, pairs, interval, compared, table)
 
 
 def already_deployed(promotion: Promotion) -> Decision:
@@ -114,6 +129,11 @@ def incomparable(candidate: dict[str, Any], rival: dict[str, Any]) -> str:
     return ""
 
 
+def footage(evaluation: dict[str, Any]) -> bool:
+    """Say whether an evaluation is of continuations of a person's own footage."""
+    return "given" in evaluation["clips"][0]["asked"]
+
+
 def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """Return the percentile bootstrap interval, at `CONFIDENCE`, of the mean of `differences [n]`."""
     rng = np.random.default_rng(seed)
@@ -129,7 +149,7 @@ def decision_page(decision: Decision) -> Page:
     title = "Promoted" if decision.promote else "Not promoted"
     rival = "incumbent" if decision.rival == "incumbent" else "untrained checkpoint"
     page = Page(title, decision.reason)
-    figures = {"rival": rival, "paired prompts": str(decision.pairs)}
+    figures = {"rival": rival, "what was compared": decision.compared}
     if decision.table:
         overall = decision.table[0]
         figures["candidate's overall score"] = f"{overall.candidate:.1%}"
@@ -139,7 +159,7 @@ def decision_page(decision: Decision) -> Page:
         )
     page.figures(figures)
     if decision.table:
-        page.heading("Differences, prompt by prompt")
+        page.heading("Differences, pair by pair")
         page.plot(
             _plot(decision),
             "Mean paired difference of each rate, candidate minus rival, with its 95% bootstrap interval. Only the "
@@ -159,12 +179,13 @@ def decision_page(decision: Decision) -> Page:
             "Differences in percentage points.",
         )
     page.heading("The rule")
-    page.text(
+    return page.text(
         "The candidate is promoted if the whole interval of the overall score lies above zero. An interval that "
         "includes zero, a different evaluator, other prompts or other seeds keep what is deployed. Where nothing is "
-        "deployed, the rival is the untrained checkpoint of the same run."
+        "deployed, the rival is the untrained checkpoint of the same run. Clips of one file, and seeds of one clip, "
+        f"count once. Fewer than {FEWEST} pairs show nothing: then what is deployed stays, and where nothing is, a "
+        "model of a person's own footage is promoted that is better on average, which its reason says."
     )
-    return page
 
 
 def _deployed_page(promotion: Promotion) -> Page:
@@ -189,7 +210,7 @@ def _moment(promotion: Promotion) -> str:
 
 def _compare(metric: str, candidate: dict[str, Any], rival: dict[str, Any], seed: int) -> Comparison:
     ours, theirs = _values(candidate, metric), _values(rival, metric)
-    asked = ~np.isnan(ours) & ~np.isnan(theirs)
+    asked = ~np.isnan(ours) & ~np.isnan(theirs)  # of footage, what a clip does not let measure, no model does
     ours, theirs = (ours[asked], theirs[asked]) if asked.any() else (np.zeros(1), np.zeros(1))
     low, high = bootstrap_interval(ours - theirs, seed)
     mean = float((ours - theirs).mean())
@@ -197,9 +218,28 @@ def _compare(metric: str, candidate: dict[str, Any], rival: dict[str, Any], seed
 
 
 def _values(evaluation: dict[str, Any], metric: str) -> np.ndarray:
-    """Return a rate of every clip, nan where its prompt does not ask for it."""
-    values = [clip["rates"][metric] for clip in sorted(evaluation["clips"], key=_identity)]
-    return np.array([np.nan if value is None else float(value) for value in values])
+    """Return a rate of every pair, the mean over its clips; nan where no prompt asks for it."""
+    pairs: dict[str, list[float]] = {}
+    for clip in sorted(evaluation["clips"], key=_identity):
+        value = clip["rates"][metric]
+        pairs.setdefault(_pair(clip), []).extend([] if value is None else [float(value)])
+    return np.array([np.mean(values) if values else np.nan for values in pairs.values()])
+
+
+def _compared(evaluation: dict[str, Any]) -> tuple[str, int]:
+    """Return what is compared, in words, and how many pairs there are."""
+    clips = evaluation["clips"]
+    pairs = len({_pair(clip) for clip in clips})
+    if not footage(evaluation):
+        return count(pairs, "prompt"), pairs
+    held_out = len({clip["asked"]["clip"] for clip in clips})
+    said = f"continuations of {count(held_out, 'held-out clip')}"
+    return said + (f" of {count(pairs, 'file')}" if pairs < held_out else ""), pairs
+
+
+def _pair(clip: dict[str, Any]) -> str:
+    """Return what a clip's scores are averaged by: its file, where it continues one, else its prompt and seed."""
+    return str(clip["asked"].get("source") or _identity(clip))
 
 
 def _asked(evaluation: dict[str, Any]) -> list[str]:

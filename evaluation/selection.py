@@ -8,11 +8,11 @@ from typing import Any
 
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.gate import Decision, already_deployed, decide, incomparable
-from kinora.config import from_dict, read_json, to_dict
+from evaluation.prompts import asked_again
+from kinora.config import read_json, to_dict
 from kinora.data.clips import ClipDataset
 from kinora.generation import ModelVersion, Registry, VideoGenerator, write_version
 from kinora.recipes.recipe import Recipe
-from kinora.worlds import EvaluationPrompt
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def select_version(
         return already_deployed(registry.deployment()), version
     with tempfile.TemporaryDirectory() as temporary:
         incumbent = registry.fetch(name, Path(temporary)) if name else None
-        rival = incumbent_evaluation(incumbent, candidate, Path(temporary)) if incumbent else None
+        rival = incumbent_evaluation(incumbent, candidate, clips, Path(temporary)) if incumbent else None
         return decide(candidate, rival, untrained), version
 
 
@@ -70,14 +70,17 @@ def ranked(evaluations: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[
     return max(trained, key=lambda evaluation: float(evaluation["rates"]["overall"])), untrained
 
 
-def incumbent_evaluation(incumbent: ModelVersion, candidate: dict[str, Any], out: Path) -> dict[str, Any]:
+def incumbent_evaluation(
+    incumbent: ModelVersion, candidate: dict[str, Any], clips: ClipDataset, out: Path
+) -> dict[str, Any]:
     """Return an evaluation of the deployed version that can be compared with the candidate's.
 
-    That is the one it came with, if the same evaluator made it on the same prompts; else it is evaluated again.
+    That is the one it came with, if the same evaluator made it on the same prompts; else it is evaluated again, on the
+    same held-out `clips` where these are continued.
     """
     known = incumbent.record("evaluation")
     if not incomparable(candidate, known):
         return known
-    prompts = [from_dict(EvaluationPrompt, clip["asked"]) for clip in candidate["clips"]]
+    asked = [asked_again(clip["asked"]) for clip in candidate["clips"]]
     generator = VideoGenerator.from_version(incumbent.path)
-    return evaluate_checkpoint(generator, prompts, out, name="the deployed model")
+    return evaluate_checkpoint(generator, asked, out, name="the deployed model", dataset=clips)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.continuation import MEASURES
 from evaluation.rates import METRICS
 from evaluation.report import METRIC_LABELS
 from kinora.config import read_json
@@ -88,8 +89,13 @@ def by_setting(figures: Mapping[str, float]) -> dict[str, Spread]:
 
 
 def scores(evaluations: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Spread]]:
-    """Return every metric's spread by setting."""
-    return {m: by_setting({name: e["rates"][m] for name, e in evaluations.items()}) for m in METRICS}
+    """Return every metric's spread by setting; of footage that is continued, every measure's."""
+    metrics = [
+        metric
+        for metric in dict.fromkeys((*METRICS, *MEASURES))
+        if all(metric in evaluation["rates"] for evaluation in evaluations.values())
+    ]
+    return {m: by_setting({name: e["rates"][m] for name, e in evaluations.items()}) for m in metrics}
 
 
 def score_rows(spreads: Mapping[str, Mapping[str, Spread]], settings: Sequence[str]) -> list[dict[str, str]]:

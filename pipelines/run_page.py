@@ -49,8 +49,10 @@ FIGURES = {
         "right colour: {colour_right:.0%}",
         "right shape: {shape_right:.0%}",
         "right motion: {motion_right:.0%}",
+        "nearer to the truth than a frame held still: {nearer} of {clips} clips",
+        "right motion: {motion:.0%}",
     ),
-    "gate": ("paired prompts: {paired_prompts}",),
+    "gate": ("pairs compared: {pairs}",),
     "compare-scaling": ("loss falls as compute to the power of {exponent:.3f}", "better: {better} of {of} figures"),
     "compare-framing": ("in view, native: {in_view_native:.0%}", "square crops: {in_view_square:.0%}"),
 }

@@ -1,4 +1,4 @@
-"""One checkpoint is asked for the held-out prompts, and what it makes is judged."""
+"""One checkpoint is asked for what is held out, prompts or clips to continue, and what it makes is judged."""
 
 from kfp import dsl
 
@@ -20,7 +20,7 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     arm: str = "",
 ) -> None:
-    """Generate a clip for each held-out prompt with one checkpoint and find its failures.
+    """Let one checkpoint make what is held out: clips of prompts, whose failures are found, or continuations of clips.
 
     In a study, `arm` is the name of one of its trainings, and an empty `checkpoint` its last one.
     """
@@ -40,14 +40,14 @@ def evaluate(
 
         chosen, out = recipes.get(recipe, settings), Path(evaluation.path)
         dataset = ClipDataset.open(clips.path)
-        prompts = prompts_for(dataset, chosen)
+        asked = prompts_for(dataset, chosen)
         worlds = chosen.ingest.worlds if simulated(dataset) else None
         weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
         usual = usual_format(to_dict(chosen))  # as the deployed model generates
         generator = VideoGenerator.load(Path(autoencoder.path), weights, chosen.sampling, usual)
-        result = evaluate_checkpoint(generator, prompts, out, name=arm or checkpoint, worlds=worlds)
+        result = evaluate_checkpoint(generator, asked, out, name=arm or checkpoint, worlds=worlds, dataset=dataset)
         evaluation.metadata["checkpoint"] = weights.name
         shutil.copy(out / "report.html", report.path)
-        counts = {"clips": len(prompts), "clips_with_failure": result["clips_with_failure"]}
-        step.measured(metrics, result["rates"] | counts)
+        counts = {"clips": len(asked), "clips_with_failure": result.get("clips_with_failure")}
+        step.measured(metrics, result["rates"] | result.get("compared", counts))
         step.keep(evaluation, report)

@@ -39,6 +39,6 @@ def gate(
         version.metadata.update(reason=decision.reason, checkpoint=made.record("lineage")["checkpoint"])
         if decision.promotion is not None:
             version.metadata["promoted_by"] = decision.promotion.run
-        step.measured(metrics, {"promote": decision.promote, "paired_prompts": decision.pairs})
+        step.measured(metrics, {"promote": decision.promote, "pairs": decision.pairs})
         step.keep(version, report)
     return "promote" if decision.promote else "keep"

@@ -22,6 +22,7 @@ PARTS = {
     "dit": "the text encoder and the diffusion transformer (averaged weights)",
     "captioner": "the captioner: describes clips",
 }
+MOST_WORDS = 200  # of a vocabulary that a card names
 Rows = tuple[Mapping[str, str], ...]
 
 
@@ -48,7 +49,7 @@ def model_card(
     """
     sections = [_parts(folder), _data(lineage), _recipe(recipe, lineage), _scores(evaluation, lineage)]
     sections += [_worlds(evaluation)] if len(evaluation.get("by_world") or {}) > 1 else []
-    return [*sections, _failures(evaluation), _limits(folder, recipe), _again(lineage)]
+    return [*sections, _failures(evaluation), _limits(folder, recipe, evaluation), _again(lineage)]
 
 
 def card_markdown(sections: Sequence[Section]) -> str:
@@ -96,8 +97,15 @@ def _data(lineage: Mapping[str, Any]) -> Section:
             "simulator": "the simulator that drew them",
             "human": "people",
             "captioner": "the captioner, so they repeat its mistakes",
+            "hf": "a vision-language model, so they repeat its mistakes",
+            "openai": "a vision-language model behind an endpoint, so they repeat its mistakes",
+            "": "none, of clips that it learned without words",
         }
-        named = [f"{number:,} by {writers[name]}" for name, number in data["captions"].items() if name in writers]
+        named = [
+            f"{number:,} {'' if name == '' else 'by '}{writers[name]}"
+            for name, number in data["captions"].items()
+            if name in writers
+        ]
         text += [f"Captions: {'; '.join(named)}."] if named else []
     if lineage.get("dataset"):
         text.append(f"The dataset's digest is `{lineage['dataset']}`.")
@@ -119,14 +127,13 @@ def _recipe(recipe: Mapping[str, Any], lineage: Mapping[str, Any]) -> Section:
 
 
 def _scores(evaluation: Mapping[str, Any], lineage: Mapping[str, Any]) -> Section:
-    rates, best = evaluation.get("rates") or {}, (evaluation.get("reference") or {}).get("rates") or {}
+    rates, columns = evaluation.get("rates") or {}, _compared_with(evaluation)
     rows = [
         {"rate": name.replace("_", " "), "this model": f"{value:.1%}"}
-        | ({"the simulator itself": f"{best[name]:.1%}"} if name in best else {})
+        | {column: f"{best[name]:.1%}" if name in best else "–" for column, best in columns.items()}
         for name, value in sorted(rates.items(), key=lambda rate: (rate[0] != "overall", rate[0]))
     ]
-    prompts = count(len(evaluation.get("clips", ())), "prompt")
-    text = [f"On {prompts} that it was not trained on, one clip each; the best is 100%."] if rows else []
+    text = [_judged_by(evaluation)] if rows else []
     if lineage.get("rounded"):
         text.append(
             f"The weights were rounded to {lineage['rounded']['to']} afterwards: these are the scores of version "
@@ -135,6 +142,38 @@ def _scores(evaluation: Mapping[str, Any], lineage: Mapping[str, Any]) -> Sectio
     if lineage.get("evaluator"):
         text.append(f"Only scores of the same evaluator compare: its digest is `{lineage['evaluator']}`.")
     return Section("What it scores", tuple(text), tuple(rows))
+
+
+def _compared_with(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Return the rates of what a model is compared with, by name."""
+    simulator = (evaluation.get("reference") or {}).get("rates") or {}
+    baselines = evaluation.get("baselines") or {}
+    named = {"held": "the last given frame, held still", "autoencoder": "the truth, through the autoencoder"}
+    known = {column: baselines[name] for name, column in named.items() if name in baselines}
+    return ({"the simulator itself": simulator} if simulator else {}) | known
+
+
+def _judged_by(evaluation: Mapping[str, Any]) -> str:
+    """Say on what the model was judged, and how."""
+    clips = evaluation.get("clips", ())
+    if not continued(evaluation):
+        return f"On {count(len(clips), 'prompt')} that it was not trained on, one clip each; the best is 100%."
+    counts = evaluation["compared"]
+    words = {
+        0: "No person had written a caption for any of them, so that no words were judged.",
+        counts["clips"]: "Each was asked for with the caption that a person had written for it.",
+    }.get(counts["with_words"], f"For {counts['with_words']} of them a person had written a caption.")
+    return (
+        f"{evaluation['sentence']} These are clips of {count(counts['sources'], 'file')} of the same footage that it "
+        f"was not trained on, continued {counts['continuations']} times in all, each time with another seed. {words} "
+        "Where, when and how much things move, and the pixels (appearance), are compared with what the clip shows, as "
+        "Physics-IQ does (arXiv:2501.09038); the best is 100%."
+    )
+
+
+def continued(evaluation: Mapping[str, Any]) -> bool:
+    """Say whether a model was judged by continuations of a person's own footage."""
+    return evaluation.get("kind") == "continuation"
 
 
 def _worlds(evaluation: Mapping[str, Any]) -> Section:
@@ -155,6 +194,15 @@ def _worlds(evaluation: Mapping[str, Any]) -> Section:
 
 
 def _failures(evaluation: Mapping[str, Any]) -> Section:
+    if continued(evaluation):
+        text = (
+            "Unknown: in footage no failures of physics or consistency were looked for, only agreement with the truth."
+        )
+        return Section("Where it fails", (text,))
+    return _found_failures(evaluation)
+
+
+def _found_failures(evaluation: Mapping[str, Any]) -> Section:
     types = (evaluation.get("summary") or {}).get("types") or {}
     found = sorted(types.items(), key=lambda item: (-item[1]["failed"], item[0]))
     rows = [
@@ -175,18 +223,25 @@ def _failures(evaluation: Mapping[str, Any]) -> Section:
     return Section("Where it fails", tuple(text), tuple(rows))
 
 
-def _limits(folder: Path, recipe: Mapping[str, Any]) -> Section:
+def _limits(folder: Path, recipe: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Section:
     ingest, text = recipe.get("ingest", {}), []
     sizes = ingest.get("worlds", {}).get("sizes")
-    if sizes:
+    if continued(evaluation):
+        side, rate = ingest.get("max_side"), ingest.get("fps")
+        text.append(
+            f"It learned clips of the footage at up to {side} pixels a side, {rate:g} frames a second and "
+            f"{ingest.get('max_frames')} frames; at others it may do worse."
+        )
+    elif sizes:
         named = ", ".join(f"{width}x{height}" for width, height in sizes)
         most = ingest.get("max_frames")
         text.append(f"It learned clips of {named} pixels and at most {most} frames; at others it may do worse.")
     words = _vocabulary(folder)
     if words:
-        text.append(
-            f"It knows {count(len(words), 'word')}: {', '.join(words)}. Any other word of a prompt means nothing to it."
-        )
+        named = ", ".join(words) if len(words) <= MOST_WORDS else "they are in `dit/config.json`"
+        text.append(f"It knows {count(len(words), 'word')}: {named}. Any other word of a prompt means nothing to it.")
+    elif continued(evaluation):
+        text.append("It knows no words: no clip that it learned had a caption. Let it continue an image or a video.")
     text.append(
         "It makes what it was trained on. Asked for something else, it answers with something that it knows, and does "
         "not say so."

@@ -1,0 +1,196 @@
+"""A model that continues a person's clips as they went on comes out above those that do not."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from evaluation.checkpoint import evaluate_checkpoint
+from evaluation.footage import NO_WORDS, continue_clips, request_of, tasks_of
+from evaluation.footage_report import side_by_side
+from evaluation.gate import decide, decision_page
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
+from kinora.data.grid import Grid
+from kinora.data.stored_clip import store_clip
+from kinora.errors import KinoraError
+from kinora.generation.model_card import card_markdown, model_card
+from kinora.models.autoencoder import load_autoencoder
+
+SIZE, FRAMES, FPS = (40, 24), 17, 8.0
+
+
+@pytest.fixture(scope="module")
+def clips(real_images):
+    """Ten clips: a camera that moves over a photograph, each in its own way, one of which stands still."""
+    rng = np.random.default_rng(0)
+    photograph = cv2.resize(cv2.cvtColor(cv2.imread(str(real_images[0])), cv2.COLOR_BGR2RGB), (180, 120))
+    found = []
+    for number in range(10):
+        x, y = rng.integers(40, 100), rng.integers(34, 60)
+        step = (0, 0) if number == 9 else rng.choice([-1, 1], 2)
+        places = [(x + step[0] * t, y + step[1] * t) for t in range(FRAMES)]
+        found.append(np.stack([photograph[b : b + SIZE[1], a : a + SIZE[0]] for a, b in places]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def dataset(clips, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    rows = [
+        store_clip(
+            folder / "media", frames, FPS, source=f"{n}.mp4", split="validation",
+            caption="A photograph." if n < 3 else "A red circle.", caption_source="human" if n < 3 else "captioner",
+        )
+        for n, frames in enumerate(clips)
+    ]  # fmt: skip
+    return ClipDataset.write(folder, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), {})
+
+
+@pytest.fixture(scope="module")
+def tasks(dataset):
+    return tasks_of(dataset, Grid(8, 4), FPS, 20, seed=7)
+
+
+class Continuing:
+    """Continues clips by knowing them: `how` makes of the truth and the given frames what it answers with."""
+
+    def __init__(self, vae, tasks, dataset, how):
+        self.vae, self.how = load_autoencoder(vae), how
+        self.truths = {task.seed: dataset.frames(task.clip) for task in tasks}
+        self.requests = []
+
+    def generate(self, requests):
+        self.requests += requests
+        made = []
+        for request in requests:
+            truth, given = self.truths[request.seed], 1 if request.video is None else len(request.video)
+            made.append(np.concatenate([truth[:given], self.how(truth[given:], truth[given - 1])]))
+        return made
+
+
+def right(truth, last):
+    return np.clip(truth + np.random.default_rng(0).normal(0, 4, truth.shape), 0, 255).astype(np.uint8)
+
+
+def held(truth, last):
+    return np.repeat(last[None], len(truth), axis=0)
+
+
+def ignorant(truth, last):
+    return np.random.default_rng(1).integers(0, 256, truth.shape).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def evaluated(model_folders, tasks, dataset, tmp_path_factory):
+    found = {}
+    for how in (right, held, ignorant):
+        model = Continuing(model_folders / "vae", tasks, dataset, how)
+        out = tmp_path_factory.mktemp(how.__name__)
+        found[how.__name__] = (evaluate_checkpoint(model, tasks, out, name=how.__name__, dataset=dataset), out, model)
+    return found
+
+
+def test_a_model_is_asked_to_go_on_from_the_first_frames_in_a_persons_words_or_none(evaluated, tasks, dataset):
+    _, _, model = evaluated["right"]
+    assert {request.prompt for request in model.requests} == {"A photograph.", NO_WORDS}
+    for request, task in zip(model.requests, tasks, strict=True):
+        assert (request.width, request.height, request.frames, request.fps) == (*SIZE, FRAMES, FPS)
+        assert np.array_equal(request.video, dataset.frames(task.clip)[:5])
+        assert not request.expand
+
+
+def test_models_are_ordered_by_how_near_the_truth_they_are(evaluated):
+    scores = {name: evaluation["rates"]["overall"] for name, (evaluation, *_) in evaluated.items()}
+    assert scores["right"] > 0.8 > 0.5 > scores["held"] > scores["ignorant"]
+    for name, (evaluation, *_) in evaluated.items():
+        assert evaluation["baselines"]["held"]["overall"] == pytest.approx(scores["held"]), name
+        assert 0 < evaluation["baselines"]["autoencoder"]["overall"] < 1
+
+
+def test_the_evaluation_says_what_the_model_can_and_what_could_not_be_measured(evaluated):
+    evaluation, out, _ = evaluated["right"]
+    assert json.loads((out / "evaluation.json").read_text()) == json.loads(json.dumps(evaluation))
+    assert evaluation["compared"] == {
+        "clips": 10, "sources": 10, "continuations": 20, "nearer": 9, "moving": 9, "with_words": 3,
+    }  # fmt: skip
+    assert "nearer to the truth than the last given frame held still in 9 of 10" in evaluation["sentence"]
+    assert "In 1 of them nothing moves" in evaluation["sentence"]
+    unmeasured = [record for record in evaluation["clips"] if "motion" in record["not_measurable"]]
+    assert len(unmeasured) == 2
+    assert all(record["rates"]["motion"] is None for record in unmeasured)
+    page = (out / "report.html").read_text()
+    assert page.count("<video") == 10
+    assert "A photograph." in page
+    assert "A red circle." not in page  # which no person wrote
+    assert len(list((out / "clips").glob("*.mp4"))) == 20
+    assert evaluated["held"][0]["compared"]["nearer"] == evaluated["ignorant"][0]["compared"]["nearer"] == 0
+
+
+def test_the_gate_compares_continuations_and_counts_a_file_once(evaluated):
+    best, still, worst = (evaluated[name][0] for name in ("right", "held", "ignorant"))
+    decision = decide(best, still)
+    assert decision.promote
+    assert decision.pairs == 10
+    assert "beats the incumbent in continuations of 10 held-out clips" in decision.reason
+    assert [row.metric for row in decision.table] == ["overall", "appearance", "motion", "where", "when", "how_much"]
+    assert decide(still, None, worst).promote
+    assert not decide(still, best).promote
+    assert not decide(best, best).promote
+    assert "continuations of 10 held-out clips" in str(decision_page(decision).blocks)
+
+
+def few(evaluation, files):
+    chosen = sorted({record["asked"]["source"] for record in evaluation["clips"]})[:files]
+    return evaluation | {"clips": [clip for clip in evaluation["clips"] if clip["asked"]["source"] in chosen]}
+
+
+def test_too_few_files_keep_what_is_deployed_and_say_so_where_nothing_is(evaluated):
+    best, worst = (few(evaluated[name][0], 5) for name in ("right", "ignorant"))
+    kept = decide(best, worst)
+    assert not kept.promote
+    assert "continuations of 5 held-out clips are too few" in kept.reason
+    first = decide(best, None, worst)
+    assert first.promote
+    assert first.reason.startswith("Promoted without proof: in continuations of 5 held-out clips")
+    assert first.interval is None
+    assert not decide(worst, None, best).promote
+
+
+def test_the_model_card_says_what_footage_was_judged_and_how(evaluated, tmp_path):
+    data = {"videos": 20, "images": 0, "seconds": 40, "train": 10, "validation": 10, "captions": {"human": 3, "": 17}}
+    recipe = {"ingest": {"max_side": 40, "fps": 8.0, "max_frames": 17, "worlds": {"sizes": [[32, 32]]}}}
+    card = card_markdown(model_card(tmp_path, recipe, evaluated["right"][0], {"data": data}))
+    assert evaluated["right"][0]["sentence"] in card
+    assert "continued 20 times in all" in card
+    assert "For 3 of them a person had written a caption." in card
+    assert "the last given frame, held still" in card
+    assert "up to 40 pixels a side" in card
+    assert "32x32" not in card
+    assert "It knows no words" in card
+    assert "17 none, of clips that it learned without words" in card
+
+
+def test_clips_are_shown_side_by_side_with_the_given_frames_marked(evaluated, tasks, dataset):
+    (clip,) = continue_clips(evaluated["held"][2], tasks[:1], dataset)
+    shown = side_by_side(clip)
+    assert shown.shape == (FRAMES, 96 + 8, 3 * 160 + 2 * 6, 3)
+    blue = (shown[-1, -1] == (47, 95, 208)).all(axis=-1)
+    assert blue.mean() == pytest.approx(5 / 17, abs=0.02)
+    assert np.flatnonzero(blue).max() < 5 / 17 * shown.shape[2] + 1
+
+
+def test_a_clip_that_begins_with_one_given_frame_is_an_image_to_go_on_from(dataset, tasks):
+    truth = dataset.frames(tasks[0].clip)
+    request = request_of(replace(tasks[0], given=1), truth)
+    assert request.video is None
+    assert np.array_equal(request.image, truth[0])
+
+
+def test_a_dataset_that_changed_is_refused(dataset, tasks, model_folders, tmp_path):
+    other = [replace(tasks[0], frames=13)]
+    model = Continuing(model_folders / "vae", other, dataset, right)
+    with pytest.raises(KinoraError, match="is to have 13 frames"):
+        evaluate_checkpoint(model, other, tmp_path, dataset=dataset)
