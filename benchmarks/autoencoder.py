@@ -18,7 +18,8 @@ import tyro
 
 from kinora import recipes
 from kinora.data.clips import ClipDataset
-from kinora.data.simulated import write_worlds
+from kinora.data.ingest.config import IngestConfig
+from kinora.data.ingest.dataset import ingest
 from kinora.media.tensors import to_frames
 from kinora.models.vae import VAE
 from kinora.training.autoencoder import train_autoencoder
@@ -55,7 +56,7 @@ def measure(recipe: str = "tiny") -> str:
     """Return the benchmark as a section of Markdown."""
     chosen = recipes.get(recipe)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = write_worlds(chosen.ingest.worlds, chosen.ingest.simulated, Path(folder) / "clips")
+        dataset = ingest("worlds", Path(folder) / "clips", IngestConfig(chosen.ingest.worlds, chosen.ingest.simulated))
         began, cpu = time.time(), time.process_time()
         train_autoencoder(dataset, Path(folder) / "trained", chosen.autoencoder)
         wall, cpu = time.time() - began, time.process_time() - cpu

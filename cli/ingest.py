@@ -22,8 +22,8 @@ def ingest(argv: Sequence[str]) -> int:
         Args:
             source: Folder of videos and images, s3://BUCKET/PREFIX, or the word "worlds" for simulated worlds.
         """
-        from kinora.data.ingest import ingest as ingest_clips
-        from kinora.data.ingest import ingest_report
+        from kinora.data.dataset_report import ingest_report
+        from kinora.data.ingest.dataset import ingest as ingest_clips
         from kinora.files import friendly_os_errors
 
         found = chosen(recipe, settings)

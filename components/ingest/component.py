@@ -23,8 +23,8 @@ def ingest(
 
     with running("ingest", artifact_root) as step:
         from kinora import recipes
-        from kinora.data.ingest import ingest as ingest_clips
-        from kinora.data.ingest import ingest_report
+        from kinora.data.dataset_report import ingest_report
+        from kinora.data.ingest.dataset import ingest as ingest_clips
 
         chosen = recipes.get(recipe, settings)
         dataset = ingest_clips(source, Path(clips.path), chosen.ingest, chosen.grid)

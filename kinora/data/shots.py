@@ -1,4 +1,4 @@
-"""Long footage becomes windows: sampled at one frame rate, resized, cut at scene changes, then to the grid's lengths.
+"""Long footage becomes windows: cut at scene changes, then to the lengths of the grid, at a size of the grid.
 
 Frames are `uint8 [H, W, 3]` RGB. Times are seconds from the first frame of the file.
 """
@@ -7,14 +7,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from kinora.data.grid import Grid
-from kinora.media import Frame, MediaError, Video, open_video, sample
+from kinora.media import MediaError
 
 T = TypeVar("T")
 SHORTEST_SIDE = 16  # pixels of the input
@@ -39,22 +38,6 @@ class Window:
 
     start_s: float
     frames: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Marked:
-    """A frame of the file, and whether a new shot starts at it."""
-
-    frame: Frame
-    starts_shot: bool
-
-    @property
-    def start_s(self) -> float:
-        return self.frame.start_s
-
-    @property
-    def end_s(self) -> float:
-        return self.frame.end_s
 
 
 @dataclass(frozen=True)
@@ -94,49 +77,6 @@ def resize_image(frame: np.ndarray, max_side: int, grid: Grid) -> np.ndarray:
     how = fit(frame.shape[1], frame.shape[0], max_side, grid)
     shrinks = how.scaled[0] < frame.shape[1]
     return how.crop(cv2.resize(frame, how.scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
-
-
-class Footage:
-    """One video file, read once from its start."""
-
-    def __init__(self, path: Path, fps: float, max_side: int, max_seconds: float, grid: Grid):
-        self.path, self.fps, self.max_side, self.max_seconds, self.grid = path, fps, max_side, max_seconds, grid
-        self.unread = False  # whether the file goes on after `max_seconds`
-
-    def frames(self) -> Iterator[tuple[np.ndarray, bool]]:
-        """Yield frames, resized, `fps` a second, each with whether a new shot starts at it.
-
-        At each instant it is the picture that a player would show.
-
-        Raises:
-            Rejected: if the file cannot be decoded to its end (or to `max_seconds`).
-        """
-        left = int(self.max_seconds * self.fps)
-        cut = False
-        with rejections(), open_video(self.path) as video:
-            for shown, count in sample(self._marked(video), self.fps):
-                if left <= 0:
-                    self.unread = True
-                    return
-                cut = cut or shown.starts_shot
-                if count:
-                    how = fit(*video.size, self.max_side, self.grid)
-                    picture = how.crop(shown.frame.rgb(how.scaled))
-                    for _ in range(min(count, left)):
-                        yield picture, cut
-                        cut = False
-                    left -= count
-
-    def _marked(self, video: Video) -> Iterator[_Marked]:
-        # Cuts are looked for among all frames of the file: at few frames a second fast motion looks like one.
-        for frame, starts_shot in mark_cuts(self._with_thumbnails(video)):
-            yield _Marked(frame, starts_shot)
-
-    def _with_thumbnails(self, video: Video) -> Iterator[tuple[Frame, np.ndarray]]:
-        for number, frame in enumerate(video.frames()):
-            if number == 0:
-                fit(*video.size, self.max_side, self.grid)  # refuse before more of it is decoded
-            yield frame, frame.rgb((THUMBNAIL, THUMBNAIL))
 
 
 @contextmanager

@@ -1,80 +1,70 @@
-"""Simulated worlds as a clip dataset, with the simulator's record beside every clip."""
+"""Simulated worlds as clips of a dataset, with the simulator's record beside every clip."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kinora.config import to_dict
-from kinora.data.clips import ClipDataset, table
-from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
-from kinora.data.grid import DEFAULT_GRID, Grid
+from kinora.data.ingest.config import IngestConfig
+from kinora.data.ingest.sources import Item
 from kinora.data.stored_clip import store_clip
 from kinora.errors import UsageError
-from kinora.files import atomic_folder
-from kinora.progress import Progress
 from kinora.worlds.registry import WORLDS
 from kinora.worlds.sampling import Sample, WorldsConfig, draw_sample, split_combinations
 from kinora.worlds.scene import STATE_COLUMNS
 
-WRITERS = 2
+PREFIX = "worlds"
 
 
-@dataclass(frozen=True)
-class SimulatedClips:
-    """How many clips of the simulated worlds make a dataset.
-
-    `captioned` is the share of the training clips that keep the simulator's caption; the others arrive without one.
-    """
-
-    videos: int = 2000
-    images: int = 600
-    captioned: float = 0.5
-
-
-def write_worlds(
-    config: WorldsConfig, clips: SimulatedClips, out: str | Path, grid: Grid = DEFAULT_GRID
-) -> ClipDataset:
-    """Simulate clips and write them as a dataset; the same configuration gives the same bytes.
-
-    The share of validation clips is that of the held-out combinations. Validation clips keep the simulator's caption.
+class WorldsSource:
+    """The simulated worlds as a source: each clip is an input, made from its name and the configuration alone.
 
     Raises:
-        UsageError: if the configuration asks for what no world can show, or for no clip.
+        UsageError: if the configuration asks for no clip.
     """
-    if clips.videos + clips.images < 1:
-        raise UsageError("the simulated worlds are asked for no videos and no images; ask for at least one.")
-    train, held = split_combinations(config)
-    share = len(held) / (len(train) + len(held))
-    counts = (("video", clips.videos), ("image", clips.images))
-    plans = [(config, kind, index, share, clips.captioned) for kind, count in counts for index in range(count)]
-    rows = []
-    with atomic_folder(out) as folder, Progress("simulate worlds", len(plans), "clips") as progress:
-        with ThreadPoolExecutor(WRITERS) as writers:
-            for row in writers.map(lambda plan: _write_clip(folder / "media", *plan), plans):
-                rows.append(row)
-                progress.update(len(rows))
-        settings = {"worlds": to_dict(config), "simulated": to_dict(clips), "grid": to_dict(grid)}
-        ClipDataset.write(folder, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), settings)
-    return ClipDataset.open(out)
+
+    def __init__(self, config: IngestConfig):
+        self.clips = config.simulated
+        if self.clips.videos + self.clips.images < 1:
+            raise UsageError("the simulated worlds are asked for no videos and no images; ask for at least one.")
+        split_combinations(config.worlds)  # refuses what no world can show, before any work
+
+    def items(self) -> Iterator[Item]:
+        """Yield every clip, by name."""
+        for kind, count in (("image", self.clips.images), ("video", self.clips.videos)):
+            yield from (Item(f"{PREFIX}/{kind}/{index:08d}") for index in range(count))
+
+    def local(self, item: Item, folder: Path) -> Path:
+        """There is no file: the process that reads inputs makes the clip."""
+        raise NotImplementedError
+
+    def caption(self, item: Item, folder: Path) -> str:
+        """Return nothing: the clip comes with the simulator's caption, if with any."""
+        return ""
 
 
-def _write_clip(
-    media: Path, config: WorldsConfig, kind: str, index: int, share: float, captioned_share: float
-) -> dict[str, Any]:
+def simulated_clip(media: Path, name: str, config: IngestConfig) -> dict[str, Any]:
+    """Simulate the clip of an item's name, write it and its record into the folder `media`, and return its row.
+
+    The same name and configuration give the same bytes. The share of validation clips is that of the held-out
+    combinations; they keep the simulator's caption.
+    """
+    _, kind, number = name.split("/")
+    worlds, index = config.worlds, int(number)
     # Every clip has a random state of its own, so that it does not depend on the order of writing.
-    rng = np.random.default_rng([config.seed, kind == "image", index])
-    held_out = reached(index, share)
-    sample = draw_sample(config, rng, held_out=held_out, image=kind == "image")
-    captioned = held_out or rng.random() < captioned_share
+    rng = np.random.default_rng([worlds.seed, kind == "image", index])
+    held_out = reached(index, _held_out_share(worlds))
+    sample = draw_sample(worlds, rng, held_out=held_out, image=kind == "image")
+    captioned = held_out or rng.random() < config.simulated.captioned
     row = store_clip(
         media,
         sample.frames,
         sample.fps,
-        source=f"worlds/{sample.scene.world}/{kind}-{index:06d}",
+        source=f"{PREFIX}/{sample.scene.world}/{kind}-{index:06d}",
         split="validation" if held_out else "train",
         caption=sample.caption if captioned else "",
         short_caption=sample.short_caption if captioned else "",
@@ -83,6 +73,12 @@ def _write_clip(
     record = json.dumps(state_record(sample), separators=(",", ":"))
     (media / f"{row['clip_id']}.json").write_text(record + "\n")
     return row
+
+
+@lru_cache(maxsize=1)
+def _held_out_share(worlds: WorldsConfig) -> float:
+    train, held = split_combinations(worlds)
+    return len(held) / (len(train) + len(held))
 
 
 def reached(index: int, share: float) -> bool:

@@ -5,6 +5,7 @@ Imported by the processes that read a person's files, which therefore do without
 
 import os
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,13 @@ def store_clip(
     source: str,
     source_start_s: float = 0.0,
     split: str = "train",
+    pictures: Sequence[np.ndarray] | None = None,
     **columns: Any,
 ) -> dict[str, Any]:
     """Write frames `uint8 [T, H, W, 3]` into the folder `media`, named by content, and return the clip's row.
 
-    One frame is stored as a PNG, more as nearly lossless H.264. `columns` are further values of the row, such as its
-    caption; a caption of `human` or `simulator` is certain.
+    One frame is stored as a PNG, more as nearly lossless H.264. `pictures` are larger ones of the clip, for its scores.
+    `columns` are further values of the row, such as its caption; one of `human` or `simulator` is certain.
     """
     image = len(frames) == 1
     suffix = "png" if image else "mp4"
@@ -64,7 +66,7 @@ def store_clip(
         "source_start_s": float(source_start_s),
         "observed_at": datetime.now(UTC),
         "caption_confidence": float(certain),
-        **curation_scores(frames, fps),
+        **curation_scores(frames, fps, pictures),
         "split": split,
         **columns,
     }

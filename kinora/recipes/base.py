@@ -3,7 +3,7 @@
 No training of it has been run. `kinora plan --recipe base` says what it takes.
 """
 
-from kinora.data.ingest import IngestConfig
+from kinora.data.ingest.config import IngestConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig

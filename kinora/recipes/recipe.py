@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kinora.data.drift import DriftConfig
 from kinora.data.grid import Grid
-from kinora.data.ingest import IngestConfig
+from kinora.data.ingest.config import IngestConfig
 from kinora.data.validation import ValidationConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError

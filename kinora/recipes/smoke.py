@@ -1,7 +1,7 @@
 """The whole pipeline in seconds, for tests: every step does its work, and nothing is learned well."""
 
-from kinora.data.ingest import IngestConfig
-from kinora.data.simulated import SimulatedClips
+from kinora.data.ingest.config import IngestConfig
+from kinora.data.ingest.config import SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig

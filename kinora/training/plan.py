@@ -14,7 +14,7 @@ from itertools import islice
 import torch
 
 from kinora.data.grid import Grid
-from kinora.data.ingest import IngestConfig
+from kinora.data.ingest.config import IngestConfig
 from kinora.errors import KinoraError, UsageError
 from kinora.models.world_model import WorldModel
 from kinora.training.compute import Compute

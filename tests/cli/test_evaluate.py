@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from kinora.data.simulated import SimulatedClips, write_worlds
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
+from kinora.data.ingest.dataset import ingest
 from kinora.media import write_image, write_video
 from kinora.worlds import WorldsConfig
 
@@ -46,7 +47,7 @@ def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
 
 
 def test_a_clip_dataset_gives_its_captions(tmp_path):
-    write_worlds(WorldsConfig(), SMALL, tmp_path / "clips")
+    ingest("worlds", tmp_path / "clips", IngestConfig(WorldsConfig(), SMALL))
     assert main(["evaluate", "clips", str(tmp_path / "clips"), "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["summary"]["prompted"] == 5
@@ -55,7 +56,7 @@ def test_a_clip_dataset_gives_its_captions(tmp_path):
 
 def test_a_captioned_dataset_is_judged_by_its_captions(tmp_path):
     """`kinora caption` writes tables only; the media stay in the dataset that was captioned."""
-    dataset = write_worlds(WorldsConfig(), SMALL, tmp_path / "clips")
+    dataset = ingest("worlds", tmp_path / "clips", IngestConfig(WorldsConfig(), SMALL))
     captioned = dataset.clips.assign(caption="A red circle moves to the right on a grey background.")
     dataset.derive(tmp_path / "captioned", captioned, dataset.quarantine, dataset.config)
     lost = dataset.media(dataset.clips["uri"][0])
@@ -122,7 +123,7 @@ def test_a_checkpoint_is_judged_by_clips_made_as_its_version_makes_them(model_fo
         return {"rates": {"overall": 0.0}}
 
     monkeypatch.setattr("evaluation.checkpoint.evaluate_checkpoint", evaluate_checkpoint)
-    write_worlds(WorldsConfig(), SMALL, tmp_path / "clips")
+    ingest("worlds", tmp_path / "clips", IngestConfig(WorldsConfig(), SMALL))
     folders = [str(model_folders / "dit"), "--autoencoder", str(model_folders / "vae")]
     words = ["evaluate", "checkpoint", *folders, "--dataset", str(tmp_path / "clips"), "--out", str(tmp_path / "out")]
     for name in ("reference", "tiny"):

@@ -9,7 +9,8 @@ from evaluation.scaling import fit_power_law, flops_per_token
 from evaluation.study import Spread, better, by_setting
 from kinora import recipes
 from kinora.data.clips import ClipDataset
-from kinora.data.ingest import IngestConfig, ingest
+from kinora.data.ingest.config import IngestConfig
+from kinora.data.ingest.dataset import ingest
 from kinora.data.squares import centre_square, crop_to_squares
 
 

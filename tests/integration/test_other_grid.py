@@ -9,9 +9,9 @@ import torch
 from kinora import recipes
 from kinora.data.clips import ClipDataset
 from kinora.data.grid import Grid
-from kinora.data.ingest import ingest
+from kinora.data.ingest.config import SimulatedClips
+from kinora.data.ingest.dataset import ingest
 from kinora.data.latents import LatentDataset
-from kinora.data.simulated import SimulatedClips
 from kinora.data.validation import validate
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinora.data.ingest import IngestConfig, ingest
+from kinora.data.ingest.config import IngestConfig
+from kinora.data.ingest.dataset import ingest
 
 
 @pytest.fixture(scope="session")

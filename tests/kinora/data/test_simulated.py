@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kinora.config import from_dict, read_json, to_dict
-from kinora.data.simulated import SimulatedClips, write_worlds
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
+from kinora.data.ingest.dataset import ingest
 from kinora.errors import KinoraError, UsageError
 from kinora.worlds import (
     GRAVITY,
@@ -27,7 +28,7 @@ CLIPS = SimulatedClips(videos=40, images=20, captioned=0.5)
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    return write_worlds(CONFIG, CLIPS, tmp_path_factory.mktemp("worlds") / "clips")
+    return ingest("worlds", tmp_path_factory.mktemp("worlds") / "clips", IngestConfig(CONFIG, CLIPS))
 
 
 def test_the_dataset_holds_what_was_asked_for(dataset):
@@ -65,7 +66,9 @@ def test_records_of_every_world_tell_the_camera_and_the_rate(tmp_path):
     config = WorldsConfig(
         worlds=tuple(WORLDS), sizes=((24, 24),), frames=(17,), rates=(10.0,), look="shaded", cameras=("still", *CAMERAS)
     )
-    dataset = write_worlds(config, SimulatedClips(videos=24, images=6, captioned=1.0), tmp_path / "clips")
+    dataset = ingest(
+        "worlds", tmp_path / "clips", IngestConfig(config, SimulatedClips(videos=24, images=6, captioned=1.0))
+    )
     videos = dataset.clips[dataset.clips["kind"] == "video"]
     assert set(videos["fps"]) == {8.0, 10.0}
     for row in dataset.clips.itertuples():
@@ -79,9 +82,9 @@ def test_records_of_every_world_tell_the_camera_and_the_rate(tmp_path):
 
 
 def test_the_same_configuration_writes_the_same_clips(dataset, tmp_path):
-    again = write_worlds(CONFIG, CLIPS, tmp_path / "again")
+    again = ingest("worlds", tmp_path / "again", IngestConfig(CONFIG, CLIPS))
     assert again.digest == dataset.digest
-    other = write_worlds(dataclasses.replace(CONFIG, seed=4), CLIPS, tmp_path / "other")
+    other = ingest("worlds", tmp_path / "other", IngestConfig(dataclasses.replace(CONFIG, seed=4), CLIPS))
     assert not set(other.clips["clip_id"]) & set(dataset.clips["clip_id"])
 
 
@@ -112,8 +115,10 @@ def test_evaluation_prompts_are_held_out_balanced_and_repeatable():
 
 
 def test_several_objects_do_not_overlap(tmp_path):
-    dataset = write_worlds(
-        WorldsConfig(objects=(2, 3)), SimulatedClips(videos=12, images=0, captioned=1.0), tmp_path / "clips"
+    dataset = ingest(
+        "worlds",
+        tmp_path / "clips",
+        IngestConfig(WorldsConfig(objects=(2, 3)), SimulatedClips(videos=12, images=0, captioned=1.0)),
     )
     for row in dataset.clips.itertuples():
         record = dataset.state(row.clip_id)
@@ -128,7 +133,7 @@ def test_several_objects_do_not_overlap(tmp_path):
 
 def test_no_clips_are_refused_in_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="no videos"):
-        write_worlds(CONFIG, SimulatedClips(videos=0, images=0), tmp_path / "clips")
+        ingest("worlds", tmp_path / "clips", IngestConfig(CONFIG, SimulatedClips(videos=0, images=0)))
     assert not (tmp_path / "clips").exists()
 
 
@@ -146,7 +151,7 @@ def test_no_clips_are_refused_in_one_sentence(tmp_path):
 )
 def test_what_cannot_be_shown_is_refused_in_one_sentence(change, word, tmp_path):
     with pytest.raises(UsageError, match=word):
-        write_worlds(dataclasses.replace(CONFIG, **change), CLIPS, tmp_path / "clips")
+        ingest("worlds", tmp_path / "clips", IngestConfig(dataclasses.replace(CONFIG, **change), CLIPS))
     assert not (tmp_path / "clips").exists()
 
 
@@ -156,5 +161,5 @@ def test_nothing_held_out_leaves_nothing_to_evaluate_on():
 
 
 def test_the_configuration_survives_its_json(dataset):
-    assert from_dict(WorldsConfig, read_json(dataset.path / "config.json")["worlds"]) == CONFIG
+    assert from_dict(WorldsConfig, read_json(dataset.path / "config.json")["ingest"]["worlds"]) == CONFIG
     assert from_dict(WorldsConfig, to_dict(CONFIG)) == CONFIG

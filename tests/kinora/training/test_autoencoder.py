@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from kinora.data.clips import ClipDataset
-from kinora.data.simulated import SimulatedClips, write_worlds
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
+from kinora.data.ingest.dataset import ingest
 from kinora.errors import KinoraError, UsageError
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.models.vae import VAE, VAEConfig
@@ -48,7 +49,11 @@ TRAINING = AutoencoderTraining(
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> ClipDataset:
-    return write_worlds(WORLDS, SimulatedClips(videos=48, images=16), tmp_path_factory.mktemp("worlds") / "clips")
+    return ingest(
+        "worlds",
+        tmp_path_factory.mktemp("worlds") / "clips",
+        IngestConfig(WORLDS, SimulatedClips(videos=48, images=16)),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import torch
 
 from kinora.data import shards
 from kinora.data.clips import ClipDataset
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
+from kinora.data.ingest.dataset import ingest
 from kinora.data.latents import LatentDataset
-from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.media.tensors import to_tensor
@@ -22,7 +23,9 @@ WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32), (40, 24)), frames=(9
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> ClipDataset:
-    return write_worlds(WORLDS, SimulatedClips(videos=8, images=4), tmp_path_factory.mktemp("worlds") / "clips")
+    return ingest(
+        "worlds", tmp_path_factory.mktemp("worlds") / "clips", IngestConfig(WORLDS, SimulatedClips(videos=8, images=4))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from kinora.config import read_json
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
+from kinora.data.ingest.dataset import ingest
 from kinora.data.latents import LatentDataset
-from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import KinoraError, UsageError
 from kinora.generation import ClipFormat, GenerationRequest, VideoGenerator
@@ -29,7 +30,9 @@ WORLDS = WorldsConfig(worlds=("uniform",), sizes=((32, 32), (48, 32)), frames=(9
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    return write_worlds(WORLDS, SimulatedClips(videos=10, images=4), tmp_path_factory.mktemp("worlds") / "clips")
+    return ingest(
+        "worlds", tmp_path_factory.mktemp("worlds") / "clips", IngestConfig(WORLDS, SimulatedClips(videos=10, images=4))
+    )
 
 
 def training(folder) -> AutoencoderTraining:

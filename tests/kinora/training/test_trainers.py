@@ -8,8 +8,9 @@ import pytest
 
 from kinora.config import from_dict, read_json
 from kinora.data.clips import ClipDataset
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
+from kinora.data.ingest.dataset import ingest
 from kinora.data.latents import LatentDataset
-from kinora.data.simulated import SimulatedClips, write_worlds
 from kinora.errors import KinoraError
 from kinora.models.captioner import Captioner, CaptionerConfig
 from kinora.models.dit import DiTConfig
@@ -46,7 +47,7 @@ CONFIGS = {
 def results(tmp_path_factory) -> dict[str, TrainingResult]:
     """What the three trainers make of one dataset, each in its turn."""
     root = tmp_path_factory.mktemp("trained")
-    dataset = write_worlds(WORLDS, SimulatedClips(videos=24, images=8, captioned=1.0), root / "clips")
+    dataset = ingest("worlds", root / "clips", IngestConfig(WORLDS, SimulatedClips(videos=24, images=8, captioned=1.0)))
     state = root / "state"
     captioner = train_captioner(dataset, root / "captioner", CONFIGS["captioner"], state, worlds=WORLDS)
     autoencoder = train_autoencoder(dataset, root / "autoencoder", CONFIGS["autoencoder"], state)

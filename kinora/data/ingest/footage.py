@@ -1,0 +1,108 @@
+"""A video file as the frames that become clips: without its bars, resized, and sampled at one frame rate.
+
+Frames are `uint8 [H, W, 3]` RGB. Times are seconds from the first frame of the file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kinora.data.curation import Box, picture_box, picture_size
+from kinora.data.grid import Grid
+from kinora.data.ingest.config import IngestConfig
+from kinora.data.shots import THUMBNAIL, fit, mark_cuts, rejections
+from kinora.media import Frame, Video, glance, open_video, sample
+
+ENOUGH = 4  # key frames that tell bars from a dark scene
+PICTURES = 3  # of a window, at most, in which overlaid text is looked for
+
+
+@dataclass(frozen=True)
+class _Marked:
+    """A frame of the file, and whether a new shot starts at it."""
+
+    frame: Frame
+    starts_shot: bool
+
+    @property
+    def start_s(self) -> float:
+        return self.frame.start_s
+
+    @property
+    def end_s(self) -> float:
+        return self.frame.end_s
+
+
+class Footage:
+    """One video file, read once from its start, after a glance at its key frames."""
+
+    def __init__(self, path: Path, config: IngestConfig, grid: Grid):
+        self.path, self.config, self.grid = path, config, grid
+        self.unread = False  # whether the file goes on after `max_seconds`
+        self._pictures: dict[int, np.ndarray] = {}  # larger ones of the last frames, by number
+
+    def frames(self) -> Iterator[tuple[np.ndarray, bool]]:
+        """Yield frames, `fps` a second, each with whether a new shot starts at it.
+
+        At each instant it is the picture that a player would show.
+
+        Raises:
+            Rejected: if the file cannot be decoded to its end (or to `max_seconds`).
+        """
+        config, every = self.config, max(1, self.config.max_frames // PICTURES)
+        most = int(config.max_seconds * config.fps)
+        number, cut = 0, False
+        with rejections():
+            box = self._box()
+            with open_video(self.path) as video:
+                for shown, count in sample(self._marked(video), config.fps):
+                    if number >= most:
+                        self.unread = True
+                        return
+                    cut = cut or shown.starts_shot
+                    if not count:
+                        continue
+                    width, height = video.size
+                    rows, columns = box.bottom - box.top, box.right - box.left
+                    how = fit(round(columns * width), round(rows * height), config.max_side, self.grid)
+                    whole = (round(how.scaled[0] / columns), round(how.scaled[1] / rows))
+                    frame = how.crop(box.crop(shown.frame.rgb(whole)))
+                    if number % every == 0:
+                        self._pictures[number] = box.crop(shown.frame.rgb(picture_size(width, height)))
+                    for _ in range(min(count, most - number)):
+                        yield frame, cut
+                        cut = False
+                    number += count
+
+    def pictures(self, start_s: float, frames: int) -> list[np.ndarray] | None:
+        """Return some larger pictures of the window that starts there, None if none was kept; forget those before."""
+        first = round(start_s * self.config.fps)
+        self._pictures = {number: picture for number, picture in self._pictures.items() if number >= first}
+        return [picture for number, picture in self._pictures.items() if number < first + frames] or None
+
+    def _box(self) -> Box:
+        """Find the picture within its bars, from key frames; where these are few, a dark edge is looked at again."""
+        pictures = glance(self.path, self.config.max_seconds, picture_size)
+        box = picture_box(pictures)
+        if box.share == 1.0 or len(pictures) >= ENOUGH:
+            return box
+        with open_video(self.path) as video:
+            for shown, count in sample(video.frames(), 1.0):
+                if shown.start_s > self.config.max_seconds:
+                    break
+                if count:
+                    pictures.append(shown.rgb(picture_size(*video.size)))
+        return picture_box(pictures)
+
+    def _marked(self, video: Video) -> Iterator[_Marked]:
+        # Cuts are looked for among all frames of the file: at few frames a second fast motion looks like one.
+        for frame, starts_shot in mark_cuts(self._with_thumbnails(video)):
+            yield _Marked(frame, starts_shot)
+
+    def _with_thumbnails(self, video: Video) -> Iterator[tuple[Frame, np.ndarray]]:
+        for number, frame in enumerate(video.frames()):
+            if number == 0:
+                fit(*video.size, self.config.max_side, self.grid)  # refuse before more of it is decoded
+            yield frame, frame.rgb((THUMBNAIL, THUMBNAIL))
