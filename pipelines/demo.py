@@ -3,6 +3,7 @@
 Run as `python -m pipelines.demo [--source FOLDER] [--recipe NAME] [--set SETTINGS] [--work FOLDER] [--port N]`.
 """
 
+import io
 import signal
 import socket
 import subprocess
@@ -11,11 +12,11 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -28,16 +29,35 @@ from kinora.processes import end_descendants
 from pipelines.run import RunOptions, RunResult, run_pipeline
 from pipelines.runner import SECONDS_TO_END
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SECONDS_TO_START = 600.0
 SECONDS_TO_GENERATE = 1800.0
+NO_WORDS = "Continue."  # the endpoint wants a prompt; where no person wrote one, this asks for nothing
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the endpoint is asked for: a prompt, a size as WIDTHxHEIGHT, fields of Kinora's own, maybe a first frame.
+
+    `said` is what a person reads of it, `image` a PNG.
+    """
+
+    prompt: str
+    said: str
+    size: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    image: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class GeneratedVideo:
-    """The video that the endpoint made."""
+    """The video that the endpoint made, and the words of its prompt that the model never saw in training."""
 
-    prompt: str
+    said: str
     path: Path
+    unknown_words: tuple[str, ...] = ()
 
 
 def demo(
@@ -48,6 +68,9 @@ def demo(
     port: int = 8000,
 ) -> int:
     """Run the whole pipeline, serve the promoted model, and request a video from it.
+
+    Of your own files, it says how near the model comes to the clips that it never saw, which it continues from their
+    first frames; captions are taken from beside the files, and nothing is asked for that nobody wrote.
 
     This takes about 11 minutes on two CPU cores, installation included; 7 of them are training. Run it again with
     nothing changed, and it takes about 15 seconds.
@@ -74,7 +97,7 @@ def demo(
             # The client warns that its maker's own service ends; ours does not.
             warnings.simplefilter("ignore", DeprecationWarning)
             generated = request_video(result, address)
-        video = (*read_video(generated.path), generated.prompt)
+        video = (*read_video(generated.path), generated.said)
         write_run_page(result.run, result.state, result.arguments, result.workflow.title, video)
         print(summary(result, generated, address))
         if sys.stdout.isatty():
@@ -129,7 +152,7 @@ def serving(result: RunResult, port: int) -> Iterator[str]:
 
 
 def request_video(result: RunResult, address: str) -> GeneratedVideo:
-    """Request a video of the first held-out prompt from the endpoint, with the unmodified `openai` client.
+    """Request a video of what is held out from the endpoint, with the unmodified `openai` client.
 
     Raises:
         KinoraError: if the endpoint says that it failed, or does not finish.
@@ -137,11 +160,13 @@ def request_video(result: RunResult, address: str) -> GeneratedVideo:
     from openai import APIStatusError, OpenAI
 
     client = OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=2)
-    prompt, size = first_prompt(result)
+    wish = first_wish(result)
+    given: Any = {} if wish.image is None else {"input_reference": ("first.png", wish.image, "image/png")}
+    size: Any = wish.size  # the client knows its maker's sizes, and the model has its own
     try:
-        job = client.videos.create(prompt=prompt, size=size)  # type: ignore[arg-type] # the model has sizes of its own
+        job = client.videos.create(prompt=wish.prompt, size=size, extra_body=wish.fields, **given)
     except APIStatusError as error:
-        raise KinoraError(f"the endpoint refused the prompt '{prompt}': {error.message}") from error
+        raise KinoraError(f"the endpoint refused {wish.said}: {error.message}") from error
     end = time.monotonic() + SECONDS_TO_GENERATE
     while job.status in ("queued", "in_progress") and time.monotonic() < end:
         time.sleep(0.5)
@@ -153,18 +178,58 @@ def request_video(result: RunResult, address: str) -> GeneratedVideo:
     path = result.run.folder / "video.mp4"
     with atomic_write(path) as temporary:
         client.videos.download_content(job.id).write_to_file(temporary)
-    return GeneratedVideo(prompt, path)
+    return GeneratedVideo(wish.said, path, tuple((job.model_extra or {}).get("unknown_words") or ()))
 
 
-def first_prompt(result: RunResult) -> tuple[str, str]:
-    """Return the first prompt that the chosen checkpoint was evaluated on, and its size as WIDTHxHEIGHT.
+def first_wish(result: RunResult) -> Wish:
+    """Return what the endpoint is asked for: the first that the chosen checkpoint was judged by.
 
-    A caption may have more words than the model reads; the endpoint refuses such a prompt, so the rest is left out.
+    That is a prompt or, of a person's own footage, a held-out clip to be continued from its first frame: the first that
+    a person wrote a caption for, in that person's words, and else without any.
     """
-    (version,) = (path for path in result.artifact("gate", "version").iterdir() if path.is_dir())
-    asked = read_json(version / "evaluation.json")["clips"][0]["asked"]
+    from kinora.data.clips import ClipDataset  # imports pandas, and most refusals come before
+
+    version = _version(result)
     most = read_json(version / "dit" / "config.json")["text"]["max_words"]
-    return shortened(asked["prompt"], most), f"{asked['width']}x{asked['height']}"
+    every = [clip["asked"] for clip in read_json(version / "evaluation.json")["clips"]]
+    asked = next((one for one in every if one["prompt"]), every[0])
+    wish = wish_of(asked, most)
+    if "clip" not in asked:
+        return wish
+    frames = ClipDataset.open(result.artifact("caption", "captioned_clips")).frames(asked["clip"], 0, 1)
+    return replace(wish, image=_png(frames[0]))
+
+
+def wish_of(asked: Mapping[str, Any], most: int) -> Wish:
+    """Return the wish of what a checkpoint was judged by, as `evaluation.json` holds it, still without its image.
+
+    The endpoint refuses a prompt that has more than the `most` words that the model reads, so the rest is left out.
+    """
+    size, prompt = f"{asked['width']}x{asked['height']}", shortened(asked["prompt"], most)
+    if "clip" not in asked:
+        return Wish(prompt, prompt, size)
+    words = f"“{prompt}”" if prompt else "no words, for no person wrote a caption"
+    said = f"{words}; continued from the first frame of {PurePosixPath(asked['source']).name}, which was held out"
+    fields = {name: asked[name] for name in ("frames", "fps", "seed")}
+    return Wish(prompt or NO_WORDS, said, size, fields | {"expand": False, "allow_unknown_words": True})
+
+
+def learned(result: RunResult) -> str:
+    """Say what the chosen checkpoint can do of a person's own footage, "" of simulated worlds."""
+    return str(read_json(_version(result) / "evaluation.json").get("sentence", ""))
+
+
+def _version(result: RunResult) -> Path:
+    (version,) = (path for path in result.artifact("gate", "version").iterdir() if path.is_dir())
+    return version
+
+
+def _png(frame: "np.ndarray") -> bytes:
+    from kinora.media import write_image
+
+    file = io.BytesIO()
+    write_image(file, frame)
+    return file.getvalue()
 
 
 def shortened(prompt: str, most: int) -> str:
@@ -178,13 +243,15 @@ def shortened(prompt: str, most: int) -> str:
 def summary(result: RunResult, video: GeneratedVideo, address: str) -> str:
     """Return where everything is."""
     rows = {
-        "The prompt": video.prompt,
+        "What it learned": learned(result),
+        "The prompt": video.said,
+        "Words it ignored": ", ".join(video.unknown_words),
         "The video": video.path,
         "The evaluation": result.report("evaluate"),
         "The run": result.run.page,
         "The web page": f"{address}/",
     }
-    return "\n" + "\n".join(f"  {name:<16}{place}" for name, place in rows.items())
+    return "\n" + "\n".join(f"  {name:<18}{place}" for name, place in rows.items() if place)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:

@@ -5,13 +5,34 @@ import subprocess
 
 import pytest
 
-from pipelines.demo import main, shortened
+from pipelines.demo import NO_WORDS, main, shortened, wish_of
 
 
 def test_a_caption_longer_than_the_model_reads_is_cut_at_a_word():
     assert shortened("A red circle falls.", 24) == "A red circle falls."
     assert shortened("one-two three four", 3) == "one-two three"  # the model reads one-two as two words
     assert shortened("one-two three four", 1) == ""
+
+
+ASKED = {"prompt": "A red circle falls.", "width": 40, "height": 24, "frames": 17, "fps": 8.0, "seed": 3}
+
+
+def test_of_simulated_worlds_a_held_out_prompt_is_asked_for():
+    wish = wish_of(ASKED, 24)
+    assert (wish.prompt, wish.said, wish.size, wish.fields) == (ASKED["prompt"], ASKED["prompt"], "40x24", {})
+
+
+def test_of_own_footage_a_persons_caption_is_asked_for_and_a_held_out_clip_continued():
+    wish = wish_of(ASKED | {"prompt": "A dog jumps on a bed.", "clip": "1f", "source": "mine/dog.mp4", "given": 5}, 3)
+    assert wish.prompt == "A dog jumps"
+    assert wish.said == "“A dog jumps”; continued from the first frame of dog.mp4, which was held out"
+    assert wish.fields == {"frames": 17, "fps": 8.0, "seed": 3, "expand": False, "allow_unknown_words": True}
+
+
+def test_of_own_footage_without_captions_no_words_are_invented():
+    wish = wish_of(ASKED | {"prompt": "", "clip": "1f", "source": "dog.mp4", "given": 5}, 24)
+    assert wish.prompt == NO_WORDS
+    assert wish.said.startswith("no words, for no person wrote a caption; continued from the first frame of dog.mp4")
 
 
 def test_how_long_it_takes_is_said_wherever_a_person_looks_and_was_measured(root, capsys):
