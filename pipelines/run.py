@@ -1,5 +1,6 @@
 """A pipeline, run here: checked before any work, watched, and shown on one page afterwards."""
 
+import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 from components.runtime.code_digest import code_digest
 from kinora import recipes
 from kinora.config import digest
-from kinora.errors import KinoraError
+from kinora.data.ingest.config import WORLDS
+from kinora.data.ingest.shards import key
+from kinora.data.ingest.sources import open_source
 from kinora.files import friendly_os_errors
-from kinora.storage import artifact_root, open_store, split_uri
+from kinora.storage import artifact_root, open_store
 from kinora.training.launcher import one_node
 from pipelines.origins import known_origins, remove_old_runs
 from pipelines.runner import execute
@@ -18,8 +21,6 @@ from pipelines.step_durations import expected_durations, record_durations
 from pipelines.view import View, view_for
 from pipelines.workflows import WORLD_SIMULATOR, Workflow, workflow
 from pipelines.workspace import Run, Workspace
-
-WORLDS = "worlds"
 
 
 @dataclass(frozen=True)
@@ -127,13 +128,7 @@ def check(options: RunOptions) -> None:
     recipe, settings = recipes.portable(options.recipe, options.settings)
     one_node(recipes.get(recipe, settings).compute)
     if options.source != WORLDS:
-        scheme, _, path = split_uri(options.source)
-        if scheme == "file" and not Path(path).is_dir():
-            raise KinoraError(
-                f"there is no folder {path}; give one with videos and images, or 'worlds' for the simulated worlds."
-            )
-        if not source_files(options.source):
-            raise KinoraError(f"{options.source} is empty; put videos or images into it.")
+        next(open_source(options.source).items())  # refuses what is missing or empty
     open_store(artifact_root(options.artifact_root, options.work))
 
 
@@ -145,15 +140,9 @@ def resolved(source: str) -> str:
 
 
 def fingerprint(source: str) -> str:
-    """Return a digest of what the cache cannot see for itself: the code, and the files of the source."""
-    names = source_files(source) if source != WORLDS else []
-    return digest({"code": code_digest(), "files": names})
-
-
-def source_files(source: str) -> list[str]:
-    """List the files below a source, those on this disk with their size and time of change."""
-    scheme, _, path = split_uri(source)
-    if scheme != "file":
-        return open_store(source).list()
-    found = sorted(file for file in Path(path).rglob("*") if file.is_file())
-    return [f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in found]
+    """Return a digest of what the cache cannot see for itself: the code, and the inputs of the source."""
+    inputs = hashlib.sha256()
+    if source != WORLDS:
+        for item in open_source(source).items():
+            inputs.update(key(item).to_bytes(8, "little", signed=True))
+    return digest({"code": code_digest(), "inputs": inputs.hexdigest()})

@@ -30,6 +30,8 @@ STATUS_LABELS = {
 }
 # The figures of a step that are worth a glance, with their units; its report has all of them.
 FIGURES = {
+    "plan-ingest": ("inputs: {inputs}", "not read before: {left}"),
+    "read-shards": ("inputs read: {inputs}", "clips made: {clips}", "rejected: {rejected}"),
     "ingest": ("videos: {videos}", "images: {images}", "in quarantine: {quarantined}"),
     "validate": ("clips kept: {kept} of {checked}", "expectations met: {expectations_met} of {expectations}"),
     "train-captioner": (

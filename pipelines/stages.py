@@ -9,15 +9,18 @@ from components.caption.component import caption
 from components.encode_latents.component import encode_latents
 from components.evaluate.component import evaluate
 from components.ingest.component import ingest
+from components.plan_ingest.component import plan_ingest
 from components.plan_study.component import plan_study
 from components.pretrain.component import pretrain
 from components.publish_features.component import publish_features
+from components.read_shards.component import read_shards
 from components.train_autoencoder.component import train_autoencoder
 from components.train_captioner.component import train_captioner
 from components.validate.component import validate
 from pipelines.placement import GpuPool, NodeSelector, Tolerations, give_storage, place
 
 POOL = GpuPool()
+PODS_AT_ONCE = 64
 TRAININGS_AT_ONCE = 6  # of a study, where there are as many GPUs; the local runner takes two at once
 
 
@@ -70,8 +73,8 @@ class Stages:
 
     def prepare(self, source: str) -> Prepared:
         """Turn raw clips into captioned ones and their latents."""
-        raw = self.here(ingest(source=source, **self.configured, **self.common)).outputs["clips"]
-        clips = self.here(validate(clips=raw, **self.common)).outputs["valid_clips"]
+        raw = self.ingest(source)
+        clips = self.here(validate(clips=raw, **self.configured, **self.common)).outputs["valid_clips"]
         learned = self.on_gpu(train_captioner(clips=clips, **self.configured, **self.common))
         captioner = learned.outputs["captioner"]
         described = self.on_gpu(caption(clips=clips, captioner=captioner, **self.common))
@@ -80,6 +83,14 @@ class Stages:
         compressing = self.on_gpu(train_autoencoder(clips=clips, captioner=captioner, **self.configured, **self.common))
         autoencoder = compressing.outputs["autoencoder"]
         return Prepared(captioned, captioner, autoencoder, self.encode(captioned, features, autoencoder))
+
+    def ingest(self, source: str) -> PipelineArtifactChannel:
+        """Turn raw clips into a dataset: the source's new inputs are dealt to pods, which read them side by side."""
+        parameters = {"source": source, **self.configured, **self.common}
+        planned = self.here(plan_ingest(**parameters))
+        with dsl.ParallelFor(planned.outputs["Output"], parallelism=PODS_AT_ONCE) as portion:
+            read = self.here(read_shards(portion=portion, **parameters))
+        return self.here(ingest(portions=dsl.Collected(read.outputs["Output"]), **parameters)).outputs["clips"]
 
     def encode(
         self,

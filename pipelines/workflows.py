@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from kinora.errors import UsageError
 
 PREPARE = (
-    "ingest", "validate", "train-captioner", "caption", "publish-features", "train-autoencoder", "encode-latents",
+    "plan-ingest", "read-shards", "ingest", "validate", "train-captioner", "caption", "publish-features",
+    "train-autoencoder", "encode-latents",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from kinora.config import digest
 from kinora.data.clips import ClipDataset
 from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.data.ingest.config import WORLDS, IngestConfig
@@ -53,18 +54,27 @@ def ingest(source: str, out: str | Path, config: IngestConfig, grid: Grid = DEFA
             raise
 
 
-def plan_shards(source: str, place: str, config: IngestConfig, grid: Grid = DEFAULT_GRID) -> list[str]:
+def shards_place(artifact_root: str, source: str, config: IngestConfig, grid: Grid) -> str:
+    """Return where under an artifact root the shards of a source are, read as a configuration says."""
+    what = digest({"source": source, "reading": config.reading(source, grid)})
+    return f"{artifact_root.rstrip('/')}/ingest/{what[:16]}"
+
+
+def plan_shards(
+    source: str, place: str, config: IngestConfig, grid: Grid = DEFAULT_GRID
+) -> tuple[list[str], dict[str, float]]:
     """List the source, and deal what no shard at `place` holds yet to new shards.
 
     Returns:
-        Names of portions of the work, at most `config.pods`, each of which `read_shards` does.
+        Names of portions of the work, at most `config.pods`, each of which `read_shards` does; and how many inputs the
+        source has (`inputs`), and how many of them are to be read (`left`).
     """
     config.check(grid)
     shards = _shards(source, place, config, grid)
     shards.remove_unfinished()
-    _, left = shards.plan(_open(source, config).items(), config.shard_items)
+    inputs, left = shards.plan(_open(source, config).items(), config.shard_items)
     count = max(1, min(config.pods, -(-left // config.shard_items)))
-    return [f"{number + 1} of {count}" for number in range(count)]
+    return [f"{number + 1} of {count}" for number in range(count)], {"inputs": float(inputs), "left": float(left)}
 
 
 def read_shards(
@@ -73,17 +83,17 @@ def read_shards(
     """Read all shards of a portion that are not there yet.
 
     Returns:
-        The number of shards and of inputs that were read.
+        How many `shards` and `inputs` were read, how many `clips` that made, and how many were `rejected`.
     """
     shards = _shards(source, place, config, grid)
     number, count = (int(word) for word in portion.split(" of "))
     left = sorted(set(shards.planned()[number - 1 :: count]) - set(shards.committed()))
     if not left:
-        return {"shards": 0.0, "inputs": 0.0}
+        return dict.fromkeys(("shards", "inputs", "clips", "rejected"), 0.0)
     opened = _open(source, config)
     items = {shard: shards.items(shard) for shard in left} if len(left) < 64 else {}
     total = sum(map(len, items.values())) or len(left) * config.shard_items
-    done = 0
+    done, clips, rejected = 0, 0, 0
     with Progress("ingest", total, "inputs") as progress, WorkerPool(config, grid) as pool:
         for shard in left:
             some = items.get(shard) or shards.items(shard)
@@ -92,10 +102,11 @@ def read_shards(
                 read = partial(_read, opened, pool, writer.media)
                 for item, reading in zip(some, ordered_map(read, some, pool.size + 2), strict=True):
                     writer.add(item, reading)
-                    done += 1
+                    done, clips, rejected = done + 1, clips + len(reading.rows), rejected + len(reading.rejected)
                     progress.update(done)
                 writer.finish()
-    return {"shards": float(len(left)), "inputs": float(done)}
+    counts = {"shards": len(left), "inputs": done, "clips": clips, "rejected": rejected}
+    return {name: float(count) for name, count in counts.items()}
 
 
 def collect(source: str, place: str, out: str | Path, config: IngestConfig, grid: Grid = DEFAULT_GRID) -> ClipDataset:

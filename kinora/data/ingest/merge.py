@@ -67,7 +67,8 @@ def _collect(shards: Shards, config: IngestConfig | None) -> pd.DataFrame:
         rows = rows.assign(file=_short(rows["file"]), clip=_short(rows["clip_id"]))
         if config is not None:
             faults = curation_faults(rows, config.curation)
-            rows.loc[list(faults.index), ["reason", "explanation"]] = faults.to_numpy()
+            for name in ("reason", "explanation"):
+                rows[name] = faults[name].reindex(rows.index, fill_value="")
         parts.append(rows[[*HELD_COLUMNS, "shard", "row", "first_snapshot", "file", "clip", "reason", "explanation"]])
     clips = pd.concat(parts, ignore_index=True)
     return clips.sort_values(["source", "source_start_s"], kind="stable", ignore_index=True)

@@ -1,0 +1,1 @@
+"""The step `read-shards`: inputs become clips, a shard at a time."""
