@@ -5,7 +5,7 @@ import base64
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from kinora.generation.request import Task
 from serving.errors import ApiError
 from serving.fields import read_fields, whole_number
 from serving.jobs import COMPLETED, FAILED, IN_PROGRESS, QUEUED, Job, JobStore, KeyReused, QueueFull
+from serving.known import MOST_PROMPTS, KnownClips, clip_object
 from serving.media_store import IMAGE, PREVIEW, VIDEO, MediaStore
 from serving.model_store import MODEL
+from serving.request_log import RequestLog
 from serving.requests import CheckedRequest, Limits, checked_request, unknown_words_of
 
 POLL_AFTER_MS = 500
@@ -35,6 +37,8 @@ class Endpoint:
     jobs: JobStore
     media: MediaStore
     limits: Limits
+    known: KnownClips = field(default_factory=KnownClips)
+    log: RequestLog = field(default_factory=lambda: RequestLog(""))  # keeps nothing until it is started
 
 
 def public_routes(endpoint: Endpoint) -> APIRouter:
@@ -139,6 +143,24 @@ def public_routes(endpoint: Endpoint) -> APIRouter:
             raise ApiError(404, message, "model_not_found", "model")
         return model_object(endpoint)
 
+    @router.get("/clips/{clip_id}")
+    def retrieve_clip(clip_id: str) -> dict[str, Any]:
+        clip = endpoint.known.clip(clip_id)
+        if clip is None:
+            message = f"no clip '{clip_id[:80]}' is known; give the sha256 of a published clip's file."
+            raise ApiError(404, message, "not_found", "clip_id")
+        return clip_object(clip_id, clip)
+
+    @router.get("/prompts")
+    def list_prompts(near: str = "", limit: str = "5") -> dict[str, Any]:
+        count = whole_number(limit, 1, MOST_PROMPTS)
+        if count is None:
+            message = f"the limit '{limit[:20]}' is not from 1 to {MOST_PROMPTS}; give such a one."
+            raise ApiError(400, message, "invalid_value", "limit")
+        if not near.strip():
+            raise ApiError(400, "near is empty; give the text that known prompts are to be near to.", "missing", "near")
+        return {"object": "list", "data": endpoint.known.prompts(near, count)}
+
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     def nothing(request: Request, path: str) -> Response:
         raise ApiError(
@@ -197,7 +219,8 @@ async def _checked(endpoint: Endpoint, fields: dict[str, Any], kind: str, task: 
     if version and not endpoint.jobs.serves(version):
         message = f"the model version {version} is not deployed; ask for '{MODEL}'."
         raise ApiError(404, message, "model_not_found", "model")
-    return checked
+    notes = await endpoint.known.notes(fields)
+    return replace(checked, job=replace(checked.job, notes=(*checked.job.notes, *notes))) if notes else checked
 
 
 def _made(endpoint: Endpoint, name: str, param: str) -> Path:
@@ -237,6 +260,7 @@ def _create(endpoint: Endpoint, request: Request, fields: dict[str, Any], checke
         message = "this idempotency key came with another request before; use a new one."
         raise ApiError(400, message, "idempotency_key_reused") from error
     if new:
+        endpoint.log.add(checked.job)
         for old in endpoint.jobs.oldest_finished(FINISHED_KEPT):
             endpoint.jobs.delete(old)
             endpoint.media.delete(old)
@@ -245,8 +269,8 @@ def _create(endpoint: Endpoint, request: Request, fields: dict[str, Any], checke
 
 def _fingerprint(request: Request, fields: dict[str, Any], checked: CheckedRequest, nth: int) -> str:
     """Return what two tries of one request have in common: what is to be made, and who asks."""
-    drawn = {"seed"} if fields.get("seed") in (None, "") else set()
-    same = {name: value for name, value in vars(checked.job).items() if name not in drawn}
+    told = {"notes"} | ({"seed"} if fields.get("seed") in (None, "") else set())  # by us, and not by the client
+    same = {name: value for name, value in vars(checked.job).items() if name not in told}
     who = [request.client.host if request.client else "", request.headers.get("authorization", ""), nth]
     total = hashlib.sha256(json.dumps([same, who], sort_keys=True).encode())
     for frames in checked.media.values():

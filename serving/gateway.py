@@ -1,6 +1,7 @@
 """The gateway: BentoML's service with the API, the workers' routes and the web page; it owns the queue.
 
-Run as `python -m serving.gateway --work FOLDER [--host ADDRESS] [--port N]`, with KINORA_WORKER_TOKEN set.
+Run as `python -m serving.gateway --work FOLDER [--host ADDRESS] [--port N] [--artifact-root PLACE]`, with
+KINORA_WORKER_TOKEN set.
 """
 
 import fcntl
@@ -19,11 +20,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
 from kinora.processes import end_with_parent
+from kinora.storage import artifact_root as artifact_root_of
 from serving.address import LOOPBACK, TOKEN, check_address
 from serving.api import Endpoint, public_routes
 from serving.errors import ApiError, handle_errors
 from serving.jobs import COMPLETED, FAILED, IN_PROGRESS, QUEUED, JobStore
+from serving.known import KnownClips
 from serving.media_store import MediaStore
+from serving.request_log import RequestLog
 from serving.requests import Limits
 from serving.worker_api import worker_routes
 
@@ -146,6 +150,7 @@ def run(
     port: int = 3000,
     queue: int = Limits.queued,
     pixels: int = Limits.pixels,
+    artifact_root: str = "",
 ) -> int:
     """Serve the API, the web page and the workers' routes; KINORA_WORKER_TOKEN must be set.
 
@@ -155,6 +160,8 @@ def run(
         port: where to listen.
         queue: jobs that may wait; more are refused.
         pixels: of one clip (width times height times frames) at most.
+        artifact_root: holds the feature store, which knows the training clips, and is given what is asked for; as the
+            workers' option of that name.
     """
     import uvicorn
 
@@ -164,7 +171,10 @@ def run(
     check_address(host, port)
     folder = work / "serving"
     with owned(folder):
-        endpoint = Endpoint(JobStore(folder / "jobs.sqlite"), MediaStore(folder / "media"), Limits(queue, pixels))
+        root = artifact_root_of(artifact_root, work)
+        known, log = KnownClips(root), RequestLog(root)
+        jobs, media = JobStore(folder / "jobs.sqlite"), MediaStore(folder / "media")
+        endpoint = Endpoint(jobs, media, Limits(queue, pixels), known, log)
         app = build_service(build_app(endpoint, token, local=host in LOOPBACK))
         end_with_parent()
         config = uvicorn.Config(
@@ -176,7 +186,11 @@ def run(
             timeout_graceful_shutdown=SECONDS_TO_END,
             server_header=False,
         )
+        known.start()
+        log.start()
         uvicorn.Server(config).run()
+        known.stop()
+        log.stop()
         endpoint.jobs.close()
     return 0
 

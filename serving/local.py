@@ -76,7 +76,7 @@ def running(work: Path, artifact_root: str, host: str, port: int) -> Iterator[tu
 
     Args:
         work: holds the queue, the clips, the logs and the worker's model store.
-        artifact_root: holds the registry of model versions.
+        artifact_root: holds the registry of model versions and the feature store.
         host, port: where the gateway listens.
 
     Yields:
@@ -93,7 +93,7 @@ def running(work: Path, artifact_root: str, host: str, port: int) -> Iterator[tu
     address = f"http://[{own}]:{port}" if ":" in own else f"http://{own}:{port}"
     gateway = Program(
         "serving.gateway",
-        ["--work", str(work), "--host", host, "--port", str(port)],
+        ["--work", str(work), "--host", host, "--port", str(port), "--artifact-root", artifact_root],
         _fresh(folder / "gateway.log"),
         environment,
     )

@@ -38,6 +38,7 @@ STATE_COLUMNS = {
     "event_timestamp": INSTANT,
     "created_timestamp": INSTANT,
 }
+SECONDS_TO_ANSWER = 5  # of a Redis
 SOURCE = "clips"  # the folder of the offline store, relative to where Feast is told to look
 CLIPS, KNOWN_CLIPS, PUBLICATIONS = "clips", "known_clips", "publications"
 
@@ -120,6 +121,7 @@ def _online_store(folder: Path) -> dict[str, Any]:
     options = {"db": parts.path.strip("/"), "username": parts.username, "password": parts.password}
     given = [f"{name}={unquote(value)}" for name, value in options.items() if value]
     given += ["ssl=true"] if parts.scheme == "rediss" else []
+    given += [f"socket_timeout={SECONDS_TO_ANSWER}", f"socket_connect_timeout={SECONDS_TO_ANSWER}"]
     return {"type": "redis", "connection_string": ",".join([f"{parts.hostname}:{parts.port or 6379}", *given])}
 
 

@@ -275,6 +275,8 @@ def publish_features(dataset: ClipDataset, folder: str | Path, artifact_root: st
     Without an artifact root `folder` holds the store too, and may be moved with it.
     """
     folder = Path(folder)
+    if artifact_root and "://" not in artifact_root:
+        artifact_root = str(Path(artifact_root).absolute())
     with friendly_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         name = Features.open(artifact_root or str(folder)).publish(dataset)
