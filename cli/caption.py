@@ -4,24 +4,35 @@ from collections.abc import Sequence
 
 import tyro
 
-from cli.options import Dataset, Folder, Out
+from cli.options import Dataset, Folder, Out, RecipeName, Settings, chosen
 
 
 def caption(argv: Sequence[str]) -> int:
     """Run `kinora caption`."""
 
-    def run(dataset: Dataset, captioner: Folder, out: Out) -> int:
-        """Caption every clip of a dataset that has no caption yet.
+    def run(
+        dataset: Dataset,
+        out: Out,
+        captioner: Folder | None = None,
+        recipe: RecipeName = "tiny",
+        settings: Settings = (),
+    ) -> int:
+        """Caption every clip of a dataset that no person and no simulator described, with the recipe's writer.
+
+        Interrupted, it goes on behind what it wrote when it is run again.
 
         Args:
-            captioner: Folder of a trained captioner.
+            captioner: Folder of a trained captioner, where the recipe's captions are written by one.
         """
         from kinora.captioning.caption import caption_dataset
+        from kinora.captioning.writers import open_writer
         from kinora.data.clips import ClipDataset
 
-        _, page, figures = caption_dataset(ClipDataset.open(dataset), captioner, out)
+        config = chosen(recipe, settings).captions
+        _, page, figures = caption_dataset(ClipDataset.open(dataset), open_writer(config, captioner), out, config)
         report = page.write(out / "report.html")
-        print(f"{figures['captioned']:.0f} captions written, {figures['kept']:.0f} kept: {report}")
+        counts = "{captioned:.0f} captions written, {abstained:.0f} not sure of, {kept:.0f} kept".format(**figures)
+        print(f"{counts}: {report}")
         return 0
 
     return tyro.cli(run, prog="kinora caption", args=argv)

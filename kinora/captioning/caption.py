@@ -1,156 +1,200 @@
-"""Captions for clips that have none: one clip, or a whole dataset."""
+"""Captions for clips that nobody described: a whole dataset, by the writer that a recipe chooses."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
-from kinora.captioning.accuracy import Accuracy, accuracy, compare
-from kinora.config import from_dict
-from kinora.data.clips import ClipDataset
-from kinora.files import folder_digest
-from kinora.models.captioner import Captioner, FrameSample, sample_frames
+from kinora.captioning.captions_page import Outcome, captions_page
+from kinora.captioning.writers import CaptionConfig, CaptionWriter, Written
+from kinora.config import digest, from_dict, to_dict
+from kinora.data.clips import ClipDataset, read_pieces, table, write_table
+from kinora.data.columns import CAPTION_COLUMNS
+from kinora.data.simulated import PREFIX
 from kinora.progress import Progress
-from kinora.report import Clip, Page
+from kinora.report import Page
 from kinora.worlds import Attributes, parse, sentences
 
-CLIPS_AT_ONCE = 64
-DEFAULT_FPS = 8.0  # of clips that come without their frame rate
-CLIPS_SHOWN = 24
-WRONG_SHOWN = 8  # of those, those with a wrong attribute at most
-
-
-class CaptionGenerator:
-    """Writes captions with a trained captioner."""
-
-    def __init__(self, model: Captioner):
-        self.model = model.eval()
-
-    @classmethod
-    def load(cls, folder: str | Path) -> "CaptionGenerator":
-        """Load the captioner in `folder`; KinoraError if there is none."""
-        return cls(Captioner.load(folder))
-
-    def caption(self, clips: Sequence[np.ndarray], fps: float | Sequence[float] = DEFAULT_FPS) -> list[str]:
-        """Write one sentence for each clip `uint8 [T, H, W, 3]` of any size and length, T = 1 for an image."""
-        rates = [fps] * len(clips) if isinstance(fps, int | float) else fps
-        return self.caption_samples(
-            [sample_frames(clip, rate, self.model.config) for clip, rate in zip(clips, rates, strict=True)]
-        )
-
-    def caption_samples(self, samples: Sequence[FrameSample]) -> list[str]:
-        """Write one sentence for each sample of a clip's frames."""
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, sample in enumerate(samples):
-            groups[sample.frames.shape].append(index)
-        written = [""] * len(samples)
-        device = self.model.position_embedding.device
-        for members in groups.values():
-            for start in range(0, len(members), CLIPS_AT_ONCE):
-                some = members[start : start + CLIPS_AT_ONCE]
-                frames = torch.from_numpy(np.stack([samples[index].frames for index in some])).to(device)
-                seconds = torch.tensor([samples[index].seconds for index in some], device=device)
-                for index, sentence in zip(some, self.model.generate(frames, seconds), strict=True):
-                    written[index] = sentence
-        return written
+CLIPS_AT_ONCE, BYTES_AT_ONCE = 64, 2**28  # whichever is fewer, and at least one clip: written, and kept, together
+OTHERS = ("human", "simulator")  # sources of captions that nothing written takes the place of
+ROW = ["clip_id", "uri", "kind", "width", "height", "frames", "fps", "source", "caption", "caption_source"]
 
 
 def shorten(caption: str) -> str:
-    """Return the short form of a caption that the worlds' parser understands, any other as it is."""
+    """Return the short form of a caption in the worlds' language, and the first sentence of any other."""
     said = parse(caption)
-    return sentences(said)[1] if said is not None and said.objects else caption
+    return sentences(said)[1] if said is not None else caption.split(". ")[0].rstrip(".") + "." if caption else ""
 
 
 def caption_dataset(
-    dataset: ClipDataset, captioner: str | Path, out: str | Path, base_uri: str | None = None
+    dataset: ClipDataset,
+    writer: CaptionWriter,
+    out: str | Path,
+    config: CaptionConfig | None = None,
+    *,
+    base_uri: str | None = None,
+    state: str | Path | None = None,
 ) -> tuple[ClipDataset, Page, dict[str, float]]:
-    """Write a dataset with the same clips in which every clip has a caption; those by people and simulators stay.
+    """Write a dataset with the same clips, and captions for those that no person and no simulator described.
 
-    What was written is measured against the simulator's record, of the clips that have one. `base_uri` is where the
-    dataset's media can be found later, if not at its path.
+    Every caption is also a new row of `captions.parquet`, an abstention too; those that were there stay. A clip that
+    the same writer was last asked about is not asked for again. What is written is kept in pieces while this goes on,
+    so that interrupted work, called again with the same arguments, goes on behind the last of them.
+
+    Args:
+        dataset: the clips.
+        writer: who writes; see `open_writer`.
+        out: the folder of the new dataset: tables only.
+        config: as the recipe says; its defaults where it is left out.
+        base_uri: where the dataset's media can be found later, if not at its path.
+        state: a folder for what is written so far; beside `out` where none is given. It is removed at the end.
 
     Returns:
-        the dataset, a report, and metrics: `captioned`, `kept`, `accuracy_*` and `measured_*`.
+        the dataset, a report, and metrics: `captioned`, `abstained`, `kept`, and of those that have a simulator's
+        record `accuracy_*` and `measured_*`.
 
     Raises:
-        KinoraError: if there is no captioner in the folder, or a clip cannot be read.
+        KinoraError: if the writer cannot work, or a clip cannot be read.
     """
-    generator = CaptionGenerator.load(captioner)
-    clips = dataset.clips.copy()
-    missing = clips.index[clips["caption"] == ""]
-    written = pd.Series(_caption_rows(dataset, generator, clips.loc[missing]), index=missing, dtype=object)
-    clips.loc[missing, "caption"] = written
-    clips.loc[missing, "short_caption"] = written.map(shorten)
-    clips.loc[missing, "caption_source"] = "captioner"
-    config = {"captioner": folder_digest(captioner), "dataset": dataset.digest}
-    captioned = dataset.derive(out, clips, dataset.quarantine, config, base_uri)
-
-    rows: list[dict[str, Any]] = clips.loc[missing].to_dict("records")  # type: ignore[assignment]
-    known = {row["clip_id"]: truth for row in rows if (truth := _truth(dataset, row["clip_id"]))}
-    measured = accuracy((row["caption"], known[row["clip_id"]]) for row in rows if row["clip_id"] in known)
-    metrics = {"captioned": float(len(missing)), "kept": float(len(clips) - len(missing)), **measured.metrics()}
-    page = _page(dataset, rows, known, measured, len(clips) - len(missing))
-    return captioned, page, metrics
-
-
-def _caption_rows(dataset: ClipDataset, generator: CaptionGenerator, rows: pd.DataFrame) -> list[str]:
-    written: list[str] = []
-    samples: list[FrameSample] = []
-    with Progress("caption", len(rows), "clips") as progress:
-        frames = dataset.read(rows["clip_id"])
-        for clip, fps in zip(frames, rows["fps"], strict=True):
-            samples.append(sample_frames(clip, fps, generator.model.config))
-            if len(samples) == 4 * CLIPS_AT_ONCE:
-                written += generator.caption_samples(samples)
-                samples.clear()
-                progress.update(len(written))
-        written += generator.caption_samples(samples)
-        progress.update(len(written))
-    return written
+    config, out = config or CaptionConfig(), Path(out)
+    who = {"source": writer.source, "model": writer.model, "prompt": writer.prompt}
+    identity = {"dataset": dataset.digest, "writer": who, "captions": to_dict(config)}
+    folder = Path(state) if state is not None else out.with_name(f".{out.name}.captions")
+    task = _Task(dataset, writer, config, folder / digest(identity)[:20])
+    task.write()
+    captioned = dataset.derive(
+        out,
+        task.clips(),
+        read_pieces(dataset.path / "quarantine.parquet"),
+        identity,
+        base_uri,
+        chain(read_pieces(dataset.path / "captions.parquet"), task.versions()),
+    )
+    outcome = task.outcome()
+    page = captions_page(dataset, outcome)
+    shutil.rmtree(folder if state is None else task.folder, ignore_errors=True)
+    return captioned, page, outcome.metrics()
 
 
-def _truth(dataset: ClipDataset, clip_id: str) -> Attributes | None:
-    record = dataset.state(clip_id)
-    return from_dict(Attributes, record["attributes"]) if record else None
+@dataclass
+class _Task:
+    """A dataset, who captions it, and the folder of what is written so far: versions, in the order of the clips."""
+
+    dataset: ClipDataset
+    writer: CaptionWriter
+    config: CaptionConfig
+    folder: Path
+    asked: set[str] = field(default_factory=set)  # clips that this writer was the last to be asked about
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mine = (self.writer.source, self.writer.model, self.writer.prompt)
+        columns = ["clip_id", "caption_source", "caption_model", "caption_prompt"]
+        for piece in read_pieces(self.dataset.path / "captions.parquet", columns):
+            for clip_id, *who in piece.itertuples(index=False, name=None):
+                if tuple(who) == mine:
+                    self.asked.add(clip_id)
+                elif who[0] not in OTHERS:
+                    self.asked.discard(clip_id)
+
+    def due(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the clips to be captioned, in their order."""
+        for piece in self.dataset.pieces(ROW):
+            for row in piece[self._is_due(piece)].to_dict("records"):
+                yield {str(name): value for name, value in row.items()}
+
+    def write(self) -> None:
+        """Write the captions that are not yet there."""
+        parts = self._parts()
+        done = sum(len(part) for part in map(pd.read_parquet, parts))
+        total = sum(1 for _ in self.due())
+        with Progress("caption", total, "clips") as progress:
+            progress.update(done)
+            for number, rows in enumerate(_together(islice(self.due(), done, None)), start=len(parts)):
+                found = self.writer.write(list(self.dataset.read_rows(rows)), [row["fps"] for row in rows])
+                pairs = zip(rows, found, strict=True)
+                versions = table((self._version(row, one) for row, one in pairs), CAPTION_COLUMNS)
+                write_table(self.folder / f"{number:06d}.parquet", versions, CAPTION_COLUMNS)
+                done += len(rows)
+                progress.update(done)
+
+    def versions(self) -> Iterator[pd.DataFrame]:
+        """Yield what was written, in the order of the clips."""
+        return map(pd.read_parquet, self._parts())
+
+    def clips(self) -> Iterator[pd.DataFrame]:
+        """Yield the table of clips with what was written."""
+        written = chain.from_iterable(part.to_dict("records") for part in self.versions())
+        for piece in self.dataset.pieces():
+            rows: list[dict[str, Any]] = piece.to_dict("records")  # type: ignore[assignment]
+            for row, due in zip(rows, self._is_due(piece), strict=True):
+                if due:
+                    row.update(_changed(row, next(written)))
+            yield pd.DataFrame(rows, columns=piece.columns)
+
+    def outcome(self) -> Outcome:
+        """Return what came of it, with examples to show and how right they are."""
+        total = Counter(bool(caption) for part in self.versions() for caption in part["caption"])
+        found = Outcome(self.writer, total[True], total[False], len(self.dataset) - total.total())
+        rows = chain.from_iterable(part.to_dict("records") for part in self.versions())
+        found.judge((row, version, self._truth(row, version)) for row, version in zip(self.due(), rows, strict=True))
+        return found
+
+    def _is_due(self, piece: pd.DataFrame) -> pd.Series:
+        own = piece["caption_source"].isin(OTHERS)
+        return ~piece["clip_id"].isin(self.asked) & (True if self.config.rewrite else ~own)
+
+    def _version(self, row: Mapping[str, Any], found: Written) -> dict[str, Any]:
+        sure = bool(found.caption) and found.confidence >= self.config.confidence
+        return {
+            "clip_id": row["clip_id"],
+            "caption": found.caption if sure else "",
+            "short_caption": shorten(found.caption) if sure else "",
+            "caption_source": self.writer.source,
+            "caption_model": self.writer.model,
+            "caption_prompt": self.writer.prompt,
+            "caption_confidence": found.confidence if sure else 0.0,
+            "written_at": datetime.now(UTC),
+        }
+
+    def _truth(self, row: Mapping[str, Any], version: Mapping[Any, Any]) -> Attributes | None:
+        """Return what the simulator's record of a clip says, where something was written that can be measured by it."""
+        simulated = version["caption"] and row["source"].startswith(f"{PREFIX}/")
+        record = self.dataset.state(row["clip_id"]) if simulated else None
+        return from_dict(Attributes, record["attributes"]) if record else None
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*.parquet"))
 
 
-def _page(
-    dataset: ClipDataset, rows: list[dict[str, Any]], known: dict[str, Attributes], measured: Accuracy, kept: int
-) -> Page:
-    page = Page("Captions", "Clips that arrived without a caption got one from the captioner; the others keep theirs.")
-    page.figures({"captions written": str(len(rows)), "captions kept": str(kept), "could be measured": str(len(known))})
-    if known:
-        page.heading("Attributes that are right")
-        page.table(measured.rows(), "Against the simulator's record; the captioner has not seen these captions.")
-    elif len(rows):
-        page.text("None of these clips comes from a simulator, so how right the captions are could not be measured.")
-    page.heading("What was written")
-    return page.clips(_shown(dataset, rows, known))
+def _changed(row: Mapping[str, Any], version: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the columns of a clip's row that what was written for it changes."""
+    texts = {"written_caption": version["caption"], "written_short_caption": version["short_caption"]}
+    if row["caption_source"] in OTHERS:
+        return texts
+    who = {name: version[name] if version["caption"] else "" for name in CAPTION_COLUMNS if name.startswith("caption_")}
+    return {
+        **texts, **who, "caption": version["caption"], "short_caption": version["short_caption"],
+        "caption_confidence": version["caption_confidence"],
+    }  # fmt: skip
 
 
-def _shown(dataset: ClipDataset, rows: list[dict[str, Any]], known: dict[str, Attributes]) -> Iterator[Clip]:
-    wrong = [row for row in rows if row["clip_id"] in known and wrong_attributes(row["caption"], known[row["clip_id"]])]
-    wrong_ids = {row["clip_id"] for row in wrong}
-    others = [row for row in rows if row["clip_id"] not in wrong_ids]
-    # Evenly over all, so that images and videos of every size are among them.
-    others_shown = others[:: max(1, len(others) // CLIPS_SHOWN)]
-    for row in [*wrong[:WRONG_SHOWN], *others_shown][:CLIPS_SHOWN]:
-        truth = known.get(row["clip_id"])
-        note = accuracy_note(row["caption"], truth) if truth else "No record to measure it against."
-        frames = dataset.frames(row["clip_id"])
-        yield Clip(frames, row["fps"] or 1.0, row["caption"], note, row["clip_id"] in wrong_ids)
-
-
-def wrong_attributes(written: str, truth: Attributes) -> list[str]:
-    """Return the attributes that a caption gets wrong."""
-    return [name for name, same in compare(written, truth).items() if not same]
-
-
-def accuracy_note(written: str, truth: Attributes) -> str:
-    """Say in one line whether a caption is right, and what would be."""
-    wrong = wrong_attributes(written, truth)
-    return f"Wrong: {', '.join(wrong)}. Truth: {sentences(truth)[0]}" if wrong else "Every attribute is right."
+def _together(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield rows in groups whose frames may be in memory at once."""
+    some: list[dict[str, Any]] = []
+    held = 0
+    for row in rows:
+        size = 3 * row["width"] * row["height"] * row["frames"]
+        if some and (len(some) == CLIPS_AT_ONCE or held + size > BYTES_AT_ONCE):
+            yield some
+            some, held = [], 0
+        some.append(row)
+        held += size
+    if some:
+        yield some

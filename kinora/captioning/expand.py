@@ -1,23 +1,68 @@
-"""Prompt expansion: a person's few words become a sentence like those that the model was trained on."""
+"""Prompt expansion: a person's few words become a sentence like those that the model was trained on.
 
+In the worlds' language that is done by rules. Any other prompt stays as it is, or goes through a language model that
+the recipe names, whose answer is taken only if it keeps every word that says something.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 
+from kinora.captioning.accuracy import content_words
+from kinora.captioning.writers import HF, OPENAI, CaptionConfig
+from kinora.data.columns import LONGEST_CAPTION
 from kinora.worlds import Attributes, parse, sentences, understood
 from kinora.worlds.language import BETWEEN, BRUSH, PADDLE, WALL
 
 BACKGROUND, SPEED, SHAPE = "grey", "slow", "circle"  # what an unsaid one becomes
 COLOURS = ("red", "blue", "green", "yellow", "purple", "white")  # the first that no other thing has
+INSTRUCTION = (
+    "Rewrite this prompt for a video model as one or two plain sentences that describe the video: what is seen, what "
+    "it looks like, where it is and how it moves. Keep every thing, colour, number and action of the prompt in its own "
+    "words, and add nothing that contradicts it. Answer with the description only.\n\nPrompt: "
+)
+Rewriter = Callable[[str], str]
+# The module and the class of every kind; imported when it is asked for.
+REWRITERS: dict[str, tuple[str, str]] = {
+    HF: ("kinora.captioning.hf", "HFRewriter"),
+    OPENAI: ("kinora.captioning.openai", "OpenAIRewriter"),
+}
 
 
-def expand(prompt: str) -> str:
+def expand(prompt: str, rewrite: Rewriter | None = None) -> str:
     """Rewrite a prompt as a descriptive caption; what it leaves unsaid but every caption says is filled in.
 
-    A prompt with a word that the worlds do not know, or that names no object, passes unchanged.
+    A prompt that is not wholly of the worlds' language passes unchanged, or as `rewrite` puts it where that loses
+    nothing.
+
+    Raises:
+        KinoraError: if the language model does not answer.
     """
-    said = parse(prompt) if understood(prompt) else None
-    if said is None or not said.objects:
-        return prompt
+    if not understood(prompt):
+        return _rewritten(prompt, rewrite) if rewrite is not None and prompt.strip() else prompt
+    said = parse(prompt)
+    assert said is not None
     return sentences(_complete(said))[0]
+
+
+def open_rewriter(config: CaptionConfig) -> Rewriter | None:
+    """Return what puts prompts into the style of captions, by the language model that a recipe names; None if it names
+    none.
+
+    Raises:
+        KinoraError: if the model cannot be loaded.
+    """
+    if not config.expander:
+        return None
+    module, name = REWRITERS[OPENAI if config.expander.startswith(OPENAI) else HF]
+    rewriter: Rewriter = getattr(import_module(module), name)(config)
+    return rewriter
+
+
+def _rewritten(prompt: str, rewrite: Rewriter) -> str:
+    sentence = " ".join(rewrite(prompt).strip().strip('"').split())
+    keeps_all = content_words(prompt) <= content_words(sentence)
+    return sentence if sentence and len(sentence) <= LONGEST_CAPTION and keeps_all else prompt
 
 
 def _complete(said: Attributes) -> Attributes:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kinora.captioning.writers import CaptionConfig
 from kinora.data.drift import DriftConfig
 from kinora.data.grid import Grid
 from kinora.data.ingest.config import IngestConfig
@@ -13,7 +14,7 @@ from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
 from kinora.training.transformer import TransformerTraining
 
-ONE_PROCESS, VALIDATION, DRIFT = Compute(), ValidationConfig(), DriftConfig()
+ONE_PROCESS, CAPTIONS, VALIDATION, DRIFT = Compute(), CaptionConfig(), ValidationConfig(), DriftConfig()
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class StudyPlan:
 class Recipe:
     """One complete configuration, from raw clips to judged checkpoints.
 
-    `compute` says on what it is trained, `study` how studies vary it, `validation` what its dataset must be as a whole,
-    `drift` when requests start its training again; the rest, what is learned and how it is judged.
+    `compute` says on what it is trained, `study` how studies vary it, `captions` who describes its clips, `validation`
+    what its dataset must be as a whole, `drift` when requests start its training again; the rest, what is learned and
+    how it is judged.
 
     Raises:
         UsageError: if its parts do not fit together.
@@ -73,6 +75,7 @@ class Recipe:
     evaluation: EvaluationPlan = EvaluationPlan()
     compute: Compute = ONE_PROCESS
     study: StudyPlan = StudyPlan()
+    captions: CaptionConfig = CAPTIONS
     validation: ValidationConfig = VALIDATION
     drift: DriftConfig = DRIFT
 

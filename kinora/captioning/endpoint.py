@@ -1,0 +1,234 @@
+"""An endpoint that speaks as OpenAI's chat completions do: asked at a bounded rate, again where it fails, and once.
+
+What it answered is kept in an SQLite file on this machine, so that interrupted work, or the same again, asks only for
+what is new.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import os
+import random
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from kinora.errors import KinoraError
+from kinora.storage import cache_folder
+
+OFFICIAL = "https://api.openai.com/v1"
+TRIES = 8
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 120.0  # between tries: doubled each time, or as long as Retry-After says
+TIMEOUT = urllib3.Timeout(connect=20, read=180)
+AGAIN = (408, 409, 425, 429)  # besides 5xx: busy, or too many requests
+FILTERED = ("content_filter", "content_policy_violation")  # codes of an endpoint that will not answer to this
+MOST_KEPT = 200_000  # answers in the file
+LONGEST_REASON = 200  # characters of an endpoint's message
+UNTOLD = 0.5  # how sure an answer counts as where the endpoint does not say
+
+
+class Endpoint:
+    """A model behind an endpoint.
+
+    Args:
+        model: its name there.
+        address: such as http://localhost:8000/v1; "" for the environment's OPENAI_BASE_URL, or OpenAI's own. The key is
+            the environment's OPENAI_API_KEY.
+        requests_a_minute: at most, of all threads together.
+        kept: the file that keeps answers; in the cache folder of this machine where none is given.
+
+    Raises:
+        KinoraError: if it is OpenAI's own and there is no key.
+    """
+
+    def __init__(self, model: str, address: str, requests_a_minute: float, kept: Path | None = None):
+        self.model = model
+        self.address = (address or os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")
+        key = os.environ.get("OPENAI_API_KEY", "")
+        if not key and self.address == OFFICIAL:
+            raise KinoraError(
+                "OPENAI_API_KEY is not set; set it, or name an endpoint of your own: captions.address, OPENAI_BASE_URL."
+            )
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        self._pool = urllib3.PoolManager(maxsize=32, retries=False, timeout=TIMEOUT)
+        self._pace = _Pace(60 / requests_a_minute)
+        self._kept = _Kept(kept or cache_folder() / "answers.sqlite")
+        self._refused: set[str] = set()  # fields that not every model knows
+
+    def ask(self, prompt: str, pictures: Sequence[bytes], most_tokens: int) -> tuple[str, float]:
+        """Return the answer to a prompt and pictures, JPEG files, and how sure it is, 0..1 (`UNTOLD` if untold).
+
+        It is the geometric mean of its tokens' probabilities. Threads may ask at once. An endpoint that will not answer
+        because of what is shown gives "".
+
+        Raises:
+            KinoraError: if it refuses, or does not answer after `TRIES` tries.
+        """
+        said = hashlib.sha256(json.dumps([self.address, self.model, prompt, most_tokens]).encode())
+        for picture in pictures:
+            said.update(hashlib.sha256(picture).digest())
+        key = said.hexdigest()
+        known = self._kept.get(key)
+        if known is None:
+            known = self._ask({"model": self.model, "messages": [_message(prompt, pictures)]}, most_tokens)
+            self._kept.put(key, *known)
+        return known
+
+    def _ask(self, body: Mapping[str, Any], most_tokens: int) -> tuple[str, float]:
+        tries, reason = 0, ""
+        while tries < TRIES:
+            optional = self._optional(most_tokens)
+            reply = self._request({**body, **optional})
+            found = _answer(reply.content) if reply.status == 200 else None
+            if found is not None:
+                return found
+            code, param, message = reply.error
+            if code in FILTERED:
+                return "", 0.0
+            reason = f"{reply.status or 'it cannot be reached'} {message}".strip()
+            unknown = [name for name in optional if re.search(rf"\b{name}\b", f"{param} {message}")]
+            if reply.status in (400, 422) and unknown:
+                self._refused.update(unknown[:1])
+                continue
+            if 300 <= reply.status < 500 and reply.status not in AGAIN:
+                raise KinoraError(
+                    f"{self.address} refuses {self.model} ({reason}); check the model's name, captions.address and "
+                    "OPENAI_API_KEY."
+                )
+            tries += 1
+            if tries < TRIES:
+                usual = FIRST_WAIT_S * 2 ** (tries - 1) * random.uniform(0.5, 1)
+                time.sleep(min(LONGEST_WAIT_S, usual if reply.wait_s is None else reply.wait_s))
+        raise KinoraError(
+            f"{self.address} did not answer after {TRIES} tries ({reason}); what it answered before is kept: run again."
+        )
+
+    def _optional(self, most_tokens: int) -> dict[str, Any]:
+        """Return the fields that some models refuse, without those that this one has refused."""
+        limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
+        fields = {"temperature": 0, "logprobs": True, limit: most_tokens}
+        return {name: value for name, value in fields.items() if name not in self._refused}
+
+    def _request(self, body: Mapping[str, Any]) -> "_Reply":
+        self._pace.wait()
+        try:
+            answer = self._pool.request(
+                "POST", f"{self.address}/chat/completions", body=json.dumps(body), headers=self._headers
+            )
+        except urllib3.exceptions.HTTPError as error:
+            return _Reply(0, {"message": str(error)}, None)
+        return _Reply(answer.status, _json(answer.data), _seconds(answer.headers.get("Retry-After")))
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """What came back: the status, 0 where nothing did, the JSON object, and how long to wait where that is said."""
+
+    status: int
+    content: dict[str, Any]
+    wait_s: float | None
+
+    @property
+    def error(self) -> tuple[str, str, str]:
+        """The code, the field that is refused, and the message on one line, each "" where there is none."""
+        error = self.content.get("error")
+        error = error if isinstance(error, dict) else {"message": error or self.content.get("message")}
+        code, param, message = (" ".join(str(error.get(name) or "").split()) for name in ("code", "param", "message"))
+        return code, param, message[:LONGEST_REASON]
+
+
+class _Pace:
+    """Lets threads pass one at a time, at least so many seconds apart."""
+
+    def __init__(self, gap_s: float):
+        self._gap_s, self._next, self._lock = gap_s, 0.0, threading.Lock()
+
+    def wait(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._gap_s
+        time.sleep(start - now)
+
+
+class _Kept:
+    """Answers in an SQLite file, at most `MOST_KEPT` of them: those that were asked for last."""
+
+    def __init__(self, path: Path):
+        self._path, self._lock = path, threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._open()
+        except sqlite3.DatabaseError:  # damaged: it holds nothing that cannot be asked for again
+            path.unlink()
+            self._open()
+
+    def get(self, key: str) -> tuple[str, float] | None:
+        with self._lock, self._base:
+            row = self._base.execute("SELECT text, confidence FROM answers WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                self._base.execute("UPDATE answers SET used = ? WHERE key = ?", (time.time(), key))
+        return (str(row[0]), float(row[1])) if row is not None else None
+
+    def put(self, key: str, text: str, confidence: float) -> None:
+        with self._lock, self._base:
+            self._base.execute("REPLACE INTO answers VALUES (?, ?, ?, ?)", (key, text, confidence, time.time()))
+            (count,) = self._base.execute("SELECT count(*) FROM answers").fetchone()
+            if count > MOST_KEPT:  # a tenth at once, so that this is rare
+                least = "SELECT key FROM answers ORDER BY used LIMIT ?"
+                self._base.execute(f"DELETE FROM answers WHERE key IN ({least})", (count - MOST_KEPT * 9 // 10,))
+
+    def _open(self) -> None:
+        self._base = sqlite3.connect(self._path, timeout=60, check_same_thread=False)
+        with self._base:
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, text TEXT, confidence REAL, used REAL)"
+            )
+            self._base.execute("CREATE INDEX IF NOT EXISTS by_use ON answers (used)")
+
+
+def _message(prompt: str, pictures: Sequence[bytes]) -> dict[str, Any]:
+    if not pictures:
+        return {"role": "user", "content": prompt}
+    shown = [f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in shown]
+    return {"role": "user", "content": [*images, {"type": "text", "text": prompt}]}
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    """Return a JSON object, an empty one where there is none."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _answer(content: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Return the text of a completion and how sure it is; None if it is none."""
+    try:
+        choice = content["choices"][0]
+        text = choice["message"].get("content") or ""
+        told = (choice.get("logprobs") or {}).get("content") or []
+        chances = [min(0.0, float(token["logprob"])) for token in told]
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        return None
+    if not isinstance(text, str):
+        return None
+    return text, math.exp(sum(chances) / len(chances)) if chances else UNTOLD
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Return what a Retry-After header says, if that is a number of seconds."""
+    try:
+        return max(0.0, float(retry_after or ""))
+    except ValueError:
+        return None
