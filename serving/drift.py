@@ -1,85 +1,147 @@
-"""Drift between what the endpoint is asked for and what the deployed model was trained on, reported by Evidently.
+"""Drift between what the endpoint is asked for and what the deployed model was trained on, measured by Evidently.
 
-`kinora drift` runs it.
+Compared are size, length, rate, the number of words and the words themselves. Not compared is what differs by
+construction: that a training caption has no word unknown to training, and tasks, which only requests have. The first is
+a figure of its own.
 """
 
-import sqlite3
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from kinora.config import write_json
-from kinora.data.drift import MIN_ROWS, comparable, drift_report
+from kinora.data.clips import ClipDataset
+from kinora.data.drift import MIN_ROWS, DriftConfig, DriftResult, compare, drift_section
 from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
 from kinora.models.text_encoder import split_words
+from kinora.report import Page
 
-COLUMNS = ("prompt", "width", "height", "frames", "fps")
+FORMAT = ("width", "height", "frames", "fps")
+# What holds sentences together and says nothing of what is to be seen.
+FUNCTION_WORDS = frozenset(
+    ("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "into", "is", "it", "its", "of",
+     "on", "or", "that", "the", "their", "there", "this", "to", "was", "while", "with")
+)  # fmt: skip
+NAMED = 20  # unknown words
 
 
-def read_requests(work: Path) -> pd.DataFrame:
-    """Return what was asked for: one row a request that is still kept, with `prompt, width, height, frames, fps`.
+@dataclass(frozen=True)
+class RequestDrift:
+    """What a comparison of requests with training captions found.
+
+    result: of every feature. unknown: how often each word that no training caption has was asked for. words: how many
+    words were asked for. tasks: how often each was.
+    """
+
+    result: DriftResult
+    unknown: Counter[str]
+    words: int
+    tasks: Counter[str]
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of the words that no training caption has."""
+        return self.unknown.total() / max(1, self.words)
+
+    def figures(self) -> dict[str, float]:
+        """Return `psi_<feature>` of each feature, `drifted_share`, `unknown_words` and the number of `requests`."""
+        counts = {"unknown_words": self.unknown_share, "requests": float(self.result.current_rows)}
+        return self.result.figures() | counts
+
+    def drifted(self, config: DriftConfig) -> bool:
+        """Say whether requests have moved as far from the captions as `config` calls drift."""
+        return self.result.drifted_share >= config.drifted_share or self.unknown_share >= config.unknown_words
+
+
+def training_texts(dataset: ClipDataset) -> pd.DataFrame:
+    """Return what a dataset teaches of language: `text, width, height, frames, fps`, a row for every caption.
+
+    A clip with a long and a short caption has a row of each, because training shows both.
 
     Raises:
-        KinoraError: if nothing was served there.
+        KinoraError: if no clip has a caption.
     """
-    path = work / "serving" / "jobs.sqlite"
-    if not path.is_file():
-        raise KinoraError(f"{work} holds no requests; name the folder that `kinora serve --work` was given.")
-    # Not read-only: the gateway may be running, and a reader of its journal writes the index beside it.
-    database = sqlite3.connect(path)
-    try:
-        return pd.read_sql_query(f"SELECT {', '.join(COLUMNS)} FROM jobs ORDER BY number", database)
-    except (sqlite3.Error, pd.errors.DatabaseError) as error:
-        raise KinoraError(f"{path} cannot be read ({error}); name another --work.") from error
-    finally:
-        database.close()
+    clips = pd.concat(dataset.pieces([*FORMAT, "caption", "short_caption", "split"]), ignore_index=True)
+    clips = clips[clips["split"] == "train"]
+    short = clips[(clips["short_caption"] != "") & (clips["short_caption"] != clips["caption"])]
+    texts = pd.concat([clips.assign(text=clips["caption"]), short.assign(text=short["short_caption"])])
+    found = texts.loc[texts["text"] != "", ["text", *FORMAT]].reset_index(drop=True)
+    if found.empty:
+        raise KinoraError("the training clips have no captions, so requests cannot be compared with them.")
+    return found
 
 
-def features(table: pd.DataFrame, known: set[str]) -> pd.DataFrame:
-    """Return what is compared of requests or training clips.
+def request_drift(requests: pd.DataFrame, training: pd.DataFrame, config: DriftConfig) -> RequestDrift:
+    """Compare requests with training captions.
 
     Args:
-        table: with `width, height, frames, fps` and `prompt` or `caption`.
-        known: words of the training captions.
-
-    Returns:
-        `width, height` in pixels, `frames`, `fps`, `words` in the text, `unknown_words`, the share of them never seen.
-    """
-    texts = table["prompt" if "prompt" in table else "caption"].fillna("").map(split_words)
-    found = table[["width", "height", "frames", "fps"]].astype(float)
-    return found.assign(
-        words=texts.map(len).astype(float),
-        unknown_words=texts.map(lambda words: sum(word not in known for word in words) / max(len(words), 1)),
-    )
-
-
-def request_drift(requests: pd.DataFrame, training: pd.DataFrame, out: Path) -> dict[str, float]:
-    """Compare requests with the clips that the model was trained on; write `drift.html` and `drift.json` below `out`.
-
-    Args:
-        requests: as `read_requests` returns.
-        training: `caption, width, height, frames, fps`, one row a clip.
-
-    Returns:
-        The population stability index of each feature as `psi_<feature>` (0 is none, 0.2 and above is drift), and
-        `drifted_share`, the share of features that drifted.
+        requests: as `serving.request_log.read_requests` returns.
+        training: as `training_texts` returns.
+        config: from which PSI a feature has drifted.
 
     Raises:
         KinoraError: if there is too little to compare.
     """
-    # An image has no frame rate: the comparison is of what is there.
-    training = training.dropna(subset=["caption", "width", "height", "frames", "fps"])
-    if training.empty:
-        raise KinoraError("the reference holds no captioned clips; give the training clips of the deployed model.")
-    known = {word for caption in training["caption"] for word in split_words(caption)}
-    tables = features(requests, known), features(training, known)
-    if not comparable(*tables):
+    if min(len(requests), len(training)) < MIN_ROWS:
         raise KinoraError(
-            f"{len(requests)} requests and {len(training)} clips say nothing about drift; "
+            f"{len(requests)} requests and {len(training)} captions say nothing about drift; "
             f"compare again when there are {MIN_ROWS} of each."
         )
-    figures = drift_report(*tables, out / "drift.html")
+    asked, taught = requests["prompt"].map(split_words), training["text"].map(split_words)
+    result = compare(_features(requests, asked), _features(training, taught), threshold=config.psi)
+    content = compare(_content(asked), _content(taught), ["content_word"], config.psi)
+    known = set(taught.explode())
+    words = [word for words in asked for word in words]
+    return RequestDrift(
+        replace(result, columns=(*result.columns, *content.columns)),
+        Counter(word for word in words if word not in known),
+        len(words),
+        Counter(requests["task"]),
+    )
+
+
+def drift_page(drift: RequestDrift, reference: str) -> Page:
+    """Return the report of a comparison with the captions of `reference`."""
+    result = drift.result
+    page = Page("Drift of requests", f"What the endpoint was asked for, beside what {reference} was trained on.")
+    page.figures(
+        {
+            "requests": f"{result.current_rows}",
+            "training captions": f"{result.reference_rows}",
+            "features that drifted": f"{len(result.drifted)} of {len(result.columns)}",
+            "words that training never had": f"{drift.unknown_share:.0%}",
+        }
+    )
+    drift_section(page, "Requests and training captions", result, "requests", "captions")
+    page.heading("Words that training never had")
+    if drift.unknown:
+        page.table([{"word": word, "asked for": count} for word, count in drift.unknown.most_common(NAMED)])
+    else:
+        page.text("None.")
+    page.heading("What was asked for").table(
+        [{"task": task, "requests": count} for task, count in drift.tasks.most_common()],
+        caption="Training captions have no tasks, so these are not compared.",
+    )
+    return page
+
+
+def write_drift(drift: RequestDrift, reference: str, out: Path) -> Path:
+    """Write `drift.html` and `drift.json` into the folder `out`; return the page's path."""
     with friendly_os_errors(out):
-        write_json(out / "drift.json", figures)
-    return figures
+        write_json(out / "drift.json", drift.figures())
+        return drift_page(drift, reference).write(out / "drift.html")
+
+
+def _features(table: pd.DataFrame, texts: pd.Series) -> pd.DataFrame:
+    """Return `width`, `height` in pixels, `frames`, `fps` (0 of one frame) and `words` as numbers."""
+    found = table[list(FORMAT)].astype(float)
+    return found.assign(fps=found["fps"].where(found["frames"] > 1, 0.0), words=texts.map(len).astype(float))
+
+
+def _content(texts: pd.Series) -> pd.DataFrame:
+    """Return a row for every word that says something of what is to be seen."""
+    words = texts.explode().dropna()
+    return pd.DataFrame({"content_word": words[~words.isin(FUNCTION_WORDS)].astype(str)})

@@ -51,7 +51,7 @@ class RequestLog:
         self._files: dict[str, list[str]] = {}  # by key: the one that grows, and those that are not written yet
         self._written: dict[str, int] = {}  # lines
         self._day, self._key, self._today = "", "", 0
-        self._failing = False
+        self._failing, self._cleaned = False, ""
 
     def start(self) -> None:
         """Begin to write, unless the environment's KINORA_REQUEST_LOG is 0: then nothing is kept."""
@@ -114,6 +114,9 @@ class RequestLog:
                 store.put_file(file, key)
                 with self._lock:
                     self._written[key] = text.count("\n")
+        if self._cleaned == self._day:
+            return
+        self._cleaned = self._day
         oldest = f"{self._clock() - timedelta(days=DAYS_KEPT):%Y-%m-%d}"
         for key in store.list(REQUESTS):
             if _day_of(key) < oldest:
@@ -145,7 +148,8 @@ def read_requests(artifact_root: str, days: int, now: datetime | None = None) ->
             except (ValueError, KeyError, TypeError) as error:
                 raise KinoraError(f"the log of requests {store.uri(key)} is damaged; remove it.") from error
             rows += [row for row in found if datetime.fromisoformat(row["at"]) >= since]
-    return pd.DataFrame(sorted(rows, key=lambda row: row["at"]), columns=list(COLUMNS))
+    rows.sort(key=lambda row: str(row["at"]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _day_of(key: str) -> str:

@@ -48,7 +48,7 @@ class DriftConfig:
     days: how far back requests count. fewest_requests: below which nothing is decided. psi: from which a feature has
     drifted. drifted_share: of the features, from which the requests have drifted; `unknown_words`, of the words that
     no training caption has, does too. judged: how many recent prompts the deployed model is asked for again.
-    quality_drop: how much lower than on its held-out prompts its overall score on them is, at least, to be called bad.
+    quality_floor: the share of the clips that it makes of them without a failure, below which it answers badly.
 
     Raises:
         UsageError: if a value is out of its range.
@@ -57,10 +57,10 @@ class DriftConfig:
     days: int = 7
     fewest_requests: int = 50
     psi: float = PSI_THRESHOLD
-    drifted_share: float = 0.3
+    drifted_share: float = 0.5
     unknown_words: float = 0.1
     judged: int = 16
-    quality_drop: float = 0.1
+    quality_floor: float = 0.5
 
     def __post_init__(self) -> None:
         if self.days < 1 or self.fewest_requests < MIN_ROWS or self.judged < 1 or self.psi <= 0:
@@ -68,8 +68,8 @@ class DriftConfig:
                 f"drift.days and drift.judged must be 1 or more, drift.fewest_requests {MIN_ROWS} or more, "
                 "and drift.psi above 0."
             )
-        if not 0 < self.drifted_share <= 1 or not 0 < self.unknown_words <= 1 or not 0 <= self.quality_drop < 1:
-            raise UsageError("drift.drifted_share, drift.unknown_words and drift.quality_drop are shares, 0 to 1.")
+        if not 0 < self.drifted_share <= 1 or not 0 < self.unknown_words <= 1 or not 0 <= self.quality_floor <= 1:
+            raise UsageError("drift.drifted_share, drift.unknown_words and drift.quality_floor are shares, 0 to 1.")
 
 
 @dataclass(frozen=True)

@@ -1,47 +1,98 @@
-"""Requests that differ from the training prompts are called drift; the same ones are not."""
+"""Requests that differ from the training captions are called drift; the same ones are not."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
+from kinora.data.drift import DriftConfig
 from kinora.errors import KinoraError
-from serving.drift import features, read_requests, request_drift
-from serving.jobs import JobRequest, JobStore
+from serving.drift import drift_page, request_drift, training_texts, write_drift
+
+CAPTIONS = ("A red circle moves.", "A blue square moves slowly to the left.")
 
 
-def training(count: int = 200) -> pd.DataFrame:
-    captions = ["A red circle moves.", "A blue square moves slowly to the left."]
-    return pd.DataFrame(
-        {"caption": [captions[n % 2] for n in range(count)], "width": 32, "height": 32, "frames": 17, "fps": 8.0}
+@pytest.fixture
+def dataset(tmp_path) -> ClipDataset:
+    """Two hundred captioned clips, half of them with a short caption, and some that training does not see."""
+    rows = [
+        {
+            "clip_id": f"{number:064x}", "kind": "video", "width": 32, "height": 32, "frames": 17, "fps": 8.0,
+            "caption": CAPTIONS[number % 2], "short_caption": "red circle" if number % 2 == 0 else "",
+            "split": "train" if number < 200 else "validation",
+        }
+        for number in range(220)
+    ]  # fmt: skip
+    rows.append(rows[0] | {"clip_id": "f" * 64, "caption": "", "short_caption": ""})
+    return ClipDataset.write(tmp_path / "clips", table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), {})
+
+
+@pytest.fixture
+def training(dataset) -> pd.DataFrame:
+    return training_texts(dataset)
+
+
+def asked(training: pd.DataFrame, rows: int = 100) -> pd.DataFrame:
+    """Return requests that are drawn from the training captions."""
+    drawn = training.sample(rows, random_state=0, ignore_index=True)
+    return drawn.rename(columns={"text": "prompt"}).assign(task="text", kind="video")
+
+
+def test_every_caption_of_training_counts_and_no_other(training):
+    assert training["text"].value_counts().to_dict() == {CAPTIONS[0]: 100, CAPTIONS[1]: 100, "red circle": 100}
+
+
+def test_what_is_asked_for_differently_drifts_and_the_same_does_not(training):
+    same = asked(training)
+    drift = request_drift(same, training, DriftConfig())
+    assert (drift.result.drifted, drift.unknown_share) == ([], 0)
+    assert not drift.drifted(DriftConfig())
+    other = same.assign(prompt="An unheard dragon circle", frames=np.where(np.arange(100) % 2, 65, 33))
+    drift = request_drift(other, training, DriftConfig())
+    assert {"frames", "content_word", "words"} <= set(drift.result.drifted)
+    assert "fps" not in drift.result.drifted
+    assert drift.unknown == {"an": 100, "unheard": 100, "dragon": 100}
+    assert drift.unknown_share == 0.75
+    assert drift.drifted(DriftConfig())
+    assert drift.figures()["requests"] == 100
+
+
+def test_unknown_words_alone_are_drift_and_by_which_share_is_configured(training):
+    few = asked(training)
+    few.loc[:9, "prompt"] = "a purple red circle moves"
+    drift = request_drift(few, training, DriftConfig())
+    assert drift.result.drifted_share < DriftConfig().drifted_share
+    assert 0.01 < drift.unknown_share < 0.05
+    assert not drift.drifted(DriftConfig())
+    assert drift.drifted(replace(DriftConfig(), unknown_words=0.01))
+
+
+def test_an_image_has_no_rate_whatever_was_asked(training):
+    images = asked(training).assign(frames=1, fps=24.0)
+    stills = training.assign(frames=1, fps=0.0)
+    assert request_drift(images, stills, DriftConfig()).result.drifted == []
+
+
+def test_the_page_names_what_is_new_and_fits_a_phone(training, tmp_path, in_browser):
+    other = asked(training).assign(prompt="An unheard dragon", task=["text"] * 90 + ["extend"] * 10)
+    path = write_drift(request_drift(other, training, DriftConfig()), "the model", tmp_path)
+    text = path.read_text()
+    for said in ("dragon", "extend", "100", "drifted"):
+        assert said in text
+    assert len(text) < 200_000
+    (width,) = in_browser([path], "document.documentElement.scrollWidth")
+    assert width <= 390
+    assert drift_page(request_drift(asked(training), training, DriftConfig()), "the model").title
+
+
+def test_too_little_to_compare_is_one_sentence(training, dataset, tmp_path):
+    with pytest.raises(KinoraError, match="2 requests and 300 captions say nothing"):
+        request_drift(asked(training, 2), training, DriftConfig())
+    silent = ClipDataset.write(
+        tmp_path / "silent", dataset.clips.assign(caption="", short_caption=""), dataset.quarantine, {}
     )
-
-
-def test_what_is_asked_for_differently_drifts_and_the_same_does_not(tmp_path):
-    same = training(100).rename(columns={"caption": "prompt"})
-    assert request_drift(same, training(), tmp_path / "same")["drifted_share"] == 0
-    other = same.assign(prompt="An unheard dragon", frames=np.where(np.arange(100) % 2, 65, 33))
-    figures = request_drift(other, training(), tmp_path / "other")
-    assert figures["psi_frames"] > 0.2 < figures["psi_unknown_words"]
-    assert figures["psi_fps"] == pytest.approx(0, abs=0.01)
-    assert (tmp_path / "other" / "drift.html").stat().st_size > 100_000
-
-
-def test_features_count_words_that_were_never_seen():
-    table = pd.DataFrame({"prompt": ["a red dragon moves"], "width": 32, "height": 24, "frames": 1, "fps": 8.0})
-    row = features(table, {"a", "red", "moves"}).iloc[0]
-    assert (row.words, row.unknown_words, row.height) == (4, 0.25, 24)
-
-
-def test_requests_are_read_from_the_queue(tmp_path):
-    store = JobStore(tmp_path / "serving" / "jobs.sqlite")
-    store.create(JobRequest("video", "a red circle", 40, 24, 17, 8.0, 1), "f", 10)
-    assert read_requests(tmp_path).to_dict("records") == [
-        {"prompt": "a red circle", "width": 40, "height": 24, "frames": 17, "fps": 8.0}
-    ]
-
-
-def test_too_little_to_compare_is_one_sentence(tmp_path):
-    with pytest.raises(KinoraError, match="say nothing"):
-        request_drift(training(2).rename(columns={"caption": "prompt"}), training(), tmp_path)
-    with pytest.raises(KinoraError, match="no requests"):
-        read_requests(tmp_path)
+    with pytest.raises(KinoraError, match="have no captions"):
+        training_texts(silent)

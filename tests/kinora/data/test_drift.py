@@ -112,6 +112,6 @@ def test_generated_clips_are_held_against_held_out_ones(real_dataset, tmp_path):
 
 
 def test_thresholds_out_of_range_are_one_sentence():
-    for wrong in ({"days": 0}, {"psi": 0.0}, {"fewest_requests": 2}, {"drifted_share": 0.0}, {"quality_drop": 1.5}):
+    for wrong in ({"days": 0}, {"psi": 0.0}, {"fewest_requests": 2}, {"drifted_share": 0.0}, {"quality_floor": 1.5}):
         with pytest.raises(UsageError, match="drift"):
             replace(DriftConfig(), **wrong)
