@@ -1,7 +1,6 @@
 """Captions as people bring them beside their files: as text or as JSON."""
 
 import json
-from pathlib import PurePosixPath
 
 from kinora.data.columns import LONGEST_CAPTION
 from kinora.data.shots import Rejected
@@ -46,7 +45,7 @@ def read_caption(content: bytes, name: str) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Rejected("bad_caption", "The caption cannot be read as UTF-8 text; its clip has none.") from error
-    return clean(_in_json(text) if PurePosixPath(name).suffix.lower() == ".json" else text)
+    return clean(_in_json(text) if name.lower().endswith(".json") else text)
 
 
 def _in_json(text: str) -> str:

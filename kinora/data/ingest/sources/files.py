@@ -5,7 +5,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from kinora.data.ingest.sources.captions import is_text
@@ -59,7 +59,7 @@ class Tree(Files, Protocol):
 
 def suffix_of(name: str) -> str:
     """Return the ending of a file's name, in small letters."""
-    return PurePosixPath(name).suffix.lower()
+    return os.path.splitext(name)[1].lower()  # a Path would intern its parts, in a table that only grows
 
 
 def copy_name(name: str) -> str:
@@ -138,7 +138,7 @@ class LocalFiles:
     def status(self, name: str) -> File:
         """Look a file up: see `Files`."""
         try:
-            status = os.stat(self.root / name)
+            status = os.stat(os.path.join(self.root, name))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             return File(name, problem="unreadable", explanation=f"The file cannot be read ({reason}).")

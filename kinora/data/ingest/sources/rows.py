@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 CAPTIONS_AT_ONCE = 1024  # of a Parquet file, in memory
 READ_AHEAD = 1 << 20  # bytes of a Parquet file
+MOST_PASSED = 16  # rows that are kept for threads that come late
 HEAD = 64  # bytes from which a kind of file is told
+COMPRESSED_ROW = "The row is compressed, and cannot be read in place; store the dataset as Parquet."
 NO_BYTES = "The row holds no bytes of a video or an image; save the dataset with its files embedded."
 
 
@@ -53,13 +56,14 @@ def _arrow_items(files: Files, file: File) -> Iterator[Item]:
             texts = batch.column(captions).to_pylist() if captions else [None] * len(batch)
             for row, (place, text) in enumerate(zip(_places(batch.column(media), content), texts, strict=True), first):
                 name = f"{file.name}/{row}"
+                stamp, problem, sentence = "", "", ""
                 if place is None:
-                    yield Item(name, problem="empty", explanation=NO_BYTES)
+                    problem, sentence = "empty", NO_BYTES
                 elif not 0 <= place[0] <= len(content) - place[1]:
-                    sentence = "The row is compressed, and cannot be read in place; store the dataset as Parquet."
-                    yield Item(name, problem="undecodable", explanation=sentence)
+                    problem, sentence = "undecodable", COMPRESSED_ROW
                 else:
-                    yield from _row_items(name, Part(file.name, *place).stamp(file.stamp), text)
+                    stamp = Part(file.name, *place).stamp(file.stamp)
+                yield from _row_items(name, stamp, text, problem, sentence)
             first += len(batch)
 
 
@@ -121,12 +125,18 @@ def _parquet(stream: Any) -> "pyarrow.parquet.ParquetFile":
 
 
 class ParquetRows:
-    """The media in the rows of Parquet files. Of one file, going forward within a group reads nothing twice."""
+    """The media in the rows of Parquet files, for several threads.
+
+    Where rows are asked for roughly in their order, none is read twice: a file stays open, and a few rows that were
+    gone past are kept.
+    """
 
     def __init__(self, files: Files):
         self.files = files
-        self.file, self.next, self.end = "", 0, 0  # the file, its next row, and where the group ends
+        self.file, self.next, self.end = "", 0, 0  # the file, the next row of its open group, and where that ends
         self.rows: Iterator[bytes | None] = iter(())
+        self.passed: dict[int, bytes | None] = {}
+        self.lock = Lock()
 
     def read(self, part: Part) -> bytes:
         """Return the bytes in a row.
@@ -136,34 +146,47 @@ class ParquetRows:
         """
         import pyarrow
 
-        try:
-            if part.file != self.file or not self.next <= part.row < self.end:
-                self.rows = self._group(part)
-            found = None
-            while self.next <= part.row:
-                found = next(self.rows)
-                self.next += 1
-        except (OSError, ValueError, StopIteration, pyarrow.ArrowException) as error:
-            self.file = ""
-            raise Rejected("undecodable", "The file is damaged where this row lies.") from error
+        with self.lock:
+            try:
+                found = self._row(part)
+            except (OSError, ValueError, StopIteration, pyarrow.ArrowException) as error:
+                self.file = ""
+                raise Rejected("undecodable", "The file is damaged where this row lies.") from error
         if not found:
             raise Rejected("empty", NO_BYTES)
         return found
 
-    def _group(self, part: Part) -> Iterator[bytes | None]:
+    def _row(self, part: Part) -> bytes | None:
+        if part.file == self.file and part.row in self.passed:
+            return self.passed.pop(part.row)
+        if part.file != self.file or not self.next <= part.row < self.end:
+            self._open(part)
+        while self.next < part.row:
+            self.passed[self.next] = next(self.rows)
+            self.next += 1
+            if len(self.passed) > MOST_PASSED:
+                del self.passed[min(self.passed)]
+        self.next += 1
+        return next(self.rows)
+
+    def _open(self, part: Part) -> None:
+        """Open the group of a row, at its first row."""
         parquet = _parquet(self.files.open(part.file))
-        self.file, self.next, self.end = part.file, 0, 0
+        self.file, self.end = part.file, 0
+        self.passed.clear()
         for group in range(parquet.num_row_groups):
             self.next, self.end = self.end, self.end + parquet.metadata.row_group(group).num_rows
             if part.row < self.end:
-                return self._rows(parquet, group)
+                self.rows = _group(parquet, group)
+                return
         raise ValueError("no such row")
 
-    def _rows(self, parquet: Any, group: int) -> Iterator[bytes | None]:
-        column, _, _ = _columns(parquet.schema_arrow)
-        for batch in parquet.iter_batches(1, row_groups=[group], columns=[column]):
-            value = batch.column(0)[0].as_py()
-            yield value.get("bytes") if isinstance(value, dict) else value
+
+def _group(parquet: Any, group: int) -> Iterator[bytes | None]:
+    column, _, _ = _columns(parquet.schema_arrow)
+    for batch in parquet.iter_batches(1, row_groups=[group], columns=[column]):
+        value = batch.column(0)[0].as_py()
+        yield value.get("bytes") if isinstance(value, dict) else value
 
 
 def ending(head: bytes) -> str:
@@ -214,12 +237,12 @@ def _unread(file: File, media: str, others: list[str]) -> Iterator[Item]:
         yield Item(f"{file.name}:{name}", problem="second_column", explanation=sentence)
 
 
-def _row_items(name: str, stamp: str, text: str | None) -> Iterator[Item]:
+def _row_items(name: str, stamp: str, text: str | None, problem: str = "", sentence: str = "") -> Iterator[Item]:
     caption_from = f"{name}:caption"
     try:
         caption = clean(text) if text else ""
     except Rejected as error:
-        yield Item(name, stamp)
+        yield Item(name, stamp, problem=problem, explanation=sentence)
         yield Item(caption_from, problem=error.reason, explanation=error.explanation)
     else:
-        yield Item(name, stamp, caption, caption_from if caption else "")
+        yield Item(name, stamp, caption, caption_from if caption else "", problem, sentence)

@@ -44,7 +44,7 @@ def tar_shard() -> Callable[..., Path]:
 
 
 class BreakingServer:
-    """Stands between a client and a server; of answers about what is `broken`, it lets 300 bytes through, then none.
+    """Stands between a client and a server; of answers about what is `broken`, it lets a few bytes through, then none.
 
     After `failures` of them it lets all through.
     """
@@ -58,6 +58,7 @@ class BreakingServer:
 
     def close(self) -> None:
         """Take no more connections."""
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def _accept(self) -> None:
@@ -85,7 +86,7 @@ class BreakingServer:
                 line = bytes(asked).partition(b"\r\n")[0]
                 if self.broken and line.startswith(b"GET") and self.broken in line and self.broke < self.failures:
                     self.broke += 1
-                    client.sendall(some[: len(some.partition(b"\r\n\r\n")[0]) + 304])
+                    client.sendall(some[: len(some.partition(b"\r\n\r\n")[0]) + 8])
                     break
                 client.sendall(some)
         except OSError:
@@ -105,4 +106,5 @@ def breaking(s3_address, monkeypatch) -> Iterator[BreakingServer]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     yield server
-    server.close()
+    if server.listener.fileno() >= 0:
+        server.close()
