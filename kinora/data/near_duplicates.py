@@ -2,8 +2,11 @@
 
 A clip's fingerprint is a few snapshots a second, each the luminance of 8x8 cells of the picture, one byte a cell, in
 the eight words `uint64` of a row. An image has four, one a quarter of the picture.
+
+S is the number of all snapshots, N that of clips. "Earlier" is by the name of the source, then by start.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,23 +14,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from kinora.data.image_copies import image_copies
+from kinora.data.video_copies import CELLS, Ints, Snapshots, video_copies
+
 SNAPSHOTS_PER_S = 8.0  # at most; fewer where the clip has fewer frames
-CELLS = 8  # each way; a row of them is one word
-QUARTERS = 4
+QUARTERS = 4  # rows of an image's fingerprint
+COPIED = (
+    0.45  # of a clip, in snapshots, that clips of another source hold: half of it, as exactly as snapshots can tell
+)
 
 
 @dataclass(frozen=True)
 class Duplicates:
     """What near duplicates a set has. Clips go by their place in it.
 
-    `copy_of`: `int64 [N]`, for each clip the earlier clip, of another source, that holds at least `COPIED` of its
-    length; -1 where there is none. Clips are earlier by source and start. No clip that is named here is a copy itself.
-    `group`: `int64 [N]`, the same number for all clips of sources that share any content, also part of it only, and for
-    no others; the numbers are 0, 1, 2, ... in the order of each group's first source.
+    `copy_of`: `int64 [N]`, for each clip an earlier clip of another source that it is a copy of; -1 where there is
+    none. At least half of a copy is held by clips of that source that are no copies themselves.
+    `group`: `int64 [N]`, the same number for all clips of sources that share any content, and for no others; the
+    numbers are 0, 1, 2, ... in the order of each group's first source.
     """
 
-    copy_of: npt.NDArray[np.int64]
-    group: npt.NDArray[np.int64]
+    copy_of: Ints
+    group: Ints
 
 
 def fingerprint(frames: np.ndarray, fps: float) -> npt.NDArray[np.uint64]:
@@ -42,6 +50,12 @@ def fingerprint(frames: np.ndarray, fps: float) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(cells).view(np.uint64).reshape(len(cells), CELLS)
 
 
+def _cells(frame: np.ndarray, cells: int) -> npt.NDArray[np.uint8]:
+    """Return the luminance of `cells` x `cells` parts of a frame."""
+    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(luma, (cells, cells), interpolation=cv2.INTER_AREA))
+
+
 def snapshot_step(fps: float) -> int:
     """Return how many frames lie between two snapshots."""
     return max(1, round(fps / SNAPSHOTS_PER_S))
@@ -49,7 +63,7 @@ def snapshot_step(fps: float) -> int:
 
 def near_duplicates(
     fingerprints: npt.NDArray[np.uint64],
-    snapshots: Sequence[int] | npt.NDArray[np.int64],
+    snapshots: Sequence[int] | Ints,
     sources: Sequence[str],
     starts_s: Sequence[float] | npt.NDArray[np.float64],
     fps: Sequence[float] | npt.NDArray[np.float64],
@@ -60,18 +74,54 @@ def near_duplicates(
     result does not depend on the order of the clips.
 
     Args:
-        fingerprints: those of all clips, one after the other, `uint64 [sum(snapshots), 8]`; may be mapped from a file.
+        fingerprints: those of all clips, one after the other, `uint64 [S, 8]`; may be mapped from a file.
         snapshots: rows of each clip's fingerprint.
         sources: the input that each clip was made from.
         starts_s: where in it the clip starts, in seconds.
-        fps: frames per second; 0 for an image.
+        fps: frames a second; 0 for an image.
     """
-    number = {source: i for i, source in enumerate(sorted(set(sources)))}
-    group = np.array([number[source] for source in sources], np.int64)
-    return Duplicates(np.full(len(group), -1, np.int64), group)
+    lengths, starts, rates = np.asarray(snapshots, np.int64), np.asarray(starts_s, np.float64), np.asarray(fps)
+    if not len(lengths):
+        return Duplicates(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    numbers = np.unique(np.asarray(sources, object), return_inverse=True)[1]
+    first = np.cumsum(lengths) - lengths
+    order = np.lexsort((starts, numbers))
+    videos, images = order[rates[order] > 0], order[rates[order] == 0]
+    matches: list[tuple[int, int, float]] = []
+    if len(videos):
+        clip = np.repeat(videos, lengths[videos])
+        within = np.arange(len(clip)) - np.repeat(np.cumsum(lengths[videos]) - lengths[videos], lengths[videos])
+        apart_s = np.array([snapshot_step(rate) / rate if rate else 0.0 for rate in rates.tolist()])
+        times_s = starts[clip] + within * apart_s[clip]
+        matches += video_copies(Snapshots(fingerprints, first[clip] + within, clip, numbers[clip], times_s))
+    if len(images):
+        found = image_copies(fingerprints, first[images], numbers[images])
+        matches += [(int(images[copy]), int(images[earlier]), 1.0) for copy, earlier in found]
+    return _settled(matches, order, numbers)
 
 
-def _cells(frame: np.ndarray, cells: int) -> npt.NDArray[np.uint8]:
-    """Return the luminance of `cells` x `cells` parts of a frame."""
-    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(luma, (cells, cells), interpolation=cv2.INTER_AREA))
+def _settled(matches: list[tuple[int, int, float]], order: Ints, numbers: Ints) -> Duplicates:
+    """Decide, from the earliest clip on, which are copies of clips that are kept, and which sources belong together."""
+    holders: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    parents = list(range(int(numbers.max()) + 1))
+    for clip, other, share in matches:
+        holders[clip].append((other, share))
+        a, b = sorted((_root(parents, int(numbers[clip])), _root(parents, int(numbers[other]))))
+        parents[b] = a
+    copy_of = np.full(len(order), -1, np.int64)
+    for clip in order.tolist():
+        held: dict[int, float] = defaultdict(float)
+        kept = [(other, share) for other, share in holders.get(clip, ()) if copy_of[other] < 0]
+        for other, share in kept:
+            held[int(numbers[other])] += share
+        if held and max(held.values()) >= COPIED:
+            source = max(held, key=lambda number: (held[number], -number))
+            copy_of[clip] = max((share, -other, other) for other, share in kept if numbers[other] == source)[2]
+    roots = np.array([_root(parents, source) for source in range(len(parents))])
+    return Duplicates(copy_of, np.unique(roots, return_inverse=True)[1][numbers])
+
+
+def _root(parents: list[int], source: int) -> int:
+    while parents[source] != source:
+        parents[source] = source = parents[parents[source]]
+    return source

@@ -1,0 +1,216 @@
+"""Copies among videos: laid over each other at some offset in time, mirrored or not, their pictures change alike.
+
+Candidates come from an index of codes: the signs of a snapshot's lowest frequencies, and of those of what changes in
+the half second after it, so that two moments before one fixed camera have different codes. Snapshots have 64 cells.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from kinora.data.code_index import like_pairs, signs
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Instants = npt.NDArray[np.float64]
+
+CELLS = 8  # each way
+MIRRORED = np.arange(CELLS * CELLS).reshape(CELLS, CELLS)[:, ::-1].ravel()
+BITS = 32  # of a code for the picture, and as many for its change
+NEAR = 12  # bits in which the codes of copies may differ
+CHANGE_S = 0.5  # over which a code looks at change
+GAP_S = 0.19  # between two snapshots of one shot, at most
+TICK_S = 1 / 8  # in which offsets are counted
+OFFSETS = 3  # that are tried for two sources, each with FINE around it, and FINER around the best
+FINE, FINER = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), 0.25
+PIECE = 2**17  # snapshots whose codes are computed together
+# In levels of luminance, root mean square over cells and snapshots: what encoding alone changes, and what is too little
+# to tell one moment from another.
+NOISE, STILL = 0.6, 0.7
+ALIKE, RATHER_ALIKE = 0.9, 0.6  # of change: enough by itself, and enough for a clip of a video that is a copy
+SAME_PICTURE = 0.9  # correlation of the mean pictures
+LIKE_CHANGE = 0.5  # correlation of what changes after two snapshots that may be the same
+PROMISING = 0.4  # how alike change must be at a whole tick for others near it to be tried
+FEWEST, FEWEST_OF_PART = 5, 8  # snapshots that can be compared, of two sources, and of a part that alone is alike
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """All snapshots `[S]` in order of source and time: places in the fingerprints, numbers of clips and of sources."""
+
+    fingerprints: npt.NDArray[np.uint64]
+    rows: Ints
+    clips: Ints
+    sources: Ints
+    times_s: Instants
+
+    def cells(self, part: slice | Ints) -> Floats:
+        """Return the cells of some snapshots, `float32 [n, 64]`."""
+        return np.ascontiguousarray(self.fingerprints[self.rows[part]]).view(np.uint8).astype(np.float32)
+
+
+def video_copies(snapshots: Snapshots) -> Iterator[tuple[int, int, float]]:
+    """Yield (clip, clip of an earlier source, the share of the first that the second holds) of every two that share."""
+    bounds = np.searchsorted(snapshots.sources, np.arange(snapshots.sources[-1] + 2))
+    for (a, b, mirrored), rows in groupby(_candidates(snapshots).tolist(), key=lambda row: tuple(row[:3])):
+        here, there = (slice(bounds[source], bounds[source + 1]) for source in (a, b))
+        earlier, later = snapshots.cells(here), snapshots.cells(there)
+        ticks = [row[3] for row in sorted(rows, key=lambda row: (-row[4], row[3]))[:OFFSETS]]
+        overlay = _Overlay(
+            earlier,
+            snapshots.times_s[here],
+            snapshots.clips[here],
+            later[:, MIRRORED] if mirrored else later,
+            snapshots.times_s[there],
+            snapshots.clips[there],
+        )
+        yield from overlay.shared(ticks)
+
+
+def _candidates(snapshots: Snapshots) -> Ints:
+    """Return rows [earlier source, later source, mirrored, offset in ticks, votes], in order."""
+    after = _later(snapshots)
+    code, mirrored, moving = _codes(snapshots, after)
+    # Nothing says when a still snapshot was taken; only sources that have no other are found by them.
+    alive = np.zeros(snapshots.sources[-1] + 1, bool)
+    alive[snapshots.sources[moving]] = True
+    kept = np.flatnonzero(moving | ~alive[snapshots.sources])
+    places, turned = np.concatenate([kept, kept]), np.arange(2 * len(kept)) >= len(kept)
+    found = [np.zeros((0, 4), np.int64)]
+    for i, j in like_pairs(np.concatenate([code[kept], mirrored[kept]]), snapshots.sources[places], NEAR):
+        upright = ~(turned[i] & turned[j])
+        i, j = i[upright], j[upright]
+        mirror = turned[i] ^ turned[j]
+        a, b = np.minimum(places[i], places[j]), np.maximum(places[i], places[j])
+        same = _same(snapshots, after, a, b, mirror)
+        a, b, mirror = a[same], b[same], mirror[same]
+        ticks = np.round((snapshots.times_s[b] - snapshots.times_s[a]) / TICK_S).astype(np.int64)
+        found.append(np.column_stack([snapshots.sources[a], snapshots.sources[b], mirror, ticks]))
+    rows, votes = np.unique(np.concatenate(found), axis=0, return_counts=True)
+    return np.column_stack([rows, votes])
+
+
+def _later(snapshots: Snapshots) -> Ints:
+    """Return for each snapshot the one CHANGE_S later, or itself where there is none."""
+    line = snapshots.sources * 1e6 + snapshots.times_s
+    after = np.minimum(np.searchsorted(line, line + CHANGE_S - 0.01), len(line) - 1)
+    return np.where(line[after] - line < CHANGE_S + GAP_S, after, np.arange(len(line)))
+
+
+def _codes(
+    snapshots: Snapshots, after: Ints
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Return every snapshot's code, that of its mirror image, and whether anything changes after it."""
+    waves, turns = _waves()
+    count = len(snapshots.rows)
+    code, mirrored, moving = np.zeros(count, np.uint64), np.zeros(count, np.uint64), np.zeros(count, bool)
+    for low in range(0, count, PIECE):
+        part = np.arange(low, min(count, low + PIECE))
+        here = snapshots.cells(part)
+        change = snapshots.cells(after[part]) - here
+        moving[part] = (change**2).mean(axis=1) >= 2 * STILL**2
+        picture, change = here @ waves, (change * moving[part, None]) @ waves
+        code[part] = signs(np.concatenate([picture, change], axis=1))
+        mirrored[part] = signs(np.concatenate([picture * turns, change * turns], axis=1))
+    return code, mirrored, moving
+
+
+def _same(
+    snapshots: Snapshots, after: Ints, a: Ints, b: Ints, mirrored: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Say which pairs of snapshots with like codes have like pictures, and like changes after them."""
+    same = np.zeros(len(a), bool)
+    for low in range(0, len(a), PIECE):
+        part = slice(low, low + PIECE)
+        here, there = snapshots.cells(a[part]), snapshots.cells(b[part])
+        change, other = snapshots.cells(after[a[part]]) - here, snapshots.cells(after[b[part]]) - there
+        turned = mirrored[part, None]
+        there, other = np.where(turned, there[:, MIRRORED], there), np.where(turned, other[:, MIRRORED], other)
+        still = (change**2).mean(axis=1) < 2 * STILL**2
+        like = _correlations(here - here.mean(axis=1, keepdims=True), there - there.mean(axis=1, keepdims=True))
+        same[part] = (like >= SAME_PICTURE) & (still | (_correlations(change, other) >= LIKE_CHANGE))
+    return same
+
+
+def _correlations(a: Floats, b: Floats) -> Floats:
+    return np.asarray((a * b).sum(axis=1) / np.sqrt(np.maximum((a * a).sum(axis=1) * (b * b).sum(axis=1), 1e-9)))
+
+
+def _waves() -> tuple[Floats, Floats]:
+    """Return the lowest frequencies of the cosine transform, `[64, BITS]`, and -1 where a mirror turns the sign."""
+    at = (np.arange(CELLS) + 0.5) * np.pi / CELLS
+    frequencies = sorted(((u, v) for u in range(CELLS) for v in range(CELLS)), key=lambda f: (f[0] ** 2 + f[1] ** 2, f))
+    chosen = frequencies[1 : BITS + 1]  # all but the mean
+    waves = np.stack([np.outer(np.cos(u * at), np.cos(v * at)).ravel() for u, v in chosen], axis=1)
+    return waves.astype(np.float32), np.array([1 - v % 2 * 2 for _, v in chosen], np.float32)
+
+
+@dataclass(frozen=True)
+class _Overlay:
+    """Two sources' snapshots: cells `[n, 64]`, instants in seconds and clips."""
+
+    earlier: Floats
+    earlier_s: Instants
+    earlier_clips: Ints
+    later: Floats
+    later_s: Instants
+    later_clips: Ints
+
+    def shared(self, ticks: list[int]) -> Iterator[tuple[int, int, float]]:
+        """Yield what the later source's clips share with the earlier one's, at the best offset near some."""
+        if self._best(ticks)[0] < PROMISING:
+            return
+        score, offset = self._best({tick + fine for tick in ticks for fine in FINE})
+        score, offset = max((score, offset), self._best({offset - FINER, offset + FINER}))
+        cells, there, nearest = self._laid(offset)
+        whole = score >= ALIKE
+        for clip in np.unique(self.later_clips[there]):
+            own = self.later_clips == clip
+            fewest, enough = (1, RATHER_ALIKE) if whole else (FEWEST_OF_PART, ALIKE)
+            if self._score(cells, there & own, fewest, still=float(whole)) >= enough:
+                clips, counts = np.unique(self.earlier_clips[nearest[there & own]], return_counts=True)
+                for other, count in zip(clips.tolist(), counts.tolist(), strict=True):
+                    yield int(clip), other, count / int(own.sum())
+
+    def _best(self, offsets: Collection[float]) -> tuple[float, float]:
+        """Return the score of the offset, in ticks, at which all that lies over each other is most alike, and it."""
+        return max((self._score(*self._laid(offset)[:2]), offset) for offset in sorted(offsets))
+
+    def _laid(self, offset: float) -> tuple[Floats, npt.NDArray[np.bool_], Ints]:
+        """Return the earlier source at the later one's instants, where it has any, and its nearest snapshots."""
+        at = self.later_s - offset * TICK_S
+        after = np.searchsorted(self.earlier_s, at).clip(1, max(1, len(self.earlier_s) - 1))
+        before, after = after - 1, np.minimum(after, len(self.earlier_s) - 1)
+        gap = self.earlier_s[after] - self.earlier_s[before]
+        share = (at - self.earlier_s[before]) / np.maximum(gap, 1e-6)
+        there = (gap < GAP_S) & (share > -0.01) & (share < 1.01)
+        weight = share.clip(0, 1)[:, None].astype(np.float32)
+        return (
+            self.earlier[before] * (1 - weight) + self.earlier[after] * weight,
+            there,
+            np.where(share < 0.5, before, after),
+        )
+
+    def _score(self, cells: Floats, some: npt.NDArray[np.bool_], fewest: int = FEWEST, still: float = 0.0) -> float:
+        """Return how alike the two change (1: equal, 0: not at all), and `still` where neither does."""
+        if some.sum() < fewest:
+            return 0.0
+        a, b = cells[some], self.later[some]
+        picture_a, picture_b = a.mean(axis=0), b.mean(axis=0)
+        if _correlation(picture_a, picture_b) < SAME_PICTURE:
+            return 0.0
+        a, b = a - picture_a, b - picture_b
+        power_a, power_b = float((a * a).mean()), float((b * b).mean())
+        if max(power_a, power_b) < STILL**2:
+            return still
+        gain = float(np.clip((power_b / max(power_a, 1e-9)) ** 0.25, 0.85, 1.18))  # one may be brighter
+        rest = float(((a * gain - b / gain) ** 2).mean())
+        return 1 - max(0.0, rest - NOISE**2) / (power_a * gain**2 + power_b / gain**2)
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / max(np.sqrt(float((a * a).sum() * (b * b).sum())), 1e-9))
