@@ -118,7 +118,7 @@ class LocalFiles:
                         yield from self._folder(row[1], folders)
                 except OSError as error:
                     sentence = f"The folder cannot be read ({error.strerror})."
-                    yield File(f"{row[1]}/", problem="unreadable", explanation=sentence)
+                    yield File(f"{row[1] or '.'}/", problem="unreadable", explanation=sentence)
 
     def _folder(self, folder: str, folders: sqlite3.Connection) -> Iterator[File]:
         with os.scandir(self.root / folder) as entries:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -101,6 +101,8 @@ def _places(media: Any, content: "pyarrow.Buffer") -> Iterator[tuple[int, int] |
 def _parquet_items(files: Files, file: File) -> Iterator[Item]:
     with files.open(file.name) as stream, _parquet(stream) as parquet:
         media, captions, others = _columns(parquet.schema_arrow)
+        if parquet.metadata.num_rows > file.size:  # a few bytes may say that there are as many rows as one likes
+            raise Rejected("undecodable", "The file has more rows than bytes, so they hold no media.")
         yield from _unread(file, media, others)
         row = 0
         for texts in _texts(parquet, captions):
@@ -134,6 +136,7 @@ class ParquetRows:
     def __init__(self, files: Files):
         self.files = files
         self.file, self.next, self.end = "", 0, 0  # the file, the next row of its open group, and where that ends
+        self.stream: BinaryIO = BytesIO()
         self.rows: Iterator[bytes | None] = iter(())
         self.passed: dict[int, bytes | None] = {}
         self.lock = Lock()
@@ -171,7 +174,9 @@ class ParquetRows:
 
     def _open(self, part: Part) -> None:
         """Open the group of a row, at its first row."""
-        parquet = _parquet(self.files.open(part.file))
+        self.stream.close()
+        self.stream = self.files.open(part.file)
+        parquet = _parquet(self.stream)
         self.file, self.end = part.file, 0
         self.passed.clear()
         for group in range(parquet.num_row_groups):

@@ -15,7 +15,7 @@ from kinora.data.ingest.sources.scratch import scratch
 from kinora.data.ingest.sources.source import Item, Part
 from kinora.data.shots import Rejected
 
-MOST_HEADER = 1 << 20  # bytes of what comes before a member's content: its headers, with long names in them
+MOST_HEADER = 1 << 20  # bytes of all that comes before a member's content
 LONGEST_NAME = 1024  # characters
 LARGEST_MEMBER = 1 << 33  # bytes
 TRAILER = 1 << 16  # bytes after an archive's end that are looked at
@@ -111,14 +111,16 @@ def _fault(member: tarfile.TarInfo, name: str) -> str:
 
 
 class _Bounded:
-    """A stream that gives no more than a header may have at a time: a hostile one says it is as large as the disk."""
+    """A stream that gives so much for each member's headers: those of a hostile archive may be as large as the disk."""
 
     def __init__(self, stream: BinaryIO):
         self.stream, self.seek, self.tell = stream, stream.seek, stream.tell
+        self.left = MOST_HEADER
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= MOST_HEADER:
-            raise tarfile.ReadError(f"a header of {size} bytes")
+        if not 0 <= size <= self.left:
+            raise tarfile.ReadError(f"headers of more than {MOST_HEADER} bytes")
+        self.left -= size
         return self.stream.read(size)
 
 
@@ -132,6 +134,8 @@ def _members(stream: BinaryIO, archive: File) -> Iterator[tarfile.TarInfo]:
         raise Rejected("undecodable", "The file is no tar archive.") from error
     offset = 0
     while True:
+        bounded.left = MOST_HEADER
+        archived.pax_headers.clear()  # type: ignore[attr-defined]  # those of the whole archive: they would pile up
         try:
             stream.seek(offset)
             member = tarfile.TarInfo.fromtarfile(archived)
@@ -148,6 +152,5 @@ def _members(stream: BinaryIO, archive: File) -> Iterator[tarfile.TarInfo]:
             raise damaged
         yield member
         offset = archived.offset
-        archived.members.clear()  # type: ignore[attr-defined]
         if offset > archive.size:
             raise Rejected("truncated", f"The archive ends within its member {ascii(member.name)[1:-1][:200]}.")

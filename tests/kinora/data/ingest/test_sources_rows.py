@@ -162,9 +162,11 @@ def test_a_file_without_media_is_said(tmp_path):
     write_arrow(tmp_path / "b.arrow", pa.table({"caption": ["x"]}))
     (tmp_path / "c.parquet").write_bytes(b"PAR1 and then nothing")
     (tmp_path / "d.arrow").write_bytes(b"\xff" * 100)
+    pq.write_table(table([None] * 1_000_000, [None] * 1_000_000), tmp_path / "e.parquet")
     assert problems(listed(tmp_path)) == {
         "a.parquet": "not_media",
         "b.arrow": "not_media",
         "c.parquet": "undecodable",
         "d.arrow": "undecodable",
+        "e.parquet": "undecodable",
     }

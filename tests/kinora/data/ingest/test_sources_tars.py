@@ -145,8 +145,8 @@ def test_a_hostile_member_is_said_and_the_others_are_read(tmp_path, movie, tar_s
     assert {path.name for path in out.iterdir()} == {"media.mp4"}
 
 
-def raw(name: bytes, size: bytes, kind: bytes = b"0") -> bytes:
-    """A header of the old kind whose size field is what one likes."""
+def raw(name: bytes, size: bytes, kind: bytes = b"0", extended: bool = False) -> bytes:
+    """A header whose size field is what one likes; `extended`, a sparse file's goes on in the next block."""
     header = bytearray(512)
     header[: len(name)] = name
     header[100:124] = b"0000644\0" + b"0000000\0" * 2
@@ -154,6 +154,8 @@ def raw(name: bytes, size: bytes, kind: bytes = b"0") -> bytes:
     header[136:148] = b"00000000000\0"
     header[156:157] = kind
     header[257:265] = b"ustar\x0000"
+    if extended:
+        header[482] = 1
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     return bytes(header)
@@ -167,6 +169,8 @@ def raw(name: bytes, size: bytes, kind: bytes = b"0") -> bytes:
         (raw(b"././@LongLink", b"77777777777\0", b"L"), "undecodable"),  # a name of 8 GiB
         (raw(b"pax", b"77777777777\0", b"x"), "undecodable"),
         (raw(b"pax", b"00000000000\0", b"x") * 5000, "undecodable"),  # headers of headers of headers
+        (raw(b"pax", b"00000010000\0", b"g") + b"30 a=" + bytes(4091), "undecodable"),  # a record cut short
+        (raw(b"sparse", b"00000000000\0", b"S", extended=True) + (bytes(504) + b"\1" * 8) * 5000, "undecodable"),
         (b"garbage! " * 1000, "undecodable"),
         (bytes(1024) + b"hidden" * 100, "undecodable"),
         (b"", "truncated"),  # the archive's end is missing
