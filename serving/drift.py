@@ -12,18 +12,20 @@ from pathlib import Path
 import pandas as pd
 
 from kinora.config import write_json
+from kinora.data.accepted import open_tables
 from kinora.data.clips import ClipDataset
 from kinora.data.drift import MIN_ROWS, DriftConfig, DriftResult, compare, drift_section
 from kinora.errors import KinoraError
 from kinora.files import friendly_os_errors
+from kinora.generation.registry import Registry
 from kinora.models.text_encoder import split_words
 from kinora.report import Page
 
 FORMAT = ("width", "height", "frames", "fps")
 # What holds sentences together and says nothing of what is to be seen.
 FUNCTION_WORDS = frozenset(
-    ("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "into", "is", "it", "its", "of",
-     "on", "or", "that", "the", "their", "there", "this", "to", "was", "while", "with")
+    ("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "into", "is", "it", "its",
+     "of", "on", "or", "that", "the", "their", "there", "this", "to", "was", "while", "with")
 )  # fmt: skip
 NAMED = 20  # unknown words
 
@@ -50,10 +52,6 @@ class RequestDrift:
         """Return `psi_<feature>` of each feature, `drifted_share`, `unknown_words` and the number of `requests`."""
         counts = {"unknown_words": self.unknown_share, "requests": float(self.result.current_rows)}
         return self.result.figures() | counts
-
-    def drifted(self, config: DriftConfig) -> bool:
-        """Say whether requests have moved as far from the captions as `config` calls drift."""
-        return self.result.drifted_share >= config.drifted_share or self.unknown_share >= config.unknown_words
 
 
 def training_texts(dataset: ClipDataset) -> pd.DataFrame:
@@ -101,6 +99,25 @@ def request_drift(requests: pd.DataFrame, training: pd.DataFrame, config: DriftC
         len(words),
         Counter(requests["task"]),
     )
+
+
+def drift_from_deployed(
+    requests: pd.DataFrame, registry: Registry, config: DriftConfig
+) -> tuple[Page, dict[str, float]]:
+    """Compare requests with the training captions of the deployed version; return a report and figures.
+
+    Of fewer requests than `config.fewest_requests`, nothing but their number.
+
+    Raises:
+        KinoraError: if no version is deployed, or the tables of its dataset were not kept.
+    """
+    if len(requests) < config.fewest_requests:
+        sentence = f"{len(requests)} requests in {config.days} days say nothing; {config.fewest_requests} are needed."
+        return Page("Drift of requests", sentence), {"requests": float(len(requests))}
+    version = registry.find("")
+    dataset = open_tables(registry.artifact_root, str(version.record("lineage").get("dataset", "")))
+    drift = request_drift(requests, training_texts(dataset), config)
+    return drift_page(drift, f"version {version.name}"), drift.figures()
 
 
 def drift_page(drift: RequestDrift, reference: str) -> Page:

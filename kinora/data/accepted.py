@@ -66,7 +66,10 @@ def open_tables(artifact_root: str, digest: str) -> ClipDataset:
     """
     store = open_store(artifact_root)
     if not digest or not store.exists(f"{DATASETS}/{digest}"):
-        raise KinoraError(f"the tables of the dataset {digest[:16]} are not kept in {artifact_root}.")
+        raise KinoraError(
+            f"the tables of the dataset {digest[:16]} are not kept in {artifact_root}; a pipeline that trains there "
+            "keeps them."
+        )
     return ClipDataset.open(local_copy(store.uri(f"{DATASETS}/{digest}")))
 
 

@@ -1,0 +1,1 @@
+"""The step `decide_training`: drift and quality say whether the model is trained again."""

@@ -1,0 +1,1 @@
+"""The step `fingerprint_source`: what a source holds now."""

@@ -1,0 +1,1 @@
+"""The step `measure_drift`: requests are held beside training captions."""
