@@ -13,7 +13,7 @@ from kinora.config import digest
 from kinora.data.clips import ClipDataset
 from kinora.data.grid import DEFAULT_GRID, Grid
 from kinora.data.ingest.config import WORLDS, IngestConfig
-from kinora.data.ingest.merge import merge, nothing_usable
+from kinora.data.ingest.merge import merge
 from kinora.data.ingest.pool import WorkerPool
 from kinora.data.ingest.reading import Reading, rejection
 from kinora.data.ingest.shards import Shards, ShardWriter
@@ -48,8 +48,8 @@ def ingest(source: str, out: str | Path, config: IngestConfig, grid: Grid = DEFA
             plan_shards(source, str(out), config, grid)
             read_shards(source, str(out), config, grid)
             return collect(source, str(out), out, config, grid)
-        except (KinoraError, KeyboardInterrupt):
-            if made and not any((out / name).is_dir() for name in ("planned", "shards")):
+        except KinoraError:
+            if made:  # what was read is of no use: there is nothing at the source, or nothing of it can be used
                 shutil.rmtree(out, ignore_errors=True)
             raise
 
@@ -119,13 +119,7 @@ def collect(source: str, place: str, out: str | Path, config: IngestConfig, grid
     missing = set(shards.planned()) - set(shards.committed())
     if missing:
         raise KinoraError(f"{len(missing)} shards at {place} have not been read; run the ingest again.")
-    out.mkdir(parents=True, exist_ok=True)
     dataset = merge(shards, out, source, config, grid, source == WORLDS)
-    if not len(dataset):
-        sentence = nothing_usable(source, dataset.quarantine)
-        for path in [out] if shards.folder != out.absolute() else [out / name for name in os.listdir(out)]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        raise KinoraError(sentence)
     shards.keep_only(shards.with_current())
     return dataset
 

@@ -27,15 +27,19 @@ from kinora.data.ingest.config import IngestConfig
 from kinora.data.ingest.shards import CLIPS, FINGERPRINTS, REJECTED, Shards, among
 from kinora.data.ingest.split import held_out
 from kinora.data.near_duplicates import near_duplicates
+from kinora.errors import KinoraError
 
 TABLES_HELD = 8  # of shards, while rows are brought into order
 HELD_COLUMNS = ["source", "source_start_s", "fps", "snapshots", "split"]
 
 
 def merge(shards: Shards, out: Path, source: str, config: IngestConfig, grid: Grid, simulated: bool) -> ClipDataset:
-    """Write the dataset of all shards' current inputs to `out`; without a clip, tables without rows.
+    """Write the dataset of all shards' current inputs to `out`.
 
     Simulated clips are all kept, on the side of the split that the worlds chose.
+
+    Raises:
+        KinoraError: if not one clip is left; `out` is as it was.
     """
     clips = _collect(shards, None if simulated else config)
     copies = table([], QUARANTINE_COLUMNS)
@@ -49,9 +53,12 @@ def merge(shards: Shards, out: Path, source: str, config: IngestConfig, grid: Gr
         held[kept] = held_out(group[kept], sources, video, config.validation_fraction, config.seed)
         clips["split"] = np.where(held, "validation", "train")
     rows = _Rows(shards, clips, "" if shards.folder == out.absolute() else shards.place)
-    settings = {"source": source, "ingest": to_dict(config), "grid": to_dict(grid)}
-    (out / "config.json").unlink(missing_ok=True)  # the tables of two datasets must not be taken for one
     quarantine = _quarantine(shards, rows, copies)
+    if not (clips["reason"] == "").any():
+        raise KinoraError(_nothing_usable(source, quarantine))
+    settings = {"source": source, "ingest": to_dict(config), "grid": to_dict(grid)}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").unlink(missing_ok=True)  # the tables of two datasets must not be taken for one
     return ClipDataset.write(out, rows.pieces(clips[clips["reason"] == ""]), quarantine, settings)
 
 
@@ -95,10 +102,10 @@ def _drop_same_files(clips: pd.DataFrame) -> pd.DataFrame:
 
 def _drop_same_clips(clips: pd.DataFrame) -> None:
     """Drop every clip that is the same as an earlier one."""
-    again = clips["clip"].duplicated()
-    firsts = clips[~again].set_index("clip")
-    for place in clips.index[again]:
-        first = firsts.loc[clips.at[place, "clip"]]
+    _, first_places, which = np.unique(clips["clip"], return_index=True, return_inverse=True)
+    first_of = first_places[which]
+    for place in np.flatnonzero(first_of != np.arange(len(clips))).tolist():
+        first = clips.iloc[int(first_of[place])]
         said = f"The clip is the same, pixel for pixel, as {first['source']} at {first['source_start_s']:.2f} s."
         clips.loc[place, ["reason", "explanation"]] = ["duplicate", said]
 
@@ -201,7 +208,7 @@ def _captions(dropped: pd.DataFrame) -> list[str]:
     return [f" Its caption was: {caption}" if caption else "" for caption in dropped["caption"]]
 
 
-def nothing_usable(source: str, quarantine: pd.DataFrame) -> str:
+def _nothing_usable(source: str, quarantine: pd.DataFrame) -> str:
     """Return the sentence for a source of which nothing can be used."""
     counts = ", ".join(f"{count} {reason}" for reason, count in quarantine["reason"].value_counts().items())
     first: dict[str, Any] = {str(k): v for k, v in quarantine.iloc[0].items()}
