@@ -22,14 +22,18 @@ from kinora.models.vocabulary import build_vocabulary
 SENTENCES = ["A red circle falls.", "It's a dog, on grass."]
 
 
-@pytest.fixture
-def model():
+VOCABULARY = build_vocabulary(map(split_sentence, SENTENCES), SPECIAL)
+
+
+@pytest.fixture(params=[0, 3], ids=["points", "points and areas"])
+def model(request):
     torch.manual_seed(0)
-    return Captioner(
-        CaptionerConfig(
-            vocabulary=build_vocabulary(map(split_sentence, SENTENCES), SPECIAL), channels=8, keypoints=16, width=32
-        )
-    ).eval()
+    config = CaptionerConfig(vocabulary=VOCABULARY, channels=8, keypoints=16, grid=request.param, width=32)
+    model = Captioner(config).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith("gate"):
+            torch.nn.init.ones_(parameter)  # closed at first: nothing of the areas would be seen
+    return model
 
 
 def test_sentences_come_back_from_their_words(model):
@@ -41,6 +45,8 @@ def test_sentences_come_back_from_their_words(model):
     assert UNKNOWN in numbers[1]
     assert numbers[1, -1] == PAD
     assert model.tokenize(["a " * 500]).shape[1] == model.config.max_words
+    long = model.tokenize(["A dog. " * 3 + "a " * 500])[0]
+    assert long.tolist() == model.tokenize(["A dog. " * 3])[0].tolist(), "what is too long ends with a sentence"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,7 @@ def test_clips_of_any_size_and_length(model, frames, height, width):
     assert sample.seconds == pytest.approx((frames - 1) / 8.0)
     written = model.generate(torch.from_numpy(sample.frames)[None], torch.tensor([sample.seconds]))
     assert len(written) == 1
-    assert len(split_sentence(written[0])) < model.config.max_words
+    assert len(split_sentence(written[0].text)) < model.config.max_words
 
 
 def test_each_word_depends_only_on_the_words_before(model):
@@ -71,7 +77,41 @@ def test_each_word_depends_only_on_the_words_before(model):
 def test_what_is_written_does_not_depend_on_the_other_clips(model):
     frames, seconds = torch.randint(0, 256, (4, 6, 32, 32, 3), dtype=torch.uint8), torch.arange(4.0)
     together = model.generate(frames, seconds)
-    assert together == [model.generate(frames[i : i + 1], seconds[i : i + 1])[0] for i in range(4)]
+    for i, sentence in enumerate(together):
+        alone = model.generate(frames[i : i + 1], seconds[i : i + 1])[0]
+        assert alone.text == sentence.text
+        assert alone.log_probabilities == pytest.approx(sentence.log_probabilities, abs=1e-4)
+
+
+def test_a_sentence_knows_how_likely_its_words_are(model):
+    frames, seconds = torch.randint(0, 256, (1, 6, 32, 32, 3), dtype=torch.uint8), torch.ones(1)
+    sentence = model.generate(frames, seconds)[0]
+    words = model.tokenize([sentence.text])[:, : model.config.max_words - 1]
+    expected = model(frames, seconds, words[:, :-1]).log_softmax(-1).gather(2, words[:, 1:, None]).flatten()
+    said = torch.tensor(sentence.log_probabilities)[: len(expected)]
+    if words[0, -1] == END and len(said) == len(expected):
+        assert torch.allclose(said, expected, atol=1e-4)
+    assert torch.allclose(said[:-1], expected[: len(said) - 1], atol=1e-4)
+
+
+def test_a_word_that_it_does_not_know_is_not_said_and_makes_it_unsure(model):
+    torch.nn.init.zeros_(model.word_embedding.weight)
+    model.word_embedding.weight.data[UNKNOWN] = 100 * model.norm(torch.randn(32))
+    model.norm.weight.data.zero_()
+    model.norm.bias.data = model.word_embedding.weight.data[UNKNOWN] / 100
+    sentence = model.generate(torch.zeros((1, 6, 32, 32, 3), dtype=torch.uint8), torch.ones(1))[0]
+    assert "unknown" not in sentence.text.lower()
+    assert max(sentence.log_probabilities) < -5
+
+
+def test_what_pictures_look_like_to_it_depends_on_nothing_else(model):
+    frames = torch.randint(0, 256, (3, 6, 32, 40, 3), dtype=torch.uint8)
+    features = model.statistics(frames)
+    assert features.shape == (3, 2 * (8 + 16 + 16))
+    assert torch.allclose(model.statistics(frames[1:2])[0], features[1], atol=1e-5)
+    assert torch.allclose(model.statistics(frames.flip(1)), features, atol=1e-5), "the order of frames does not matter"
+    image = frames[:, :1]
+    assert torch.allclose(model.statistics(image.expand(-1, 6, -1, -1, -1)), model.statistics(image), atol=1e-5)
 
 
 def test_saved_and_loaded_it_is_the_same(model, tmp_path):

@@ -1,0 +1,184 @@
+"""When a captioner stays silent: where it is not sure, and where it has seen nothing like the clip.
+
+A threshold on its confidence is calibrated on captions that it did not learn from, so that with a stated certainty at
+most a stated share of what it says is wrong: Geifman and El-Yaniv, "Selective classification for deep neural networks"
+(https://arxiv.org/abs/1705.08500), algorithm 2. Such a guarantee holds for clips like those that it was calibrated on,
+and a network is as sure of pictures of another origin. So these are told apart before: by the distance to the k-th
+nearest of the clips that it learned from (https://arxiv.org/abs/2204.06507, section 3), in what its image encoder makes
+of them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from kinora.config import from_dict, read_json, write_json
+from kinora.errors import KinoraError, UsageError
+from kinora.files import atomic_write
+
+CALIBRATION, FAMILIAR = "calibration.json", "familiar.safetensors"
+NEIGHBOUR = 5  # the k-th nearest of the known clips is measured to
+MOST_KNOWN = 1000  # clips whose features are kept; more of them tell no better
+KNOWN_SHARE = 0.99  # of held-out clips, those no farther than the limit
+NEVER_CALIBRATED = "it was saved without a calibration, so nothing says when it can be trusted"
+
+
+@dataclass(frozen=True)
+class AbstentionConfig:
+    """When a captioner may speak.
+
+    risk: the share of its captions that may be wrong, above 0 and below 1.
+    certainty: with which the share is no larger, for clips like those of the dataset; above 0 and below 1.
+    least_captions: captions to learn from, below which it never speaks.
+
+    Raises:
+        UsageError: if a value is impossible.
+    """
+
+    risk: float = 0.1
+    certainty: float = 0.95
+    least_captions: int = 200
+
+    def __post_init__(self) -> None:
+        for name in ("risk", "certainty"):
+            if not 0 < getattr(self, name) < 1:
+                raise UsageError(f"abstention.{name} is {getattr(self, name):g}; give a number between 0 and 1.")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """When a captioner speaks, and on what this was found: the content of `calibration.json`.
+
+    least_confidence: of a caption that is said, 0..1; null: none is, ever.
+    largest_distance: from the clips that it learned from, of one that is spoken of.
+    risk, certainty: as they were asked for.
+    clips: held-out captions that it was calibrated on, one of each source.
+    coverage: the share of these clips that it speaks of, 0..1.
+    wrong: the share of those captions that are wrong, 0..1.
+    bound: what that share is below for all clips like these, with the certainty asked for.
+    silence: why it never speaks, as the end of a sentence, "" if it does.
+    """
+
+    least_confidence: float | None
+    largest_distance: float
+    risk: float
+    certainty: float
+    clips: int
+    coverage: float = 0.0
+    wrong: float = 0.0
+    bound: float = 1.0
+    silence: str = ""
+
+    def speaks(self, confidence: float, distance: float) -> bool:
+        """Say whether a caption of this confidence, of a clip this far from the known ones, is said."""
+        sure = self.least_confidence is not None and confidence >= self.least_confidence
+        return sure and distance <= self.largest_distance
+
+
+def silent(reason: str, config: AbstentionConfig, clips: int = 0) -> Calibration:
+    """Return the calibration of a captioner that never speaks, because of a reason."""
+    return Calibration(None, 0.0, config.risk, config.certainty, clips, silence=reason)
+
+
+def calibrate(
+    confidences: Sequence[float], wrong: Sequence[bool], distances: np.ndarray, config: AbstentionConfig
+) -> Calibration:
+    """Find the least confidence at which no more captions are wrong than may be.
+
+    Args:
+        confidences: of captions that the captioner wrote for clips that it did not learn from, 0..1.
+        wrong: whether each of them is.
+        distances: of their clips from those that it learned from.
+        config: the share that may be wrong, and how certain this is to be.
+    """
+    if not len(confidences):
+        return silent("the dataset has no held-out caption to calibrate it on", config)
+    largest = float(np.quantile(distances, KNOWN_SHARE))  # looks at no caption, so it takes no part in the bound
+    near = distances <= largest
+    order = np.argsort(-np.asarray(confidences)[near], kind="stable")
+    sure, failed = np.asarray(confidences)[near][order], np.asarray(wrong)[near][order]
+    # A binary search for the least confidence, whose tests share what may be uncertain.
+    uncertainty = (1 - config.certainty) / max(1, math.ceil(math.log2(len(sure) + 1)))
+    low, high, found = 1, len(sure), None
+    while low <= high:
+        middle = (low + high) // 2
+        said = int(np.searchsorted(-sure, -sure[middle - 1], side="right"))  # with all that are as sure
+        bound = error_bound(int(failed[:said].sum()), said, uncertainty)
+        if bound <= config.risk:
+            found, low = (said, bound), middle + 1
+        else:
+            high = middle - 1
+    if found is None:
+        return silent(
+            f"on {len(sure)} held-out captions none of its confidences leaves {config.risk:.0%} or fewer wrong with "
+            f"{config.certainty:.0%} certainty",
+            config,
+            len(confidences),
+        )
+    said, bound = found
+    return Calibration(
+        float(sure[said - 1]), largest, config.risk, config.certainty, len(confidences),
+        said / len(confidences), float(failed[:said].mean()), bound,
+    )  # fmt: skip
+
+
+def error_bound(wrong: int, count: int, uncertainty: float) -> float:
+    """Return what a share is below, but for `uncertainty`, of which `wrong` of `count` were drawn.
+
+    Clopper and Pearson (1934), one-sided: the share at which so few, or fewer, are this unlikely.
+    """
+    from scipy.stats import beta
+
+    return 1.0 if wrong >= count else float(beta.ppf(1 - uncertainty, wrong + 1, count - wrong))
+
+
+class Familiar:
+    """The clips that a captioner learned from, as its image encoder sees them: features `float32 [N, S]`."""
+
+    def __init__(self, features: np.ndarray):
+        self.features = features
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> "Familiar":
+        """Keep the features `[N, S]` of clips, rounded as they are saved, so that saving changes no distance."""
+        return cls(_unit(features).astype(np.float16).astype(np.float32))
+
+    def distances(self, features: np.ndarray) -> np.ndarray:
+        """Return how far clips with features `[M, S]` are from the k-th nearest of the known `[M]`, 0..2."""
+        if not len(self.features) or not len(features):
+            return np.full(len(features), np.inf)
+        similar = _unit(features) @ self.features.T
+        nearest: np.ndarray = np.sort(similar, axis=1)[:, -min(NEIGHBOUR, len(self.features))]
+        return np.asarray(np.sqrt(np.maximum(0.0, 2 - 2 * nearest)))
+
+
+def save_abstention(folder: str | Path, calibration: Calibration, familiar: Familiar) -> None:
+    """Write `familiar.safetensors` and `calibration.json` into a captioner's folder, the latter last."""
+    with atomic_write(Path(folder) / FAMILIAR) as temporary:
+        temporary.write_bytes(save({"features": familiar.features.astype(np.float16)}))
+    write_json(Path(folder) / CALIBRATION, calibration)
+
+
+def load_abstention(folder: str | Path) -> tuple[Calibration, Familiar]:
+    """Read what `save_abstention` wrote; of a captioner without a calibration, one by which it never speaks.
+
+    Raises:
+        KinoraError: if the files are damaged.
+    """
+    folder = Path(folder)
+    if not (folder / CALIBRATION).is_file():
+        return silent(NEVER_CALIBRATED, AbstentionConfig()), Familiar(np.zeros((0, 1), np.float32))
+    try:
+        calibration = from_dict(Calibration, read_json(folder / CALIBRATION))
+        return calibration, Familiar(load_file(folder / FAMILIAR)["features"].astype(np.float32))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise KinoraError(f"the calibration in {folder} is damaged ({error}); train the captioner again.") from error
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    return np.asarray(features / (np.linalg.norm(features, axis=1, keepdims=True) + 1e-9), dtype=np.float32)

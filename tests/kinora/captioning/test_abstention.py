@@ -1,0 +1,104 @@
+"""A captioner speaks only where it is right as often as it promises, of clips like those that it knows."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from kinora.captioning.abstention import (
+    AbstentionConfig,
+    Familiar,
+    calibrate,
+    error_bound,
+    load_abstention,
+    save_abstention,
+    silent,
+)
+from kinora.errors import KinoraError, UsageError
+
+CONFIG = AbstentionConfig(risk=0.1, certainty=0.95)
+
+
+def drawn(generator, count):
+    """Captions whose confidence is how likely each of them is right."""
+    confidence = 1 - 0.7 * generator.random(count) ** 3
+    return confidence, generator.random(count) > confidence
+
+
+def test_the_bound_is_where_so_few_errors_are_unlikely():
+    for wrong, count in ((0, 50), (3, 100), (20, 60)):
+        bound = error_bound(wrong, count, 0.05)
+        assert binom.cdf(wrong, count, bound) == pytest.approx(0.05)
+    assert error_bound(0, 59, 0.05) == pytest.approx(1 - 0.05 ** (1 / 59))
+    assert error_bound(5, 5, 0.05) == 1.0
+
+
+def test_of_all_that_it_says_no_more_is_wrong_than_it_promises():
+    generator = np.random.default_rng(0)
+    kept, said = 0, []
+    for _ in range(200):
+        found = calibrate(*drawn(generator, 600), np.zeros(600), CONFIG)
+        confidence, wrong = drawn(generator, 4000)
+        spoken = np.array([found.speaks(value, 0.0) for value in confidence])
+        said.append(spoken.mean())
+        kept += not spoken.any() or wrong[spoken].mean() <= CONFIG.risk
+    assert kept >= 0.95 * 200, f"the promise was kept {kept} times in 200"
+    assert np.mean(said) > 0.05, "it says hardly anything"
+
+
+def test_a_captioner_that_is_right_speaks_of_all_that_it_knows():
+    found = calibrate([0.9] * 100, [False] * 100, np.arange(100.0), CONFIG)
+    assert found.least_confidence == 0.9
+    assert found.coverage == pytest.approx(0.99)
+    assert (found.clips, found.wrong, found.silence) == (100, 0.0, "")
+    assert found.bound <= CONFIG.risk
+    assert found.speaks(0.9, 50.0)
+    assert not found.speaks(0.89, 50.0)
+    assert not found.speaks(1.0, 99.0)
+
+
+@pytest.mark.parametrize(
+    ("confidences", "wrong", "reason"),
+    [
+        ([], [], "no held-out caption"),
+        ([0.99] * 12, [False] * 12, "on 12 held-out captions"),  # right, but too few to be certain
+        (list(np.linspace(0, 1, 500)), [False, True] * 250, "on 5"),  # wrong half of the time
+    ],
+)
+def test_where_nothing_can_be_promised_it_never_speaks(confidences, wrong, reason):
+    found = calibrate(confidences, wrong, np.zeros(len(wrong)), CONFIG)
+    assert reason in found.silence
+    assert not found.speaks(1.0, 0.0)
+
+
+def test_clips_of_another_kind_are_far_away(tmp_path):
+    generator = np.random.default_rng(0)
+    known = generator.normal(1, 0.1, (200, 8))
+    familiar = Familiar.of(known)
+    like, unlike = familiar.distances(generator.normal(1, 0.1, (50, 8))), familiar.distances(-known[:50])
+    assert like.max() < unlike.min()
+    assert familiar.distances(-known[:1])[0] == pytest.approx(2, abs=0.1), "distances are between unit vectors"
+    assert not np.isfinite(Familiar.of(np.zeros((0, 8))).distances(known)).any()
+    save_abstention(tmp_path, calibrate([0.9] * 100, [False] * 100, np.zeros(100), CONFIG), familiar)
+    calibration, again = load_abstention(tmp_path)
+    assert calibration == calibrate([0.9] * 100, [False] * 100, np.zeros(100), CONFIG)
+    assert np.array_equal(again.distances(known), familiar.distances(known))
+
+
+def test_without_a_calibration_it_never_speaks_and_a_damaged_one_is_refused(tmp_path):
+    calibration, familiar = load_abstention(tmp_path)
+    assert "without a calibration" in calibration.silence
+    assert not calibration.speaks(1.0, float(familiar.distances(np.ones((1, 8)))[0]))
+    save_abstention(tmp_path, silent("it is shy", CONFIG), Familiar.of(np.ones((3, 8))))
+    assert load_abstention(tmp_path)[0].silence == "it is shy"
+    (tmp_path / "familiar.safetensors").unlink()
+    with pytest.raises(KinoraError, match="damaged"):
+        load_abstention(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["risk", "certainty"])
+def test_impossible_promises_are_refused(name):
+    for value in (0.0, 1.0):
+        with pytest.raises(UsageError, match=name):
+            dataclasses.replace(CONFIG, **{name: value})
