@@ -2,9 +2,10 @@
 
 A folder (or `s3://bucket/prefix`) with
 
-- `shards/*.safetensors`: each clip's tensors, named `<clip_id>/latent` and, where there is one, `<clip_id>/text`. A
-  latent is float16 `[z, t, h, w]`, of zero mean and unit variance a channel over the training split. The header's
-  metadata holds the clips' rows, so that each shard says by itself what is in it;
+- `shards/*.safetensors`: each clip's tensors, named `<clip_id>/latent` and, where a frozen encoder embedded its texts,
+  `<clip_id>/text`, `<clip_id>/written_text`, ... (`TEXTS`). A latent is float16 `[z, t, h, w]`, of zero mean and unit
+  variance a channel over the training split. The header's metadata holds the clips' rows, so that each shard says by
+  itself what is in it;
 - `index.arrow`: one row a clip, with the shard, the offset, the size and the CRC-32 of each of its tensors. It is
   mapped into memory, so that a million clips weigh little in a process;
 - `latents.json`: the configuration, and size and sha256 of the index and of every shard. It is written last: without
@@ -27,7 +28,7 @@ import torch
 from torch import Tensor
 
 from kinora.config import read_json
-from kinora.data.shards import FORMAT, INDEX, MANIFEST, ROWS_PER_BATCH, SCHEMA, SHARDS, LatentWriter, shard_name
+from kinora.data.shards import FORMAT, INDEX, MANIFEST, ROWS_PER_BATCH, SCHEMA, SHARDS, TEXTS, LatentWriter, shard_name
 from kinora.errors import KinoraError
 from kinora.files import file_digest
 from kinora.storage import cache_folder, open_store, split_uri
@@ -37,15 +38,15 @@ DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 
 @dataclass(frozen=True)
 class LatentClip:
-    """One encoded clip: latent `float32 [z, t, h, w]`, its captions, and frames per second of the original.
+    """One encoded clip: latent `float32 [z, t, h, w]`, one of its texts, and frames per second of the original.
 
-    text: the caption's embedding `[L, d]`, where it was encoded beside the latent.
+    caption: the text that it was read with, "" where it has none.
+    text: the embedding `[L, d]` of that, where it was encoded beside the latent.
     """
 
     clip_id: str
     latent: Tensor
     caption: str
-    short_caption: str
     fps: float
     kind: str
     text: Tensor | None = None
@@ -130,30 +131,46 @@ class LatentDataset:
     def __getitem__(self, number: int) -> LatentClip:
         return self.read([number])[0]
 
-    def read(self, numbers: Sequence[int]) -> list[LatentClip]:
-        """Read clips by number; from S3 several at once.
+    def read(self, numbers: Sequence[int], texts: Sequence[str] | None = None) -> list[LatentClip]:
+        """Read clips by number, each with one of its texts; from S3 several at once.
+
+        Args:
+            numbers: which clips.
+            texts: for each, the name in `TEXTS` of the text that it comes with; all with `caption` where none is named.
 
         Raises:
             KinoraError: if what is read is not what was written, or the store does not answer.
         """
         rows = [self._row(number) for number in numbers]
-        wanted = [(row, name) for row in rows for name in ("latent", "text") if row[name] is not None]
-        ranges = [(shard_name(row["shard"]), row[name]["offset"], row[name]["bytes"]) for row, name in wanted]
+        names = texts or ["caption"] * len(rows)
+        embeddings = [_embedding(row, name) for row, name in zip(rows, names, strict=True)]
+        parts = [("latent", embedding) for embedding in embeddings]
+        wanted = [(row, part) for row, some in zip(rows, parts, strict=True) for part in some if row[part] is not None]
+        ranges = [(shard_name(row["shard"]), row[part]["offset"], row[part]["bytes"]) for row, part in wanted]
         tensors: dict[tuple[str, str], Tensor] = {}
-        for (row, name), data in zip(wanted, self._store.get_ranges(ranges), strict=True):
-            tensors[row["clip_id"], name] = self._tensor(row, name, data)
+        for (row, part), data in zip(wanted, self._store.get_ranges(ranges), strict=True):
+            tensors[row["clip_id"], part] = self._tensor(row, part, data)
         return [
             LatentClip(
                 row["clip_id"],
                 tensors[row["clip_id"], "latent"].float(),
-                row["caption"],
-                row["short_caption"],
+                row[name],
                 row["fps"],
                 row["kind"],
-                tensors.get((row["clip_id"], "text")),
+                tensors.get((row["clip_id"], embedding)),
             )
-            for row in rows
+            for row, name, embedding in zip(rows, names, embeddings, strict=True)
         ]
+
+    def texts(self, number: int) -> dict[str, str]:
+        """Return all texts of a clip by their names in `TEXTS`, "" for those that it has not."""
+        row = self._row(number)
+        return {name: row[name] for name in TEXTS}
+
+    def sentences(self) -> Iterator[str]:
+        """Yield every text of every clip, those that are equal once a clip."""
+        for some in zip(*(self.values(name) for name in TEXTS), strict=True):
+            yield from {text: None for text in some if text}
 
     def name(self, number: int) -> str:
         """Return the identity of a clip, for a sentence about it."""
@@ -196,6 +213,11 @@ class LatentDataset:
                 "what was written; copy that file again from where it is whole, or encode the clips again."
             )
         return torch.frombuffer(bytearray(data), dtype=dtype).reshape(place["shape"])
+
+
+def _embedding(row: Mapping[str, Any], name: str) -> str:
+    """Return what the embedding of one of a clip's texts is called: as that of the first text that is equal to it."""
+    return next(TEXTS[first] for first in TEXTS if row[first] == row[name])
 
 
 def _manifest(path: Path, uri: str) -> tuple[dict[str, Any], str]:

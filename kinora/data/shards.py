@@ -22,7 +22,7 @@ from kinora.config import write_json
 from kinora.errors import KinoraError
 from kinora.files import atomic_write, file_digest
 
-MANIFEST, INDEX, SHARDS, FORMAT = "latents.json", "index.arrow", "shards", 2
+MANIFEST, INDEX, SHARDS, FORMAT = "latents.json", "index.arrow", "shards", 3
 BYTES_PER_SHARD, CLIPS_PER_SHARD = 64 * 2**20, 4096  # at most, but for one clip that is larger
 ROWS_PER_BATCH = 8192
 PLACE = pa.struct(
@@ -34,11 +34,18 @@ PLACE = pa.struct(
         "crc32": pa.uint32(),
     }
 )
+# A clip's texts, by the columns of the clip table, and what a frozen text encoder's embedding of each is called.
+TEXTS = {
+    "caption": "text",
+    "short_caption": "short_text",
+    "written_caption": "written_text",
+    "written_short_caption": "written_short_text",
+}
 SCHEMA = pa.schema(
     {
-        "clip_id": pa.string(), "caption": pa.string(), "short_caption": pa.string(), "split": pa.string(),
+        "clip_id": pa.string(), **dict.fromkeys(TEXTS, pa.string()), "split": pa.string(),
         "kind": pa.string(), "width": pa.int32(), "height": pa.int32(), "frames": pa.int32(), "fps": pa.float64(),
-        "shard": pa.int32(), "latent": PLACE, "text": PLACE,
+        "shard": pa.int32(), "latent": PLACE, **dict.fromkeys(TEXTS.values(), PLACE),
     }
 )  # fmt: skip
 COLUMNS = SCHEMA.names[: SCHEMA.names.index("shard")]  # that whoever writes a clip gives
@@ -85,7 +92,10 @@ class LatentWriter:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, row: Mapping[str, Any], tensors: Tensor | Mapping[str, Tensor]) -> None:
-        """Add a clip: a row with `COLUMNS`, and its latent `[z, t, h, w]`, alone or in {"latent": ..., "text": ...}."""
+        """Add a clip: a row with `COLUMNS`, and its latent `[z, t, h, w]`, alone or in {"latent": ..., "text": ...}.
+
+        Texts that the row lacks are empty. Equal texts have one embedding, called as the first of them (`TEXTS`).
+        """
         named = {"latent": tensors} if isinstance(tensors, Tensor) else dict(tensors)
         named["latent"] = named["latent"].half()
         checksums = {}
@@ -96,7 +106,8 @@ class LatentWriter:
             self._tensors[f"{row['clip_id']}/{name}"] = tensor
             checksums[name] = zlib.crc32(tensor.view(torch.uint8).numpy().data)
             self._bytes += tensor.nbytes
-        self._rows.append({**{column: row[column] for column in COLUMNS}, "crc32": checksums})
+        full = {**dict.fromkeys(TEXTS, ""), **row}
+        self._rows.append({**{column: full[column] for column in COLUMNS}, "crc32": checksums})
         if self._bytes >= BYTES_PER_SHARD or len(self._rows) >= CLIPS_PER_SHARD:
             self._flush()
 

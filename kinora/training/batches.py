@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from kinora.captioning.writers import CaptionMix
 from kinora.data.latents import LatentClip, LatentDataset
 from kinora.data.packing import Layout, Segment, layout_of, patch_grid, patchify
 from kinora.data.planner import Pack, Planner, check_lengths, deal, spread
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from kinora.training.transformer import TransformerTraining
 
 HELD_OUT = 128  # clips that the held-out loss is measured on, at most
+TEXT = 1  # tells the draw of a clip's text from all else that is drawn for it
+USUAL = CaptionMix()
 HELD_OUT_STEP = 2**32 - 1  # stands for the step where held-out clips' draws are made: no training reaches it
 
 
@@ -71,12 +74,14 @@ TENSORS = ("clean", "conditioning_mask", "times", "noise", "text")  # of a batch
 class Batches:
     """The packs of a run's steps, each a function of (configuration, data, step): a resumed run meets the same ones.
 
+    `mix` says with which of its texts a clip is learned.
+
     Raises:
         KinoraError: if there are no clips, or one is longer than a pack.
     """
 
-    def __init__(self, latents: LatentDataset, config: "TransformerTraining"):
-        self.latents, self.config = latents, config
+    def __init__(self, latents: LatentDataset, config: "TransformerTraining", mix: CaptionMix = USUAL):
+        self.latents, self.config, self.mix = latents, config, mix
         self.planner = Planner(
             windowed(patch_grids(latents, config.model.patch_size), config.window),
             tokens_per_pack=config.tokens_per_pack,
@@ -109,7 +114,9 @@ class Batches:
     def read(self, step: int, pack: Pack, *, counts: bool = True) -> Batch:
         """Read a pack of a step, with all that is drawn for it; in pinned memory where there is a GPU."""
         config = self.config
-        clips = read_clips(self.latents, pack, config)
+        places = zip(pack.clips, pack.places, strict=True)
+        texts = [draw_text(self.latents.texts(clip), self.mix, config.seed, step, place) for clip, place in places]
+        clips = read_clips(self.latents, pack, config, texts)
         batch = make_batch(clips, config, step, pack.places)
         batch = batch if counts else replace(batch, tokens=0, free=0)
         return batch.pin_memory() if torch.cuda.is_available() else batch
@@ -184,10 +191,12 @@ def windowed(grids: npt.NDArray[np.int64], window: tuple[int, int, int]) -> npt.
     return smaller
 
 
-def read_clips(latents: LatentDataset, pack: Pack, config: "TransformerTraining") -> list[TokenClip]:
-    """Read the clips of a pack as tokens."""
+def read_clips(
+    latents: LatentDataset, pack: Pack, config: "TransformerTraining", texts: Sequence[str] | None = None
+) -> list[TokenClip]:
+    """Read the clips of a pack as tokens, with the texts named (`TEXTS`), or their captions."""
     clips, patch, token_ids = [], config.model.patch_size, config.text.token_ids()
-    for clip, still in zip(latents.read(pack.clips), pack.stills, strict=True):
+    for clip, still in zip(latents.read(pack.clips, texts), pack.stills, strict=True):
         latent = clip.latent[:, :1] if still else clip.latent
         grid = patch_grid(latent.shape, patch)
         text = prepared_caption(clip, config.text, token_ids)
@@ -196,11 +205,22 @@ def read_clips(latents: LatentDataset, pack: Pack, config: "TransformerTraining"
 
 
 def prepared_caption(clip: LatentClip, config: TextEncoderConfig, token_ids: Mapping[str, int]) -> Tensor:
-    """Return a clip's caption as `TextEncoder.prepare` would, without the frozen encoder, if it is one."""
+    """Return a clip's caption as `TextEncoder.prepare` would, without the frozen encoder, if it is one.
+
+    A clip without a caption has the empty sentence, which is no condition.
+    """
     if config.kind == "words":
         return torch.tensor(word_ids(clip.caption, token_ids, config.max_words) or [PAD])
+    if not clip.caption:
+        return torch.zeros(2, config.width)  # the sentence, and a place for words
     assert clip.text is not None, "`resolve` looked whether it is there"
     return clip.text.float()
+
+
+def draw_text(texts: Mapping[str, str], mix: CaptionMix, seed: int, step: int, place: int) -> str:
+    """Return which of its texts the clip at `place` of a step is learned with; see `CaptionMix.choose`."""
+    chance = np.random.default_rng([number % 2**64 for number in (seed, step, place, TEXT)])
+    return mix.choose(texts, (chance.random(), chance.random()))
 
 
 def clip_generator(seed: int, step: int, place: int) -> torch.Generator:

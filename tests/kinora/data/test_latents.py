@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from kinora.data import latents
 from kinora.data import shards as module
 from kinora.data.latents import LatentDataset
-from kinora.data.shards import LatentWriter
+from kinora.data.shards import TEXTS, LatentWriter
 from kinora.errors import KinoraError
 from kinora.storage import open_store
 
@@ -61,7 +61,8 @@ def test_clips_come_back_as_they_were_written(clips, tmp_path, monkeypatch):
         clip = dataset[number]
         assert clip.clip_id == written["clip_id"]
         assert clip.caption == written["caption"]
-        assert clip.short_caption == written["short_caption"]
+        texts = {**dict.fromkeys(TEXTS, ""), "caption": written["caption"], "short_caption": written["short_caption"]}
+        assert dataset.texts(number) == texts
         assert clip.kind == written["kind"]
         assert clip.fps == 8
         assert clip.latent.dtype == torch.float32
@@ -91,6 +92,26 @@ def test_an_embedding_of_the_text_stands_beside_the_latent_where_there_is_one(cl
     one, other = dataset.read([0, 1])
     assert torch.equal(one.text, text)
     assert other.text is None
+
+
+def test_a_clip_comes_with_the_text_that_is_asked_for_and_equal_ones_are_kept_once(clips, tmp_path):
+    (one, latent), (other, other_latent), *_ = clips
+    texts = {"caption": "Long.", "short_caption": "Short.", "written_caption": "Long.", "written_short_caption": "W."}
+    vectors = {name: torch.randn(2, 3).bfloat16() for name in ("text", "short_text", "written_short_text")}
+    empty = other | dict.fromkeys(TEXTS, "")
+    made = [(one | texts, {"latent": latent, **vectors}), (empty, {"latent": other_latent})]
+    dataset = LatentDataset.write(tmp_path / "latents", made, CONFIG)
+    for name, vector in (
+        ("caption", "text"),
+        ("short_caption", "short_text"),
+        ("written_caption", "text"),
+        ("written_short_caption", "written_short_text"),
+    ):
+        read, without = dataset.read([0, 1], [name, name])
+        assert read.caption == texts[name]
+        assert torch.equal(read.text, vectors[vector])
+        assert (without.caption, without.text) == ("", None)
+    assert sorted(dataset.sentences()) == ["Long.", "Short.", "W."]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 100])

@@ -1,11 +1,13 @@
 """Batches of transformer training: what they depend on, what is in them, and that they can be learned from."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from kinora.captioning.writers import CaptionMix
 from kinora.data.latents import LatentDataset
 from kinora.data.packing import unpack
 from kinora.data.shards import COLUMNS
@@ -188,3 +190,62 @@ def test_some_videos_begin_in_the_middle():
     assert 15 < len(begun) < 45
     assert torch.equal(begun[0].clean.reshape(3, 2, 2, 16), clip.tokens[1:])
     assert begun[0].tokens == 12
+
+
+WORDS = ("red", "blue", "square", "circle")
+
+
+@pytest.fixture
+def told(latents, tmp_path) -> LatentDataset:
+    """Clips that have, in turn: all four texts, only a person's, only written ones, and none."""
+    dataset = LatentDataset.open(latents)
+    columns = {name: list(dataset.values(name)) for name in COLUMNS}
+    rows = []
+    for number in range(len(dataset)):
+        row = {name: columns[name][number] for name in COLUMNS}
+        original, written = number % 4 in (0, 1), number % 4 in (0, 2)
+        row |= {"caption": "red" if original else "square" if written else ""}
+        row |= {"short_caption": "blue" if original else "circle" if written else ""}
+        row |= {"written_caption": "square" if written else "", "written_short_caption": "circle" if written else ""}
+        rows.append((row | {"split": "train", "clip_id": f"{number:04d}"}, dataset[number].latent))
+    return LatentDataset.write(tmp_path / "told", rows, dataset.config)
+
+
+def shares(told: LatentDataset, mix: CaptionMix, steps: int = 150) -> dict[str, dict[str, float]]:
+    """Return of the clips of each kind how often they are learned with which word, "" being none."""
+    text = replace(SMALL.text, vocabulary=(*SPECIAL, *WORDS))
+    config = replace(SMALL, text=text, caption_dropout=0.0, unknown_words=0.0)
+    batches, found = Batches(told, config, mix), {kind: Counter() for kind in range(4)}
+    for step in range(steps):
+        for pack in batches.planner.packs(step):
+            batch = batches.read(step, pack)
+            for place, word in zip(batch.layout.order, batch.text[:, 0].tolist(), strict=True):
+                found[int(told.name(pack.clips[place])) % 4][(*SPECIAL, *WORDS)[word]] += 1
+    return {kind: {word: n / some.total() for word, n in some.items()} for kind, some in found.items()}
+
+
+def test_each_draw_of_a_clip_has_one_of_its_texts_by_the_shares_of_the_mix(told):
+    both, original, written, none = shares(told, CaptionMix(written=0.75, short=0.5)).values()
+    expected = {"red": 0.125, "blue": 0.125, "square": 0.375, "circle": 0.375}
+    assert both == pytest.approx(expected, abs=0.08)
+    assert original == pytest.approx({"red": 0.5, "blue": 0.5}, abs=0.08)
+    assert written == pytest.approx({"square": 0.5, "circle": 0.5}, abs=0.08)
+    assert none == {"<pad>": 1.0}  # the empty sentence
+
+
+def test_the_mix_changes_nothing_else_that_is_drawn(told):
+    config = replace(SMALL, text=replace(SMALL.text, vocabulary=(*SPECIAL, *WORDS)))
+    one, other = (Batches(told, config, mix).packs(3) for mix in (CaptionMix(0.0, 0.0), CaptionMix(1.0, 1.0)))
+    assert any(not torch.equal(a.text, b.text) for a, b in zip(one, other, strict=True))
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a.noise, b.noise)
+        assert torch.equal(a.times, b.times)
+    again = Batches(told, config, CaptionMix(1.0, 1.0)).packs(3)
+    assert all(torch.equal(a.text, b.text) for a, b in zip(other, again, strict=True))
+
+
+def test_held_out_clips_always_come_with_their_caption(told):
+    text = replace(SMALL.text, vocabulary=(*SPECIAL, *WORDS))
+    held_out = HeldOut(told, replace(SMALL, text=text))
+    words = Counter(word for n in range(len(held_out)) for word in held_out.read(n).text[:, 0].tolist())
+    assert set(words) == {SPECIAL.index("<pad>"), text.vocabulary.index("red"), text.vocabulary.index("square")}
