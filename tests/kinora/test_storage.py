@@ -1,6 +1,7 @@
 """Files and folders come back from a store as they went, or not at all; what it refuses is one sentence."""
 
 import json
+import os
 
 import pytest
 
@@ -154,3 +155,21 @@ def test_files_are_listed_one_by_one_with_a_tag_that_changes_when_they_do(root, 
     assert after[1] != before[1]
     assert store.status("clips/none.txt") is None
     assert list(store.walk("none")) == []
+
+
+def test_the_cache_of_files_is_bounded(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("KINORA_CACHE_GIB", str(64_000 / 2**30))
+    store = storage.open_store(f"{s3}/cached")
+    (tmp_path / "content").write_bytes(bytes(10_000))
+    for number in range(12):
+        store.put_file(tmp_path / "content", f"{number}.bin")
+    cache, old = tmp_path / "cache", 10_000
+    for number in range(12):
+        copy = storage.local_copy(store.uri(f"{number}.bin"), cache)
+        assert copy.stat().st_size == 10_000
+        os.utime(copy, (old + number, old + number))  # as if it had been used long ago
+    held = sorted(cache.glob("files/*/*"))
+    assert sum(path.stat().st_size for path in held) <= 70_000
+    assert "11.bin" in {path.name for path in held}
+    assert "0.bin" not in {path.name for path in held}
+    assert storage.local_copy(store.uri("0.bin"), cache).stat().st_size == 10_000  # fetched again

@@ -1,0 +1,146 @@
+"""Ingest of a person's files beside only decoding them; its memory; and an ingest that is killed at random.
+
+Run as `python -m benchmarks.ingest FOLDER [--rounds N] [--files N] [--kill N]`, where the folder holds real videos.
+Times are of whole runs with all processes that they start, on the same cores, taken in turn; memory is the peak of all
+processes together.
+"""
+
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import psutil
+import tyro
+
+from kinora.data.clips import ClipDataset
+from kinora.media import write_video
+
+DECODE = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+import av
+
+def decode(path):
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        return sum(1 for _ in container.decode(container.streams.video[0]))
+
+if __name__ == "__main__":
+    import os
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        print(sum(pool.map(decode, sorted(Path(sys.argv[1]).glob("*.mp4")))))
+"""
+
+
+def ingest_command(source: Path, out: Path) -> list[str]:
+    """Return the command that ingests a folder with the recipe `tiny`."""
+    return [sys.executable, "-m", "cli", "ingest", str(source), "--out", str(out)]
+
+
+def measured(command: list[str]) -> tuple[float, float]:
+    """Run a command to its end; return its seconds and the peak of the memory (MiB) of it and all that it starts."""
+    begin, peak = time.monotonic(), 0.0
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        total = 0
+        for one in [process, *_children(process)]:
+            try:
+                total += one.memory_full_info().pss
+            except psutil.Error:
+                continue
+        peak = max(peak, total / 2**20)
+        time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(f"{command} failed")
+    return time.monotonic() - begin, peak
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def speed(source: Path, rounds: int, work: Path) -> None:
+    """Print the time of ingest as a multiple of that of decoding alone."""
+    (work / "decode.py").write_text(DECODE)
+    ratios, times = [], []
+    for number in range(rounds):
+        decoding, _ = measured([sys.executable, str(work / "decode.py"), str(source)])
+        ingesting, _ = measured(ingest_command(source, work / f"speed-{number}"))
+        ratios.append(ingesting / decoding)
+        times.append((decoding, ingesting))
+        print(f"  decoding {decoding:.1f} s, ingest {ingesting:.1f} s", flush=True)
+    decoding, ingesting = (statistics.median(column) for column in zip(*times, strict=True))
+    print(f"| decoding alone | {decoding:.1f} s |\n| ingest | {ingesting:.1f} s |")
+    ends = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    print(f"| ratio, median of {rounds} (range) | {statistics.median(ratios):.2f} ({ends}) |")
+
+
+def small_videos(folder: Path, count: int) -> Path:
+    """Write so many different videos of 9 frames of 48x32 pixels."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        cells = rng.integers(0, 255, (2, 4, 6, 3)).astype(np.float32)
+        blend = np.linspace(0, 1, 9)[:, None, None, None]
+        frames = ((1 - blend) * cells[0] + blend * cells[1]).astype(np.uint8).repeat(8, 1).repeat(8, 2)
+        write_video(folder / f"{number:06d}.mp4", frames, 8)
+    return folder
+
+
+def memory(files: int, work: Path) -> None:
+    """Print the peak memory for few and for many clips."""
+    for count in (10, files):
+        source = small_videos(work / f"videos-{count}", count)
+        seconds, peak = measured(ingest_command(source, work / f"memory-{count}"))
+        clips = len(ClipDataset.open(work / f"memory-{count}"))
+        print(f"| {count:,} files, {clips:,} clips | {peak:.0f} MiB | {seconds:.1f} s |", flush=True)
+
+
+def kills(source: Path, times: int, work: Path) -> None:
+    """Kill an ingest at random moments, and compare what it ends with to one that was left alone."""
+    seconds, _ = measured(ingest_command(source, work / "whole"))
+    chance, done = random.Random(0), 0
+    while done < times:
+        process = subprocess.Popen(
+            [*ingest_command(source, work / "killed"), "--set", "ingest.shard_items=4"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            process.wait(chance.uniform(0.1, 0.5) * seconds)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            done += 1
+    command = [*ingest_command(source, work / "killed"), "--set", "ingest.shard_items=4"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    whole, killed = ClipDataset.open(work / "whole"), ClipDataset.open(work / "killed")
+    same = "the same dataset" if whole.digest == killed.digest else "ANOTHER dataset"
+    print(f"| killed {done} times at random | {same}, {len(killed)} clips |")
+
+
+def main(folder: Annotated[Path, tyro.conf.Positional], rounds: int = 5, files: int = 10_000, kill: int = 10) -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        if rounds:
+            speed(folder, rounds, work)
+        if kill:
+            kills(folder, kill, work)
+        if files:
+            memory(files, work)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
