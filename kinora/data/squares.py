@@ -14,6 +14,10 @@ from kinora.progress import Progress
 from kinora.report import Clip, Page
 
 SHOWN = 8
+KEPT = (
+    "source", "split", "source_start_s", "observed_at", "caption", "short_caption", "caption_source", "caption_model",
+    "caption_prompt", "caption_confidence", "written_caption", "written_short_caption",
+)  # fmt: skip
 
 
 def centre_square(frames: np.ndarray) -> np.ndarray:
@@ -36,8 +40,7 @@ def crop_to_squares(dataset: ClipDataset, out: str | Path) -> tuple[ClipDataset,
     with atomic_folder(out) as folder, Progress("crop to squares", len(clips), "clips") as progress:
         for row, frames in zip(clips.to_dict("records"), dataset.read(clips["clip_id"]), strict=True):
             square = centre_square(frames)
-            names = ("source", "split", "source_start_s", "caption", "short_caption", "caption_source")
-            rows.append(store_clip(folder / "media", square, row["fps"], **{name: row[name] for name in names}))
+            rows.append(store_clip(folder / "media", square, row["fps"], **{name: row[name] for name in KEPT}))
             kept, pixels = kept + square.size, pixels + frames.size
             progress.update(len(rows))
         settings = {"squares_of": dataset.digest, "grid": to_dict(dataset.grid)}
