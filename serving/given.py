@@ -21,7 +21,7 @@ from kinora.data.grid import Grid
 from kinora.generation.fitting import difference, fitted, within_area
 from kinora.generation.options import MOST_ENLARGED
 from kinora.generation.request import SMALLEST_SIDE, ClipFormat
-from kinora.media import MediaError, image_size, open_video, read_image
+from kinora.media import MediaError, MediaLimits, image_size, open_video, read_image
 from serving.errors import ApiError
 from serving.fields import Fields, invalid
 
@@ -30,6 +30,7 @@ MOST_IMAGE_PIXELS = 16_000_000
 MOST_FRAME_PIXELS = 2048 * 2048
 MOST_RATIO = 16  # of the sides: a line of pixels, scaled to cover a clip, would become huge
 MAX_SAMPLES = 2**21  # of all tracks of an MP4: half a minute of uncompressed sound; each takes about 70 bytes
+VIDEO_LIMITS = MediaLimits(pixels=MOST_FRAME_PIXELS, samples=MAX_SAMPLES)
 MOST_FPS = 120.0
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 # The field that brings each: the API's own name for a first image.
@@ -106,7 +107,7 @@ def _add_image(given: GivenMedia, name: str, data: bytes, room: Room) -> None:
     try:
         columns, rows = image_size(io.BytesIO(data), IMAGE_FORMATS)  # from the header: nothing is decoded yet
         _refuse_narrow(param, "image", columns, rows)
-        frames = read_image(io.BytesIO(data), formats=IMAGE_FORMATS, max_pixels=MOST_IMAGE_PIXELS)
+        frames = read_image(io.BytesIO(data), formats=IMAGE_FORMATS, limits=MediaLimits(pixels=MOST_IMAGE_PIXELS))
     except MediaError as error:
         if error.reason == "too_large":
             raise invalid(param, f"the image {error.problem}; send a smaller one.", "image_too_large") from error
@@ -124,7 +125,7 @@ def _add_video(given: GivenMedia, name: str, source: io.BytesIO | Path, room: Ro
     """
     param = VIDEOS[name]
     try:
-        with open_video(source, formats="mp4", max_pixels=MOST_FRAME_PIXELS, max_samples=MAX_SAMPLES) as video:
+        with open_video(source, formats="mp4", limits=VIDEO_LIMITS) as video:
             _refuse_narrow(param, "video", *video.size)
             width, height = _possible(room.size(*video.size, given.size), param)
             most = room.pixels // (width * height)

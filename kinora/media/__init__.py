@@ -3,11 +3,15 @@
 Importing it does not import torch, which processes that only decode have no use for; `kinora.media.tensors` does.
 """
 
-from kinora.media.decoding import VIDEO_SUFFIXES, Frame, Video, open_video, read_video, sample
+from kinora.media.decoding import Frame, Video, open_video, read_video
 from kinora.media.encoding import CLIP_SUFFIXES, check_clip_path, clip_writer, video_bytes, write_clip, write_video
 from kinora.media.errors import MediaError
-from kinora.media.images import IMAGE_SUFFIXES, enlarge, image_size, read_image, write_image
+from kinora.media.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
+from kinora.media.glance import glance
+from kinora.media.images import enlarge, image_size, read_image, write_image
+from kinora.media.limits import MediaLimits
 from kinora.media.metadata import read_metadata
+from kinora.media.timing import sample
 
 __all__ = [
     "CLIP_SUFFIXES",
@@ -15,11 +19,14 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Frame",
     "MediaError",
+    "MediaLimits",
     "Video",
     "check_clip_path",
     "clip_writer",
     "enlarge",
+    "glance",
     "image_size",
+    "media_kind",
     "open_video",
     "read_image",
     "read_metadata",

@@ -1,65 +1,78 @@
 """Reading video files as frames `uint8 [T, H, W, 3]`, RGB, by PyAV: the one decoder of every part of the project.
 
-A frame comes out as a player shows it: turned and mirrored as the display matrix says, with square pixels, every frame
-of a file at the size of its first. Times are seconds from the first frame.
+A frame comes out as a player shows it: turned and mirrored as the display matrix says, with square pixels, whole where
+it was interlaced, HDR as SDR, every frame of a file at the size of its first. Times are seconds from the first frame.
+A file that is damaged or shorter than it announces is refused, by everything that reads: no part of the project is
+served by half a clip that looks like a whole one.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import av
+import cv2
 import numpy as np
 from av.buffer import Buffer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from kinora.media.errors import MediaError, require_file
-from kinora.media.mp4 import refuse_impossible_counts
+from kinora.media.bitstream import holds_forbidden_bytes, length_size
+from kinora.media.colour import is_hdr, matrix_of, tone_mapped
+from kinora.media.errors import MediaError, Source, require_file
+from kinora.media.formats import CONTAINERS
+from kinora.media.interlaced import deinterlaced
+from kinora.media.limits import LIMITS, MediaLimits
+from kinora.media.listening import is_cut_short, listening
+from kinora.media.mp4 import ends_within_a_box, refuse_impossible_counts
+from kinora.media.timing import is_variable, sample, typical_rate
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".mpg", ".mpeg")
-# Only what people record in. ffmpeg would also open playlists, which name other files and addresses.
-CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,flv,asf,ogg,h264,hevc"
-MAX_FRAME_PIXELS = 89_478_485  # of one frame: Pillow's own limit against decompression bombs
+S = TypeVar("S", bound=av.stream.Stream)
 MAX_VIDEO_PIXELS = 2**30  # of all frames that are held at once: 3 GiB
-# A frame that is this much of a sampling period late still counts as in time, against rounding errors.
-ROUNDING = 1e-4
-
-
-class Timed(Protocol):
-    """What is shown from `start_s` to `end_s`, in seconds."""
-
-    @property
-    def start_s(self) -> float: ...
-
-    @property
-    def end_s(self) -> float: ...
-
-
-T = TypeVar("T", bound=Timed)
+# Containers whose header says how long they are, before anything of it is decoded.
+ANNOUNCE_LENGTH = {"mov", "matroska", "webm", "flv", "avi", "asf"}
+# Containers that a recorder may have joined in the middle: what comes before the first key frame is no damage.
+BEGIN_ANYWHERE = {"mpegts", "mpeg"}
+LATE = 0.06  # seconds that a file may be shorter than it announces, which rounds its times
+# Decoded pictures whose first plane is the luma or grey of 8 bits a pixel.
+WITH_LUMA = ("yuv4", "yuvj4", "gray", "nv12", "nv21")
 
 
 class Frame:
     """One decoded frame, converted to RGB only when it is asked for."""
 
-    def __init__(self, video: "Video", frame: av.VideoFrame, start_s: float):
-        self._video, self._frame, self.start_s = video, frame, start_s
+    def __init__(self, video: "Video", frame: av.VideoFrame, start_s: float, since_last_s: float):
+        self._video, self._frame, self.start_s, self._since_last_s = video, frame, start_s, since_last_s
 
     @property
     def end_s(self) -> float:
         """When the frame ends if no other follows it."""
         period = 1 / self._video.fps
-        own = float(self._frame.duration * (self._frame.time_base or 0)) or period
+        own = float(self._frame.duration * (self._frame.time_base or 0)) or self._since_last_s or period
         # Containers round durations, so that a constant rate tells more of them.
         return self.start_s + (period if abs(own - period) < 0.1 * period else own)
 
     def rgb(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """Return the upright frame, `uint8 [H, W, 3]`, scaled to `size` (width, height) or that of the video."""
         return self._video.convert(self._frame, size or self._video.size)
+
+    def thumbnail(self, side: int) -> np.ndarray:
+        """Return the frame as it is stored, as grey `uint8 [side, side]`: quick, to tell frames from each other.
+
+        Of large frames each pixel is the mean of some of those that it stands for.
+        """
+        frame = self._frame
+        if not frame.format.name.startswith(WITH_LUMA) or frame.format.components[0].bits != 8:
+            return self._video.grey(frame, side)
+        plane = frame.planes[0]
+        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a buffer
+        rows, columns = (max(1, pixels // (4 * side)) for pixels in (frame.height, frame.width))
+        some = luma[rows // 2 : frame.height : rows, columns // 2 : frame.width : columns]
+        return np.asarray(cv2.resize(np.ascontiguousarray(some), (side, side), interpolation=cv2.INTER_AREA))
 
 
 class Video:
@@ -70,25 +83,22 @@ class Video:
     `comment`: what the file says of itself; empty where it says nothing.
     """
 
-    def __init__(self, source: str | Path | BinaryIO, container: av.container.InputContainer, max_pixels: int):
-        self._source, self._container, self._max_pixels = source, container, max_pixels
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            raise MediaError(source, "undecodable", "has no video stream")
-        self._stream = stream = streams[0]
-        # A file that ends within its index has a stream of which nothing is known.
-        if stream.codec_context is None:
-            raise MediaError(
-                source, "undecodable", "cannot be decoded as video (it ends too early, or its codec is unknown)"
-            )
+    def __init__(self, source: Source, container: av.container.InputContainer, limits: MediaLimits):
+        self._source, self._container, self._limits = source, container, limits
+        self._formats = set(container.format.name.split(","))
+        self._stream = stream = self._picture_stream()
         stream.codec_context.thread_count = 1  # callers read many files at once
         self._refuse_size(stream.codec_context.width, stream.codec_context.height)
-        self.fps = float(stream.average_rate or stream.guessed_rate or 1)
+        self.fps = float(stream.average_rate or stream.guessed_rate or 0) or 1.0
         self.promised = stream.frames
+        self._refuse_header()
         self.comment = next((text for name, text in container.metadata.items() if name.lower() == "comment"), "")
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
         self.size = self._upright(stream.codec_context.width, stream.codec_context.height, turned=False)
         self._orientation = (False, False, False)  # known with the first frame, and the same for all
+        self._reached = 0.0  # where the packets of all streams end, in seconds of the file's own clock
+        self._unit_length_size = length_size(stream.codec_context)
+        self._decoded_frames = 0
         # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
         self._converters: dict[tuple[int, int], VideoReformatter] = {}
 
@@ -96,23 +106,43 @@ class Video:
         """Yield every frame in the order of presentation.
 
         Raises:
-            MediaError: if the file cannot be decoded to its end, or ends before its promised frames do.
+            MediaError: if the file is damaged, or ends before its promised frames and seconds do.
         """
         first: float | None = None
-        count = 0
-        for frame in self._decoded():
-            self._refuse_size(frame.width, frame.height)  # it may change on the way
-            time = float(frame.time) if frame.time is not None else count / self.fps
+        last = 0.0
+        for number, frame in enumerate(deinterlaced(self._decoded())):
+            time = float(frame.time) if frame.time is not None else number / self.fps
             if first is None:
-                first = time
-                self._orientation = _orientation(frame)
-                self.size = self._upright(frame.width, frame.height, self._orientation[0])
-            count += 1
-            yield Frame(self, frame, time - first)
-        if not count:
-            raise MediaError(self._source, "undecodable", "holds no frames")
-        if self.promised and not self._is_nearly_whole(count):
-            raise MediaError(self._source, "truncated", f"announces {self.promised} frames and holds {count}")
+                first = last = time
+                self._place(frame)
+            yield Frame(self, frame, time - first, time - last)
+            last = time
+
+    def key_frames(self, most_seconds: float, apart_s: float) -> Iterator[Frame]:
+        """Yield key frames, at least `apart_s` from each other; what lies between is not decoded, nor found damaged.
+
+        Raises:
+            MediaError: if a key frame cannot be decoded.
+        """
+        start: float | None = None
+        following = 0.0
+        packets = self._container.demux(self._stream)
+        while (packet := self._next(packets)) is not None:
+            if packet.size and (not packet.is_keyframe or packet.is_corrupt):
+                continue
+            time = float(packet.pts * packet.time_base) if packet.pts is not None and packet.time_base else 0.0
+            start = time if start is None else start
+            if packet.size and time - start < following:
+                continue
+            following = time - start + apart_s
+            with _decoding_errors(self._source):
+                frames = packet.decode()
+            for frame in frames:
+                self._refuse_size(frame.width, frame.height)
+                self._place(frame)
+                yield Frame(self, frame, time - start, 0.0)
+            if time - start > most_seconds:
+                return
 
     def read(
         self,
@@ -140,41 +170,127 @@ class Video:
             if len(pictures) >= most:
                 break
         if fps is None:
-            fps = _typical_rate(pictures, self.fps)
-            if _is_variable(pictures):
+            fps = typical_rate(pictures, self.fps)
+            if is_variable(pictures):
                 repeated = [(p, min(count, limit + 1)) for p, count in sample(pictures, fps, slack=0.5)]
                 self._refuse_length(min(most, sum(count for _, count in repeated)), limit, target)
                 pictures = [picture for picture, count in repeated for _ in range(count)][:max_frames]
         return np.stack([picture.rgb for picture in pictures]), fps
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
-        count = 0
-        with _decoding_errors(self._source):
-            try:
-                for frame in self._container.decode(self._stream):
-                    yield frame
-                    count += 1
-            except av.FFmpegError:
-                if not self._is_nearly_whole(count):
-                    raise
-
-    def _is_nearly_whole(self, count: int) -> bool:
-        """Say whether so few of the promised frames are missing that a person would not mind."""
-        enough = 0.95 * self.promised - 2
-        if not self.promised or not count or count >= enough:
-            return bool(self.promised and count)
-        # What an edit list leaves out is announced, but never shown.
-        return count + sum(entry.is_discard for entry in self._stream.index_entries) >= enough
-
     def convert(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
         """Return a frame upright, as RGB `uint8 [H, W, 3]`, scaled to `size` (width, height)."""
         transposed, mirrored, flipped = self._orientation
         stored = size[::-1] if transposed else size
-        converter = self._converters.setdefault(stored, VideoReformatter())
-        picture = converter.reformat(frame, *stored, format="rgb24", interpolation="AREA", threads=1).to_ndarray()
+        if is_hdr(frame.color_trc):
+            codes = self._scaled(frame, stored, "rgb48le")
+            picture = tone_mapped(codes, frame.color_trc, frame.color_primaries)
+        else:
+            picture = self._scaled(frame, stored, "rgb24")
         if transposed:
             picture = picture.swapaxes(0, 1)
         return np.ascontiguousarray(picture[:: -1 if flipped else 1, :: -1 if mirrored else 1])
+
+    def grey(self, frame: av.VideoFrame, side: int) -> np.ndarray:
+        """Return a frame as it is stored, as grey `uint8 [side, side]`."""
+        return self._scaled(frame, (side, side), "gray8")
+
+    def _scaled(self, frame: av.VideoFrame, size: tuple[int, int], pixels: str) -> np.ndarray:
+        converter = self._converters.setdefault(size, VideoReformatter())
+        matrix = matrix_of(frame)
+        with _decoding_errors(self._source):
+            scaled = converter.reformat(
+                frame, *size, format=pixels, src_colorspace=matrix, interpolation="AREA", threads=1
+            )
+            return np.asarray(scaled.to_ndarray())
+
+    def _picture_stream(self) -> av.VideoStream:
+        """Return the first video stream that can be decoded and is no cover picture."""
+        streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not streams:
+            raise MediaError(self._source, "undecodable", "has no video stream")
+        # A file that ends within its index has a stream of which nothing is known.
+        known = next((stream for stream in streams if stream.codec_context is not None), None)
+        if known is None:
+            problem = "cannot be decoded as video (it ends too early, or its codec is unknown)"
+            raise MediaError(self._source, "undecodable", problem)
+        return known
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Yield the frames of the file, each found undamaged."""
+        begun = not BEGIN_ANYWHERE & self._formats
+        packets = self._container.demux()  # of all streams: sound may go on longer than the picture
+        while (packet := self._next(packets)) is not None:
+            if packet.dts is not None and packet.time_base:
+                end = (packet.dts if packet.pts is None else packet.pts) + (packet.duration or 0)
+                self._reached = max(self._reached, float(end * packet.time_base))
+            if packet.stream.index != self._stream.index:
+                continue
+            for frame in self._frames_of(cast("av.Packet[av.VideoStream]", packet), begun):
+                begun = True
+                self._decoded_frames += 1
+                self._refuse_size(frame.width, frame.height)  # it may change on the way
+                yield frame
+        self._refuse_short()
+
+    def _next(self, packets: "Iterator[av.Packet[S]]") -> "av.Packet[S] | None":
+        with self._watching():
+            return next(packets, None)
+
+    def _frames_of(self, packet: "av.Packet[av.VideoStream]", begun: bool) -> list[av.VideoFrame]:
+        """Return the frames that a packet completes; before the first key frame, none that is damaged."""
+        if begun:
+            with self._watching():
+                frames = packet.decode()
+            if packet.is_corrupt or holds_forbidden_bytes(bytes(packet), self._unit_length_size):
+                raise self._damaged("parts of it are missing or overwritten")
+            if any(frame.is_corrupt for frame in frames):
+                raise self._damaged("its decoder marks a frame as corrupt")
+            return frames
+        try:
+            with listening() as said:
+                frames = packet.decode()
+        except av.FFmpegError:
+            return []
+        good = [not said and not frame.is_corrupt for frame in frames]
+        first = next((i for i, frame in enumerate(frames) if good[i] and frame.key_frame), len(frames))
+        return frames[first:]
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Refuse the file where libav raises an error in the `with` block, or only says that there is one."""
+        try:
+            with listening() as said:
+                yield
+        except (av.FFmpegError, ValueError, MemoryError) as error:
+            raise _undecodable(self._source, error, said, self._decoded_frames) from error
+        if said:
+            raise self._damaged(said[0])
+
+    def _damaged(self, what: str) -> MediaError:
+        return _damaged(self._source, what, self._decoded_frames)
+
+    def _refuse_short(self) -> None:
+        """Refuse a file that holds less than it announces."""
+        count = self._decoded_frames
+        if not count:
+            raise MediaError(self._source, "undecodable", "holds no frames")
+        entries, is_avi = self._stream.index_entries, "avi" in self._formats
+        # AVI also counts repeats of the frame before, which are in no index. What an edit list leaves out is in it, but
+        # never shown.
+        frames = len(entries) if is_avi else self.promised
+        if count < frames and count + sum(entry.is_discard for entry in entries) < frames:
+            raise MediaError(self._source, "truncated", f"announces {frames} frames and holds {count}")
+        seconds = self.promised / self.fps if is_avi else 0.0
+        # An MP4 that holds every frame of its index is whole; only one in fragments, which has none, goes by its time.
+        if ANNOUNCE_LENGTH & self._formats and not ("mov" in self._formats and count <= self.promised):
+            seconds = max(seconds, (self._container.duration or 0) / 1e6)
+        if self._reached < seconds - max(LATE, 1.5 / self.fps):
+            problem = f"announces {seconds:.2f} s and ends after {self._reached:.2f} s"
+            raise MediaError(self._source, "truncated", problem)
+
+    def _place(self, frame: av.VideoFrame) -> None:
+        self._orientation = _orientation(frame)
+        self.size = self._upright(frame.width, frame.height, self._orientation[0])
 
     def _upright(self, width: int, height: int, turned: bool) -> tuple[int, int]:
         width = max(1, round(width * self._aspect))
@@ -186,43 +302,50 @@ class Video:
             raise MediaError(self._source, "too_large", problem)
 
     def _refuse_size(self, width: int, height: int) -> None:
-        if width * height > self._max_pixels:
-            problem = f"has frames of {width}x{height} pixels; at most {self._max_pixels:,} are decoded"
+        if width * height > self._limits.pixels:
+            problem = f"has frames of {width}x{height} pixels; at most {self._limits.pixels:,} are decoded"
             raise MediaError(self._source, "too_large", problem)
+
+    def _refuse_header(self) -> None:
+        limits, seconds = self._limits, (self._container.duration or 0) / 1e6
+        for number, most, unit in (
+            (len(self._container.streams), limits.streams, "streams"),
+            (self.promised, limits.frames, "frames"),
+            (round(seconds), limits.seconds, "seconds"),
+        ):
+            if number > most:
+                raise MediaError(self._source, "too_large", f"announces {number:,} {unit}; at most {most:,} are read")
 
 
 @contextmanager
-def open_video(
-    source: str | Path | BinaryIO,
-    *,
-    formats: str = CONTAINERS,
-    max_pixels: int = MAX_FRAME_PIXELS,
-    max_samples: int | None = None,
-) -> Iterator[Video]:
+def open_video(source: Source, *, formats: str = CONTAINERS, limits: MediaLimits = LIMITS) -> Iterator[Video]:
     """Open a video, which is closed at the end of the `with` block.
 
     Args:
         source: a path, or a file that can be read and searched.
         formats: FFmpeg's names of the container formats that are allowed, separated by commas.
-        max_pixels: of one frame; what announces or brings more is refused before it is decoded.
-        max_samples: that an MP4 may announce, of all its tracks; see `refuse_impossible_counts`.
+        limits: what announces or brings more is refused before it is decoded.
 
     Raises:
         MediaError: if there is no such file, it holds no video, or one that is too large.
     """
     require_file(source)
-    refuse_impossible_counts(source, max_samples)
+    refuse_impossible_counts(source, limits.samples)
     # The decoder itself refuses larger frames too, where nothing announced them.
     place = str(Path(source).absolute()) if isinstance(source, str | Path) else source  # "concat:x" is a file name too
-    options = {"format_whitelist": formats, "max_pixels": str(max_pixels)}
-    with _decoding_errors(source):
+    options = {"format_whitelist": formats, "max_pixels": str(limits.pixels)}
+    with _decoding_errors(source) as said:
         container = av.open(place, mode="r", options=options, metadata_errors="replace")
     with container:
-        yield Video(source, container, max_pixels)
+        if said and not BEGIN_ANYWHERE & set(container.format.name.split(",")):
+            raise _damaged(source, said[0], 0)
+        with _decoding_errors(source):
+            video = Video(source, container, limits)
+        yield video
 
 
 def read_video(
-    source: str | Path | BinaryIO,
+    source: Source,
     max_frames: int | None = None,
     *,
     fps: float | None = None,
@@ -238,31 +361,11 @@ def read_video(
         size: returns the size (width, height) to scale to, of the size of the video; the latter if not given.
 
     Raises:
-        MediaError: if there is no such file, it cannot be decoded, or its frames would take too much memory.
+        MediaError: if there is no such file, it cannot be decoded, it is damaged or shorter than it announces, or its
+            frames would take too much memory.
     """
     with open_video(source) as video:
         return video.read(max_frames, fps=fps, size=size)
-
-
-def sample(frames: Iterable[T], fps: float, slack: float = ROUNDING) -> Iterator[tuple[T, int]]:
-    """Yield each frame with how many of the instants 0, 1/fps, 2/fps, ... a player shows it at; 0 for some.
-
-    A frame that is up to `slack` of 1/fps late counts as in time. Looks one frame ahead.
-    """
-
-    def instants_before(time_s: float) -> int:
-        return math.ceil(time_s * fps - slack)
-
-    shown: T | None = None
-    emitted = 0
-    for frame in frames:
-        if shown is not None:
-            count = max(0, instants_before(frame.start_s) - emitted)
-            yield shown, count
-            emitted += count
-        shown = frame
-    if shown is not None:
-        yield shown, max(0, instants_before(shown.end_s) - emitted)
 
 
 @dataclass(frozen=True)
@@ -270,29 +373,6 @@ class _Picture:
     rgb: np.ndarray
     start_s: float
     end_s: float
-
-
-def _periods(pictures: Sequence[_Picture]) -> np.ndarray:
-    return np.diff([picture.start_s for picture in pictures])
-
-
-def _is_variable(pictures: Sequence[_Picture]) -> bool:
-    """Say whether some frame is shown for half as long again, or half as long, as most are."""
-    if len(pictures) < 3:
-        return False
-    periods = _periods(pictures)
-    ratios = periods / max(float(np.median(periods)), 1e-9)
-    return bool((ratios > 1.5).any() or (ratios < 0.5).any())
-
-
-def _typical_rate(pictures: Sequence[_Picture], average: float) -> float:
-    """Return the frames per second of a constant rate, or for a variable one the rate that most frames have."""
-    if not _is_variable(pictures):
-        return average
-    periods = _periods(pictures)
-    median = float(np.median(periods))
-    usual = periods[(periods >= 0.5 * median) & (periods <= 1.5 * median)]
-    return float(1 / usual.mean()) if median > 0 else average
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
@@ -310,10 +390,27 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     return False, a < 0, d < 0
 
 
+def _damaged(source: Source, what: str, frames: int) -> MediaError:
+    if is_cut_short(what) or ends_within_a_box(source):
+        return MediaError(source, "truncated", f"ends too early ({what})")
+    where = f"after {frames} frames" if frames else "at its beginning"
+    return MediaError(source, "corrupt", f"is damaged {where} ({what})")
+
+
+def _undecodable(source: Source, error: Exception, said: list[str], frames: int) -> MediaError:
+    what = said[0] if said else str(getattr(error, "strerror", None) or error).rstrip(".")
+    if frames or is_cut_short(what) or ends_within_a_box(source):
+        return _damaged(source, what, frames)
+    if "Format not on whitelist" in what:
+        what = "its format is none of those that are read, such as a playlist or a list of other files"
+    return MediaError(source, "undecodable", f"cannot be decoded as video ({what})")
+
+
 @contextmanager
-def _decoding_errors(source: str | Path | BinaryIO) -> Iterator[None]:
+def _decoding_errors(source: Source) -> Iterator[list[str]]:
+    """Turn what libav raises in the `with` block into one sentence; yield what it only logs, filled at the end."""
     try:
-        yield
+        with listening() as said:
+            yield said
     except (av.FFmpegError, ValueError, MemoryError) as error:
-        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
-        raise MediaError(source, "undecodable", f"cannot be decoded as video ({reason})") from error
+        raise _undecodable(source, error, said, 0) from error

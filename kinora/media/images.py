@@ -9,45 +9,42 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from pillow_heif import register_heif_opener
 
 from kinora.media.comment import Metadata, metadata_text
-from kinora.media.errors import MediaError, require_file
+from kinora.media.errors import MediaError, Source, require_file
+from kinora.media.formats import IMAGE_FORMATS
+from kinora.media.limits import LIMITS, MediaLimits
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-# What is inside of files with these suffixes. Pillow would also open documents, and run other programs for some.
-IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
-MAX_IMAGE_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs
 COMMENT, IMAGE_DESCRIPTION = "Comment", 0x010E  # a PNG's text chunk and an EXIF tag, which hold the metadata
 ROWS_AT_ONCE = 2**20  # pixels that are laid over white together
 
 
-def image_size(source: str | Path | BinaryIO, formats: tuple[str, ...] = IMAGE_FORMATS) -> tuple[int, int]:
+def image_size(source: Source, formats: tuple[str, ...] = IMAGE_FORMATS) -> tuple[int, int]:
     """Return the (width, height) that an image's header announces, as stored; nothing is decoded.
 
     Raises:
         MediaError: if there is no such file, it is no image, or one that is too large.
     """
-    with open_image(source, formats, MAX_IMAGE_PIXELS) as image:
+    with open_image(source, formats) as image:
         return image.size
 
 
-def read_image(
-    source: str | Path | BinaryIO, *, formats: tuple[str, ...] = IMAGE_FORMATS, max_pixels: int = MAX_IMAGE_PIXELS
-) -> np.ndarray:
+def read_image(source: Source, *, formats: tuple[str, ...] = IMAGE_FORMATS, limits: MediaLimits = LIMITS) -> np.ndarray:
     """Read an image as one frame, `uint8 [1, H, W, 3]`, upright; transparency is laid over white.
 
     Args:
         source: a path, or a file that can be read and searched.
         formats: Pillow's names of the formats that are allowed.
-        max_pixels: an image that announces more is refused before it is decoded.
+        limits: an image that announces more pixels is refused before it is decoded.
 
     Raises:
         MediaError: if there is no such file, it is no image that can be decoded, or one that is too large.
     """
-    with open_image(source, formats, max_pixels) as image:
+    with open_image(source, formats, limits) as image:
         ImageOps.exif_transpose(image, in_place=True)  # cameras store how they were held
         image.load()
-        return _over_white(image)[None]
+        return _over_white(_of_eight_bits(source, image))[None]
 
 
 def write_image(target: str | Path | BinaryIO, frame: np.ndarray, metadata: Metadata | None = None) -> None:
@@ -65,7 +62,7 @@ def enlarge(frames: np.ndarray, factor: int) -> np.ndarray:
 
 @contextmanager
 def open_image(
-    source: str | Path | BinaryIO, formats: tuple[str, ...] = IMAGE_FORMATS, max_pixels: int = MAX_IMAGE_PIXELS
+    source: Source, formats: tuple[str, ...] = IMAGE_FORMATS, limits: MediaLimits = LIMITS
 ) -> Iterator[Image.Image]:
     """Open an image with Pillow, closed at the end of the `with` block, in which all that Pillow may raise is refused.
 
@@ -73,20 +70,35 @@ def open_image(
         MediaError: if there is no such file, it is no image, or one that is too large.
     """
     require_file(source)
+    if "HEIF" in formats:
+        register_heif_opener(thumbnails=False)  # Pillow reads AVIF by itself, but not HEIC
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is refused here
             image = Image.open(source, formats=formats)
         with image:
             width, height = image.size  # from the header
-            if width * height > max_pixels:
-                problem = f"has {width}x{height} pixels; at most {max_pixels:,} are decoded"
+            if width * height > limits.pixels:
+                problem = f"has {width}x{height} pixels; at most {limits.pixels:,} are decoded"
                 raise MediaError(source, "too_large", problem)
             yield image
     except Image.DecompressionBombError as error:
         raise MediaError(source, "too_large", "has too many pixels to be decoded safely") from error
-    except (OSError, ValueError, SyntaxError, MemoryError) as error:
+    except MediaError:
+        raise
+    except Exception as error:  # what Pillow's many readers raise of damaged files has no common type
         raise MediaError(source, "undecodable", "cannot be decoded as an image") from error
+
+
+def _of_eight_bits(source: Source, image: Image.Image) -> Image.Image:
+    """Return an image whose grey has more than 8 bits scaled to these; Pillow itself would clip it."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image)
+    most = 65_535 if image.mode.startswith("I;16") or image.format == "PNG" else 0
+    if not most:
+        raise MediaError(source, "undecodable", "has grey of 32 bits, whose white is not known")
+    return Image.fromarray(np.rint(values * (255 / most)).astype(np.uint8))
 
 
 def _over_white(image: Image.Image) -> np.ndarray:

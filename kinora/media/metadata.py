@@ -6,17 +6,18 @@ a folder of PNG frames a file `clip.json` besides.
 
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from kinora.media.comment import MOST_CHARACTERS, metadata_of
 from kinora.media.decoding import open_video
-from kinora.media.errors import MediaError, require_file
-from kinora.media.images import COMMENT, IMAGE_DESCRIPTION, IMAGE_SUFFIXES, open_image
+from kinora.media.errors import MediaError, Source, require_file
+from kinora.media.formats import first_bytes, media_kind
+from kinora.media.images import COMMENT, IMAGE_DESCRIPTION, open_image
 
 CLIP_JSON = "clip.json"  # in a folder of PNG frames
 
 
-def read_metadata(source: str | Path | BinaryIO) -> dict[str, Any]:
+def read_metadata(source: Source) -> dict[str, Any]:
     """Return the metadata that `clip_writer` left in a video, an image or a folder of PNG frames.
 
     Empty where there is none, or what there is was not written by `clip_writer`. Nothing of it is to be trusted:
@@ -49,10 +50,5 @@ def _json_of_folder(folder: Path) -> str:
         raise MediaError(folder, "undecodable", f"is a folder without a {CLIP_JSON} that can be read") from error
 
 
-def _is_image(source: str | Path | BinaryIO) -> bool:
-    if isinstance(source, str | Path):
-        return Path(source).suffix.lower() in (*IMAGE_SUFFIXES, ".gif")
-    source.seek(0)
-    start = source.read(12)
-    source.seek(0)
-    return start.startswith((b"GIF8", b"\x89PNG", b"\xff\xd8")) or start[8:] == b"WEBP"
+def _is_image(source: Source) -> bool:
+    return media_kind(source) == "image" or first_bytes(source).startswith(b"GIF8")

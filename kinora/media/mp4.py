@@ -4,14 +4,17 @@ FFmpeg makes an index entry of about 70 bytes for every sample that an MP4 annou
 samples have one size, a file of a few hundred bytes can announce billions.
 """
 
+import io
 import os
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from kinora.media.errors import MediaError
+from kinora.media.errors import MediaError, Source
+from kinora.media.formats import OTHER_STARTS, first_bytes
 
 CHUNK = 2**20
 # Names of boxes (ISO/IEC 14496-12), and the bytes of each that are needed.
@@ -19,7 +22,7 @@ COUNTS = re.compile(rb"(?:stsz(.{12})|(trun|elst)(.{8}))", re.DOTALL)
 PER_SAMPLE_FIELDS = 0x000F00  # flags of `trun`: duration, size, flags or time offset of each sample follow
 
 
-def refuse_impossible_counts(source: str | Path | BinaryIO, max_samples: int | None = None) -> None:
+def refuse_impossible_counts(source: Source, max_samples: int | None = None) -> None:
     """Refuse an MP4 that announces more samples than it has bytes for; other formats pass.
 
     Args:
@@ -29,18 +32,38 @@ def refuse_impossible_counts(source: str | Path | BinaryIO, max_samples: int | N
     Raises:
         MediaError: if it does.
     """
-    if isinstance(source, str | Path):
+    with _opened(source) as file:
+        _refuse(source, file, max_samples)
+
+
+def ends_within_a_box(source: Source) -> bool:
+    """Say whether an MP4 ends before its last box does.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+    with _opened(source) as file:
+        size = file.seek(0, os.SEEK_END)
+        boxes = list(_boxes(file, size))
+    return any(name in (b"ftyp", b"moov", b"moof") for name, _, _ in boxes) and boxes[-1][2] > size
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    if first_bytes(source).startswith(OTHER_STARTS):
+        yield io.BytesIO()
+    elif isinstance(source, str | Path):
         try:
             with open(source, "rb") as file:
-                _refuse(source, file, max_samples)
+                yield file
         except OSError as error:
             raise MediaError(source, "undecodable", f"cannot be read ({error.strerror})") from error
-        return
-    _refuse(source, source, max_samples)
-    source.seek(0)
+    else:
+        yield source
+        source.seek(0)
 
 
-def _refuse(source: str | Path | BinaryIO, file: BinaryIO, max_samples: int | None) -> None:
+def _refuse(source: Source, file: BinaryIO, max_samples: int | None) -> None:
     size = file.seek(0, os.SEEK_END)
     samples = edits = 0
     for name, fields in _counts(file, size):
@@ -58,12 +81,19 @@ def _refuse(source: str | Path | BinaryIO, file: BinaryIO, max_samples: int | No
         raise MediaError(source, "too_large", f"announces {samples:,} samples and {edits:,} edits, too many to be read")
 
 
-def _impossible(source: str | Path | BinaryIO, samples: int, size: int) -> MediaError:
+def _impossible(source: Source, samples: int, size: int) -> MediaError:
     return MediaError(source, "undecodable", f"announces {samples:,} samples and has only {size:,} bytes")
 
 
 def _counts(file: BinaryIO, size: int) -> Iterator[tuple[bytes, tuple[int, ...]]]:
     """Yield the name and first fields of every box that counts, wherever it is outside of the media data."""
+    for name, start, end in _boxes(file, size):
+        if name != b"mdat":
+            yield from _counts_between(file, start, min(size, end))
+
+
+def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name, start and end of every outer box; the end of the last may lie behind that of the file."""
     offset = 0
     while offset + 8 <= size:
         file.seek(offset)
@@ -73,9 +103,8 @@ def _counts(file: BinaryIO, size: int) -> Iterator[tuple[bytes, tuple[int, ...]]
             length = int.from_bytes(header[8:16], "big")
         if not re.fullmatch(rb"[ -~\xa9]{4}", name) or 0 < length < 8:
             return  # this is no box
-        end = min(size, offset + length) if length else size
-        if name != b"mdat":
-            yield from _counts_between(file, offset, end)
+        end = offset + length if length else size
+        yield name, offset, end
         offset = end
 
 

@@ -12,7 +12,9 @@ from PIL import Image
 
 from evaluation.loading import read_clip
 from kinora.data.grid import DEFAULT_GRID
-from kinora.data.shots import Footage, Rejected
+from kinora.data.ingest.config import IngestConfig
+from kinora.data.ingest.footage import Footage
+from kinora.data.shots import Rejected
 from kinora.errors import KinoraError
 from kinora.media import MediaError, read_image, read_video, write_video
 from kinora.media.mp4 import refuse_impossible_counts
@@ -31,10 +33,15 @@ HELD = {
 }
 
 
+def ingested(path, fps=8.0, max_side=48):
+    """Return what ingest sees of a file."""
+    footage = Footage(path, IngestConfig(fps=fps, max_side=max_side), DEFAULT_GRID)
+    return np.stack([frame for frame, _ in footage.frames()])
+
+
 def seen(path, fps=8.0, max_side=48):
     """Return what ingest, evaluation and `read_video` see of a file, in that order."""
-    ingested = np.stack([frame for frame, _ in Footage(path, fps, max_side, 60, DEFAULT_GRID).frames()])
-    return ingested, read_clip(path, path.name).frames, read_video(path)[0]
+    return ingested(path, fps, max_side), read_clip(path, path.name).frames, read_video(path)[0]
 
 
 def close(a, b, tolerance=4.0) -> bool:
@@ -51,10 +58,10 @@ def test_however_the_camera_was_held_the_picture_is_upright(tmp_path, corners, e
 
 def test_pixels_that_are_not_square_are_shown_square(tmp_path, corners, encode):
     path = encode(tmp_path / "wide.mp4", corners[:, :, ::2], aspect="2/1")
-    ingested, evaluated, read = seen(path)
-    assert (ingested == evaluated).all()
-    assert (ingested == read).all()
-    assert close(ingested, corners, 6)
+    at_ingest, evaluated, read = seen(path)
+    assert (at_ingest == evaluated).all()
+    assert (at_ingest == read).all()
+    assert close(at_ingest, corners, 6)
 
 
 def test_turned_and_not_square_at_once(tmp_path, corners, encode):
@@ -91,20 +98,19 @@ def test_a_gif_is_read_alike_with_its_own_delays(tmp_path, corners):
     pictures = [Image.fromarray(frame) for frame in corners]
     delays = [120, 120, 360, 120, 120, 120, 120, 120, 120]
     pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=delays, loop=0)
-    ingested, evaluated, read = seen(tmp_path / "a.gif", fps=1 / 0.12)
+    at_ingest, evaluated, read = seen(tmp_path / "a.gif", fps=1 / 0.12)
     assert (evaluated == read).all()
     assert close(read, corners[[0, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8]], 6)
-    assert (ingested == read).all()
+    assert (at_ingest == read).all()
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_real_clips_are_read_alike(real_videos, index):
     path = real_videos[index]
     frames, fps = read_video(path)
-    ingested = np.stack([f for f, _ in Footage(path, fps, 320, 60, DEFAULT_GRID).frames()])
     evaluated = read_clip(path, path.name).frames
-    assert len(ingested) == len(evaluated) == len(frames)
-    assert len(read_video(path, fps=8)[0]) == len(list(Footage(path, 8, 40, 60, DEFAULT_GRID).frames()))
+    assert len(ingested(path, fps, 320)) == len(evaluated) == len(frames)
+    assert len(read_video(path, fps=8)[0]) == len(ingested(path, 8, 40))
 
 
 @pytest.mark.parametrize("playlist", ["ffconcat version 1.0\nfile '{}'\n", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n{}\n"])
@@ -147,14 +153,10 @@ def test_a_file_that_stops_early_is_one_sentence_everywhere(tmp_path, real_video
     assert (content.index(b"moov") < content.index(b"mdat")) == faststart
     path = tmp_path / "cut.mp4"
     path.write_bytes(content[: int(share * len(content))])
-    whole = faststart and share == 0.99
     for read in (seen, read_video, lambda p: read_clip(p, p.name)):
-        if whole:  # one frame is damaged or missing, which a player does not mind either
+        with pytest.raises((KinoraError, Rejected), match=r"ends too early|is damaged|cannot be") as refused:
             read(path)
-            continue
-        with pytest.raises((KinoraError, Rejected), match=r"cannot be decoded|announces") as refused:
-            read(path)
-        assert refused.value.reason in ("truncated", "undecodable")
+        assert refused.value.reason in ("truncated", "corrupt", "undecodable")
 
 
 def test_what_an_edit_list_leaves_out_is_not_missed(tmp_path, corners, encode):
@@ -237,8 +239,8 @@ def test_a_video_that_would_fill_the_memory_is_refused_from_its_header(tmp_path,
     assert len(read_video(path, size=lambda width, height: (width // 2, height // 2))[0]) == 9
 
 
-def test_a_pause_of_a_year_is_not_held_in_memory(tmp_path, corners, encode):
-    times = [*(number / 8 for number in range(8)), 3e7]
+def test_a_pause_of_days_is_not_held_in_memory(tmp_path, corners, encode):
+    times = [*(number / 8 for number in range(8)), 5e5]
     with pytest.raises(MediaError, match="too many to be held"):
         read_video(encode(tmp_path / "pause.mkv", corners, times=times))
 

@@ -1,0 +1,31 @@
+"""What can be seen of a bitstream without decoding it: damage that a decoder may decode to a wrong picture.
+
+H.264 and HEVC never hold two zero bytes followed by 0, 1 or 2 inside of a unit (ITU-T H.264 and H.265, 7.4.1 and
+7.4.2: `emulation_prevention_three_byte`). What writes zeros over a part of a file leaves just these.
+"""
+
+import re
+
+import av
+
+FORBIDDEN = re.compile(rb"\0\0[\0-\2]")
+
+
+def length_size(context: av.VideoCodecContext) -> int:
+    """Return how many bytes say how long each unit of a packet is (ISO/IEC 14496-15); 0 where none do."""
+    header = context.extradata or b""
+    if header[:1] != b"\1":
+        return 0
+    place = {"h264": 4, "hevc": 21}.get(context.name, len(header))
+    return (header[place] & 3) + 1 if place < len(header) else 0
+
+
+def holds_forbidden_bytes(packet: bytes, size: int) -> bool:
+    """Say whether a unit of a packet holds what none may; `size` is that of `length_size`."""
+    at = 0
+    while size and at + size < len(packet):
+        start = at + size
+        at = start + int.from_bytes(packet[at:start], "big")
+        if FORBIDDEN.search(packet[start:at].rstrip(b"\0")):
+            return True
+    return False
