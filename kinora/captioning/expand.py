@@ -6,6 +6,7 @@ the recipe names, whose answer is taken only if it keeps every word that says so
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
 
 from kinora.captioning.accuracy import content_words
@@ -16,6 +17,7 @@ from kinora.worlds.language import BETWEEN, BRUSH, PADDLE, WALL
 
 BACKGROUND, SPEED, SHAPE = "grey", "slow", "circle"  # what an unsaid one becomes
 COLOURS = ("red", "blue", "green", "yellow", "purple", "white")  # the first that no other thing has
+PROMPTS_KEPT = 1024
 INSTRUCTION = (
     "Rewrite this prompt for a video model as one or two plain sentences that describe the video: what is seen, what "
     "it looks like, where it is and how it moves. Keep every thing, colour, number and action of the prompt in its own "
@@ -46,8 +48,9 @@ def expand(prompt: str, rewrite: Rewriter | None = None) -> str:
 
 
 def open_rewriter(config: CaptionConfig) -> Rewriter | None:
-    """Return what puts prompts into the style of captions, by the language model that a recipe names; None if it names
-    none.
+    """Return what puts prompts into the style of captions by the language model that a recipe names, None without one.
+
+    It keeps what it made of the last prompts.
 
     Raises:
         KinoraError: if the model cannot be loaded.
@@ -55,8 +58,7 @@ def open_rewriter(config: CaptionConfig) -> Rewriter | None:
     if not config.expander:
         return None
     module, name = REWRITERS[OPENAI if config.expander.startswith(OPENAI) else HF]
-    rewriter: Rewriter = getattr(import_module(module), name)(config)
-    return rewriter
+    return lru_cache(PROMPTS_KEPT)(getattr(import_module(module), name)(config))
 
 
 def _rewritten(prompt: str, rewrite: Rewriter) -> str:

@@ -123,6 +123,11 @@ class CaptionMix:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"the share of {name} captions is {getattr(self, name):g}; give a number from 0 to 1.")
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The names of the texts that a clip may be trained with."""
+        return ("caption", "written_caption", *(("short_caption", "written_short_caption") if self.short else ()))
+
     def choose(self, texts: Mapping[str, str], chances: tuple[float, float]) -> str:
         """Return the name of one of a clip's texts: `caption`, or another by the column of the clip table.
 

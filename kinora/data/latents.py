@@ -167,9 +167,9 @@ class LatentDataset:
         row = self._row(number)
         return {name: row[name] for name in TEXTS}
 
-    def sentences(self) -> Iterator[str]:
-        """Yield every text of every clip, those that are equal once a clip."""
-        for some in zip(*(self.values(name) for name in TEXTS), strict=True):
+    def sentences(self, names: Sequence[str]) -> Iterator[str]:
+        """Yield the texts of every clip that have these names in `TEXTS`, those that are equal once a clip."""
+        for some in zip(*(self.values(name) for name in names), strict=True):
             yield from {text: None for text in some if text}
 
     def name(self, number: int) -> str:

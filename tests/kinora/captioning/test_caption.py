@@ -226,6 +226,11 @@ def test_a_text_is_chosen_among_what_there_is(texts, chances, chosen):
     assert CaptionMix(written=0.95, short=0.25).choose(texts, chances) == chosen
 
 
+def test_short_texts_are_not_drawn_unless_they_are_asked_for():
+    assert CaptionMix().drawn == ("caption", "written_caption")
+    assert set(CaptionMix(short=0.1).drawn) == set(ALL)
+
+
 def test_shares_are_shares():
     with pytest.raises(UsageError, match=r"share of short captions is 1\.5"):
         replace(CaptionMix(), short=1.5)

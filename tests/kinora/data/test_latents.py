@@ -111,7 +111,8 @@ def test_a_clip_comes_with_the_text_that_is_asked_for_and_equal_ones_are_kept_on
         assert read.caption == texts[name]
         assert torch.equal(read.text, vectors[vector])
         assert (without.caption, without.text) == ("", None)
-    assert sorted(dataset.sentences()) == ["Long.", "Short.", "W."]
+    assert sorted(dataset.sentences(list(TEXTS))) == ["Long.", "Short.", "W."]
+    assert list(dataset.sentences(["caption", "written_caption"])) == ["Long."]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 100])
