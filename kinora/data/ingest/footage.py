@@ -13,9 +13,10 @@ from kinora.data.curation import Box, picture_box, picture_size
 from kinora.data.grid import Grid
 from kinora.data.ingest.config import IngestConfig
 from kinora.data.shots import THUMBNAIL, fit, mark_cuts, rejections
-from kinora.media import Frame, Video, glance, open_video, sample
+from kinora.media import Frame, Video, open_video, sample
 
-ENOUGH = 4  # key frames that tell bars from a dark scene
+LOOK_S, LOOKS_PER_S = 20.0, 1.0  # how far and how often frames are looked at that tell bars from a dark scene
+FADED_IN = 64  # the brightest level of a first frame from which on it is more than a fade from black
 PICTURES = 3  # of a window, at most, in which overlaid text is looked for
 
 
@@ -36,7 +37,7 @@ class _Marked:
 
 
 class Footage:
-    """One video file, read once from its start, after a glance at its key frames."""
+    """One video file, read once from its start."""
 
     def __init__(self, path: Path, config: IngestConfig, grid: Grid):
         self.path, self.config, self.grid = path, config, grid
@@ -53,28 +54,30 @@ class Footage:
         """
         config, every = self.config, max(1, self.config.max_frames // PICTURES)
         most = int(config.max_seconds * config.fps)
-        number, cut = 0, False
-        with rejections():
-            box = self._box()
-            with open_video(self.path) as video:
-                for shown, count in sample(self._marked(video), config.fps):
-                    if number >= most:
-                        self.unread = True
-                        return
-                    cut = cut or shown.starts_shot
-                    if not count:
-                        continue
-                    width, height = video.size
-                    rows, columns = box.bottom - box.top, box.right - box.left
-                    how = fit(round(columns * width), round(rows * height), config.max_side, self.grid)
-                    whole = (round(how.scaled[0] / columns), round(how.scaled[1] / rows))
-                    frame = how.crop(box.crop(shown.frame.rgb(whole)))
-                    if number % every == 0:
-                        self._pictures[number] = box.crop(shown.frame.rgb(picture_size(width, height)))
-                    for _ in range(min(count, most - number)):
-                        yield frame, cut
-                        cut = False
-                    number += count
+        number, cut, box = 0, False, None
+        with rejections(), open_video(self.path) as video:
+            for shown, count in sample(self._marked(video), config.fps):
+                if number >= most:
+                    self.unread = True
+                    return
+                cut = cut or shown.starts_shot
+                if not count:
+                    continue
+                picture = shown.frame.rgb(picture_size(*video.size)) if number % every == 0 else None
+                if box is None:
+                    assert picture is not None
+                    box = self._box(picture)
+                if picture is not None:
+                    self._pictures[number] = box.crop(picture)
+                rows, columns = box.bottom - box.top, box.right - box.left
+                inside = (round(columns * video.size[0]), round(rows * video.size[1]))
+                how = fit(*inside, config.max_side, self.grid)
+                whole = (round(how.scaled[0] / columns), round(how.scaled[1] / rows))
+                frame = how.crop(box.crop(shown.frame.rgb(whole)))
+                for _ in range(min(count, most - number)):
+                    yield frame, cut
+                    cut = False
+                number += count
 
     def pictures(self, start_s: float, frames: int) -> list[np.ndarray] | None:
         """Return some larger pictures of the window that starts there, None if none was kept; forget those before."""
@@ -82,15 +85,14 @@ class Footage:
         self._pictures = {number: picture for number, picture in self._pictures.items() if number >= first}
         return [picture for number, picture in self._pictures.items() if number < first + frames] or None
 
-    def _box(self) -> Box:
-        """Find the picture within its bars, from key frames; where these are few, a dark edge is looked at again."""
-        pictures = glance(self.path, self.config.max_seconds, picture_size)
-        box = picture_box(pictures)
-        if box.share == 1.0 or len(pictures) >= ENOUGH:
-            return box
+    def _box(self, first: np.ndarray) -> Box:
+        """Find the picture within its bars; only where the first frame may have some, others are looked at too."""
+        if picture_box([first]).share == 1.0 and first.max() > FADED_IN:
+            return Box()
+        pictures = [first]
         with open_video(self.path) as video:
-            for shown, count in sample(video.frames(), 1.0):
-                if shown.start_s > self.config.max_seconds:
+            for shown, count in sample(video.frames(), LOOKS_PER_S):
+                if shown.start_s > LOOK_S:
                     break
                 if count:
                     pictures.append(shown.rgb(picture_size(*video.size)))
