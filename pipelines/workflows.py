@@ -58,7 +58,16 @@ FRAMING_STUDY = Workflow(
         "plan-study-2", "pretrain-2", "evaluate-2", "compare-framing",
     ),
 )  # fmt: skip
-WORKFLOWS: Mapping[str, Workflow] = {w.name: w for w in (WORLD_SIMULATOR, SCALING_STUDY, FRAMING_STUDY)}
+CHECK_DRIFT = Workflow(
+    "check_drift",
+    "A check of drift",
+    "Trains again when drift of requests and quality say so.",
+    (
+        "gather-requests", "measure-drift", "judge-requests", "decide-training", "fingerprint-source",
+        *WORLD_SIMULATOR.steps,
+    ),
+)  # fmt: skip
+WORKFLOWS: Mapping[str, Workflow] = {w.name: w for w in (WORLD_SIMULATOR, SCALING_STUDY, FRAMING_STUDY, CHECK_DRIFT)}
 
 
 def workflow(name: str) -> Workflow:
