@@ -85,8 +85,9 @@ def tasks_of(dataset: ClipDataset, grid: Grid, fps: float, number: int, seed: in
     for piece in dataset.pieces(columns):
         chosen = piece[(piece["split"] == "validation") & (piece["kind"] == "video")]
         rows += [{str(name): value for name, value in row.items()} for row in chosen.to_dict("records")]
-    # In an order that has nothing to do with names, so that a part of many is no choice.
-    rows.sort(key=lambda row: zlib.crc32(row["clip_id"].encode()))
+    # The longest first, of which most is asked; else in an order that has nothing to do with names, so that a part of
+    # many is no choice.
+    rows.sort(key=lambda row: (-row["frames"], zlib.crc32(row["clip_id"].encode())))
     turns: Counter[str] = Counter()
     ranked = []
     for place, row in enumerate(rows):

@@ -57,8 +57,8 @@ def footage_page(evaluation: Mapping[str, Any], clips: Sequence[Continued]) -> P
                 f"{evaluation['baselines']['autoencoder']['overall']:.0%}"
             ),
             "clips nearer to the truth than a frame held still": f"{counts['nearer']} of {counts['clips']}",
-            "held-out clips, of so many files": f"{counts['clips']} of {counts['sources']}",
-            "continuations, each with a seed of its own": str(counts["continuations"]),
+            f"{'held-out clip' if counts['clips'] == 1 else 'held-out clips'} of {count(counts['sources'], 'file')}, "
+            f"continued {counts['continuations']} times in all": str(counts["clips"]),
         }
     )
     page.heading("How near the continuations are")

@@ -149,7 +149,7 @@ def decision_page(decision: Decision) -> Page:
     title = "Promoted" if decision.promote else "Not promoted"
     rival = "incumbent" if decision.rival == "incumbent" else "untrained checkpoint"
     page = Page(title, decision.reason)
-    figures = {"rival": rival, "what was compared": decision.compared}
+    figures = {"rival": rival, f"pairs, from {decision.compared}": str(decision.pairs)}
     if decision.table:
         overall = decision.table[0]
         figures["candidate's overall score"] = f"{overall.candidate:.1%}"

@@ -26,7 +26,7 @@ from kinora.files import atomic_write
 from kinora.generation.registry import Registry
 from kinora.models.text_encoder import split_words
 from kinora.processes import end_descendants
-from pipelines.run import RunOptions, RunResult, run_pipeline
+from pipelines.run import WORLDS, RunOptions, RunResult, run_pipeline
 from pipelines.runner import SECONDS_TO_END
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SECONDS_TO_START = 600.0
 SECONDS_TO_GENERATE = 1800.0
 NO_WORDS = "Continue."  # the endpoint wants a prompt; where no person wrote one, this asks for nothing
+# A person's own footage is judged by how its clips go on, and a few captions teach no words: most clips are learned so.
+FOOTAGE = "transformer.conditioning_share=0.7"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def demo(
         port: the port on which the endpoint listens, on this machine only.
     """
     check_port(port)  # now, not after ten minutes of training
-    result = run_pipeline(RunOptions(source, recipe, settings, work))
+    own = "" if source == WORLDS else FOOTAGE
+    result = run_pipeline(RunOptions(source, recipe, f"{own} {settings}".strip(), work))
 
     from kinora.media import read_video  # imports torch, and most refusals come before
     from pipelines.run_page import write_run_page
