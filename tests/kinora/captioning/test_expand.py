@@ -1,5 +1,7 @@
 """Prompt expansion ends in the language of the training captions and loses nothing that was asked for."""
 
+import json
+
 import pytest
 
 from kinora.captioning.expand import expand
@@ -54,3 +56,23 @@ def test_captions_expand_to_themselves(config):
     for prompt in evaluation_prompts(config, 96, seed=1):
         assert expand(prompt.prompt) == prompt.prompt
         assert parse(expand(prompt.prompt)) == prompt.attributes
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a bobsled goes down a track",
+        "two hands pour the batter up cake tins",
+        "a ball of yarn",
+        "a man in a red shirt walks left",
+        "a large red ball falls",  # how large would be lost
+    ],
+)
+def test_natural_english_passes_unchanged(prompt):
+    assert expand(prompt) == prompt
+
+
+def test_what_people_say_of_natural_clips_passes_unchanged(shared_media):
+    rows = [json.loads(line) for line in (shared_media / "natural" / "captions.jsonl").read_text().splitlines()]
+    assert len(rows) > 50
+    assert [row["caption"] for row in rows if expand(row["caption"]) != row["caption"]] == []
