@@ -16,6 +16,7 @@ from kinora.data.grid import DEFAULT_GRID
 from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.data.ingest.dataset import ingest
 from kinora.errors import KinoraError, UsageError
+from kinora.media import read_video, write_video
 from kinora.storage import open_store
 from kinora.worlds import WorldsConfig
 
@@ -200,3 +201,25 @@ def test_a_folder_that_holds_no_dataset_is_one_sentence(tmp_path, real_dataset):
     (tmp_path / "clips.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(KinoraError, match="is damaged"):
         ClipDataset.open(tmp_path)
+
+
+def test_copies_are_dropped_and_share_a_side_and_what_is_frozen_is_told(tmp_path, real_videos):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in real_videos:
+        frames, fps = read_video(path, max_frames=100)
+        write_video(folder / f"a-{path.stem}.mp4", frames, fps)
+        write_video(folder / f"b-{path.stem}-mirrored.mp4", frames[:, :, ::-1], fps)
+        write_video(folder / f"c-{path.stem}-later.mp4", frames[int(0.7 * fps) :], fps)
+    write_video(folder / "frozen.mp4", np.repeat(read_video(real_videos[1], 1)[0], 60, 0), 24)
+    dataset = ingest(str(folder), tmp_path / "out", IngestConfig(max_side=64, validation_fraction=0.4))
+    dropped = dataset.quarantine[dataset.quarantine["reason"] == "near_duplicate"]
+    assert set(dropped["source"].str[0]) == {"b", "c"}
+    assert dropped["explanation"].str.contains("It shows the same as a-").any()
+    assert not dataset.clips["source"].str.startswith("b-").any()
+    stems = dataset.clips.assign(stem=dataset.clips["source"].str[2:].str.split(r"\.|-", regex=True).str[0])
+    assert (stems.groupby("stem")["split"].nunique() == 1).all()
+    (still,) = dataset.quarantine[dataset.quarantine["reason"] == "still"].itertuples()
+    assert still.source == "frozen.mp4"
+    for row in dataset.quarantine[dataset.quarantine["uri"] != ""].itertuples():
+        assert len(read_video(dataset.media(row.uri))[0]) >= 5  # so that the report can play it
