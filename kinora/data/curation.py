@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Luminance weights of ITU-R BT.601, for gamma-coded RGB.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-FLOW_SIDE = 64  # pixels of the longer side at which motion is looked for
+FLOW_SIDE, SMALLEST_FLOW_SIDE = 64, 16  # pixels of the longer side at which motion is looked for
 FLOW_PAIRS = 4  # pairs of frames of a clip whose optical flow is computed
 FLOW_STEP_S = 1 / 12  # between the two frames of a pair, or one frame
 # A change is one of 3x3 pixels' mean, at FLOW_SIDE, by more levels (of 255) than encoding leaves there.
@@ -71,7 +71,7 @@ def _movement(luma: np.ndarray, fps: float) -> dict[str, float]:
     if len(luma) < 2:
         return {"flow": 0.0, "still_share": 0.0}
     height, width = luma.shape[1:]
-    factor = min(1.0, FLOW_SIDE / max(height, width))
+    factor = min(max(1.0, SMALLEST_FLOW_SIDE / max(height, width)), FLOW_SIDE / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in luma])
     return {"flow": _flow(small, fps), "still_share": _still_share(small)}
@@ -125,8 +125,8 @@ class CurationConfig:
     max_flow: float = 4.0
     max_bars: float = 0.15
     max_text: float = 0.15
-    min_sharpness: float = 0.001
-    min_contrast: float = 0.01
+    min_sharpness: float = 0.0002
+    min_contrast: float = 0.003
     min_brightness: float = 0.02
     max_brightness: float = 0.98
     max_clipped: float = 0.98

@@ -11,8 +11,13 @@ import numpy as np
 
 PICTURE_SIDE = 320  # pixels of the longer side
 # Bars are no brighter than DARK levels, but for a share STRAY of their pixels, and spread by EVEN levels in a line.
-DARK, STRAY, EVEN = 24, 0.02, 6.0
+DARK, STRAY, EVEN = 10, 0.02, 4.0
+EDGE = 0.5  # of the picture's first lines beside a bar: the share that is brighter than a bar
 THICK, MOST = 0.02, 0.4  # of the side: thinner bars are left, and there are none thicker, on each side
+# Levels of bright and of dark letters, and of how much they stand out from what is around them.
+BRIGHT_LETTER, DARK_LETTER, CONTRAST = 160, 70, 50
+STROKE = np.ones((11, 11), np.uint8)  # strokes are thinner than this
+TALLEST_LETTER, FEWEST_LETTERS = 0.2, 4  # of the picture's height; in a line
 
 
 class Box(NamedTuple):
@@ -57,15 +62,18 @@ def picture_box(pictures: Sequence[np.ndarray]) -> Box:
 def _edges(brightest: np.ndarray) -> tuple[float, float]:
     """Return where the picture starts and ends among the lines of the brightest levels `uint8 [lines, N]`."""
     lines = len(brightest)
-    bright = (brightest > DARK).mean(axis=1) > STRAY
-    lit = np.flatnonzero(bright | (brightest.std(axis=1, dtype=np.float32) > EVEN))
-    if not len(lit):
+    lit = (brightest > DARK).mean(axis=1)
+    shown = np.flatnonzero((lit > STRAY) | (brightest.std(axis=1, dtype=np.float32) > EVEN))
+    if not len(shown):
         return 0.0, 1.0
-    before, after = int(lit[0]), lines - 1 - int(lit[-1])
-    if max(before, after) > MOST * lines:
+    before, after = int(shown[0]), lines - 1 - int(shown[-1])
+    # Beside a bar the picture starts all along it; where something small shows before a dark ground, it does not.
+    start = before if lit[before : before + 3].max() >= EDGE else 0
+    end = lines - after if lit[lines - after - 3 : lines - after].max() >= EDGE else lines
+    if max(start, lines - end) > MOST * lines:
         return 0.0, 1.0
     thick = THICK * lines
-    return before / lines if before >= thick else 0.0, 1 - after / lines if after >= thick else 1.0
+    return start / lines if start >= thick else 0.0, end / lines if lines - end >= thick else 1.0
 
 
 def bar_share(pictures: Sequence[np.ndarray]) -> float:
@@ -74,5 +82,54 @@ def bar_share(pictures: Sequence[np.ndarray]) -> float:
 
 
 def text_share(pictures: Sequence[np.ndarray]) -> float:
-    """Return the share of the pictures under lines of text that stays where it is in all of them."""
-    return 0.0
+    """Return the share of the pictures under lines of text that stays where it is in all of them.
+
+    Text is what a title or a subtitle is: strokes that are bright or dark, stand out from what is next to them, and
+    form at least `FEWEST_LETTERS` letters of like height in a row. Letters lower than 4 pixels are not seen.
+    """
+    if not len(pictures):
+        return 0.0
+    luma = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+    darkest, brightest = np.min(luma, axis=0), np.max(luma, axis=0)  # what is bright or dark in all of them
+    covered = np.zeros(darkest.shape, bool)
+    for strokes in (
+        (cv2.morphologyEx(darkest, cv2.MORPH_TOPHAT, STROKE) >= CONTRAST) & (darkest >= BRIGHT_LETTER),
+        (cv2.morphologyEx(brightest, cv2.MORPH_BLACKHAT, STROKE) >= CONTRAST) & (brightest <= DARK_LETTER),
+    ):
+        for left, top, right, bottom in _lines(_letters(strokes)):
+            covered[top:bottom, left:right] = True
+    return float(covered.mean())
+
+
+def _letters(strokes: np.ndarray) -> np.ndarray:
+    """Return the boxes [left, top, width, height] of what may be letters among strokes `bool [H, W]`, left to right."""
+    _, _, found, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
+    found = found[1:]  # without the background
+    width, height, area = found[:, 2], found[:, 3], found[:, 4]
+    tallest = max(8.0, TALLEST_LETTER * len(strokes))
+    like = (height >= 4) & (height <= tallest) & (width <= 2.5 * height) & (area >= 6)
+    fill = area / (width * height)
+    letters = found[like & (fill >= 0.15) & ((fill <= 0.75) | (width <= 0.4 * height))]
+    return np.asarray(letters[np.argsort(letters[:, 0], kind="stable"), :4])
+
+
+def _lines(letters: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Return the boxes (left, top, right, bottom) of lines of text that letters form."""
+    lines: list[list[tuple[int, int, int, int]]] = []
+    for x, y, width, height in letters.tolist():
+        for line in reversed(lines):
+            _, top, right, bottom = line[-1]
+            tall, gap = max(height, bottom - top), x - right
+            level = abs(y + height / 2 - (top + bottom) / 2) < 0.35 * tall
+            if -0.5 * tall < gap < 1.2 * tall and level and min(height, bottom - top) > 0.5 * tall:
+                line.append((x, y, x + width, y + height))
+                break
+        else:
+            lines.append([(x, y, x + width, y + height)])
+    boxes = []
+    for line in lines:
+        lefts, tops, rights, bottoms = zip(*line, strict=True)
+        box = min(lefts), min(tops), max(rights), max(bottoms)
+        if len(line) >= FEWEST_LETTERS and box[2] - box[0] >= 2.5 * (box[3] - box[1]):
+            boxes.append(box)
+    return boxes
