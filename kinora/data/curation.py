@@ -72,7 +72,7 @@ def _movement(luma: np.ndarray, fps: float) -> dict[str, float]:
         return {"flow": 0.0, "still_share": 0.0}
     height, width = luma.shape[1:]
     factor = min(max(1.0, SMALLEST_FLOW_SIDE / max(height, width)), FLOW_SIDE / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    size = (max(8, round(width * factor)), max(8, round(height * factor)))  # the search takes no less
     small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in luma])
     return {"flow": _flow(small, fps), "still_share": _still_share(small)}
 
