@@ -8,7 +8,9 @@ from pipelines.workspace import Workspace
 
 MEASURED_SECONDS: dict[str, dict[str, float]] = {
     "tiny": {
-        "ingest": 14,
+        "plan-ingest": 3,
+        "read-shards": 20,
+        "ingest": 5,
         "validate": 6,
         "train-captioner": 40,
         "caption": 6,
@@ -21,7 +23,9 @@ MEASURED_SECONDS: dict[str, dict[str, float]] = {
         "promote": 3,
     },
     "smoke": {
-        "ingest": 3,
+        "plan-ingest": 3,
+        "read-shards": 5,
+        "ingest": 4,
         "validate": 4,
         "train-captioner": 4,
         "caption": 4,
