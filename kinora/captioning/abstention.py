@@ -1,8 +1,9 @@
 """When a captioner stays silent: where it is not sure, and where it has seen nothing like the clip.
 
 A threshold on its confidence is calibrated on captions that it did not learn from, so that with a stated certainty at
-most a stated share of what it says is wrong: Geifman and El-Yaniv, "Selective classification for deep neural networks"
-(https://arxiv.org/abs/1705.08500), algorithm 2. Such a guarantee holds for clips like those that it was calibrated on,
+most a stated share of what it says is wrong: selective classification with guaranteed risk (Geifman and El-Yaniv,
+https://arxiv.org/abs/1705.08500), with the thresholds tested together as in "Learn then test"
+(https://arxiv.org/abs/2110.01052, section 2.3). Such a guarantee holds for clips like those that it was calibrated on,
 and a network is as sure of pictures of another origin. So these are told apart before: by the distance to the k-th
 nearest of the clips that it learned from (https://arxiv.org/abs/2204.06507, section 3), in what its image encoder makes
 of them.
@@ -24,6 +25,7 @@ from kinora.files import atomic_write
 CALIBRATION, FAMILIAR = "calibration.json", "familiar.safetensors"
 NEIGHBOUR = 5  # the k-th nearest of the known clips is measured to
 MOST_KNOWN = 1000  # clips whose features are kept; more of them tell no better
+SHARES = tuple(tenth / 10 for tenth in range(10, 0, -1))  # of held-out captions, the surest, that are tried
 KNOWN_SHARE = 0.99  # of held-out clips, those no farther than the limit
 NEVER_CALIBRATED = "it was saved without a calibration, so nothing says when it can be trusted"
 
@@ -102,25 +104,19 @@ def calibrate(
     near = distances <= largest
     order = np.argsort(-np.asarray(confidences)[near], kind="stable")
     sure, failed = np.asarray(confidences)[near][order], np.asarray(wrong)[near][order]
-    # A binary search for the least confidence, whose tests share what may be uncertain.
-    uncertainty = (1 - config.certainty) / max(1, math.ceil(math.log2(len(sure) + 1)))
-    low, high, found = 1, len(sure), None
-    while low <= high:
-        middle = (low + high) // 2
-        said = int(np.searchsorted(-sure, -sure[middle - 1], side="right"))  # with all that are as sure
-        bound = error_bound(int(failed[:said].sum()), said, uncertainty)
+    for share in SHARES:
+        said = int(np.searchsorted(-sure, -sure[math.ceil(share * len(sure)) - 1], side="right"))  # and all as sure
+        # Any of the tests may fail by chance: together they share what may be uncertain (Bonferroni).
+        bound = error_bound(int(failed[:said].sum()), said, (1 - config.certainty) / len(SHARES))
         if bound <= config.risk:
-            found, low = (said, bound), middle + 1
-        else:
-            high = middle - 1
-    if found is None:
+            break
+    else:
         return silent(
             f"on {len(sure)} held-out captions none of its confidences leaves {config.risk:.0%} or fewer wrong with "
             f"{config.certainty:.0%} certainty",
             config,
             len(confidences),
         )
-    said, bound = found
     return Calibration(
         float(sure[said - 1]), largest, config.risk, config.certainty, len(confidences),
         said / len(confidences), float(failed[:said].mean()), bound,

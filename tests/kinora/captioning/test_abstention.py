@@ -62,7 +62,7 @@ def test_a_captioner_that_is_right_speaks_of_all_that_it_knows():
     ("confidences", "wrong", "reason"),
     [
         ([], [], "no held-out caption"),
-        ([0.99] * 12, [False] * 12, "on 12 held-out captions"),  # right, but too few to be certain
+        ([0.99] * 40, [False] * 40, "on 40 held-out captions"),  # right, but too few to be certain
         (list(np.linspace(0, 1, 500)), [False, True] * 250, "on 5"),  # wrong half of the time
     ],
 )

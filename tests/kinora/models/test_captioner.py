@@ -47,6 +47,8 @@ def test_sentences_come_back_from_their_words(model):
     assert model.tokenize(["a " * 500]).shape[1] == model.config.max_words
     long = model.tokenize(["A dog. " * 3 + "a " * 500])[0]
     assert long.tolist() == model.tokenize(["A dog. " * 3])[0].tolist(), "what is too long ends with a sentence"
+    long = model.tokenize(["A dog. " * 3 + "a " * 500])[0]
+    assert long.tolist() == model.tokenize(["A dog. " * 3])[0].tolist(), "what is too long ends with a sentence"
 
 
 @pytest.mark.parametrize(

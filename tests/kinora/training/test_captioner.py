@@ -18,6 +18,7 @@ from kinora.data.stored_clip import store_clip
 from kinora.files import folder_digest
 from kinora.models.captioner import Captioner, CaptionerConfig, sample_frames
 from kinora.training import captioner as module
+from kinora.training import captioner_clips
 from kinora.training.captioner import CaptionerTraining, learned_vocabulary, train_captioner
 from kinora.training.captioner_clips import UNSEEN, unseen_examples
 from kinora.training.log import MEASURED, read_rows
@@ -34,8 +35,7 @@ SMALL = CaptionerTraining(
     save_every=2,
 )
 EASY = WorldsConfig(
-    worlds=("uniform",), motions=("right", "left"), shapes=("circle",), sizes=((32, 32),), frames=(9,),
-    held_out=8,
+    worlds=("uniform",), motions=("right", "left"), shapes=("circle",), sizes=((32, 32),), frames=(9,), held_out=8
 )  # fmt: skip
 LEARNING = dataclasses.replace(
     SMALL,
@@ -43,7 +43,7 @@ LEARNING = dataclasses.replace(
     steps=80,
     batch_size=16,
     warmup_steps=10,
-    abstention=AbstentionConfig(least_captions=100),
+    abstention=AbstentionConfig(risk=0.2, least_captions=100),
 )
 
 
@@ -56,9 +56,11 @@ def dataset(tmp_path_factory):
 def easy(tmp_path_factory):
     """A dataset that is easily learned, and what a captioner makes of it."""
     root = tmp_path_factory.mktemp("easy")
-    config = IngestConfig(EASY, SimulatedClips(videos=0, images=240, captioned=1.0))
+    config = IngestConfig(EASY, SimulatedClips(videos=0, images=360, captioned=1.0))
     clips = ingest("worlds", root / "clips", config)
-    return clips, train_captioner(clips, root / "captioner", LEARNING, worlds=EASY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(captioner_clips, "UNSEEN", 0)  # no videos beside its own images
+        return clips, train_captioner(clips, root / "captioner", LEARNING, worlds=EASY)
 
 
 def course(out):
@@ -80,7 +82,7 @@ def test_it_learns_what_the_captions_say_and_speaks_of_it(easy):
     assert result.metrics["simulated_examples"] == 0
     assert result.metrics["speaks"] == 1
     for name in ("colour", "background"):
-        assert result.metrics[f"measured_{name}"] > 30
+        assert result.metrics[f"measured_{name}"] > 20
         assert result.metrics[f"accuracy_{name}"] > 0.95
     assert result.metrics["coverage"] > 0.5
     assert result.metrics["spoken_wrong"] <= LEARNING.abstention.risk
