@@ -6,7 +6,7 @@ import pandas as pd
 
 from kinora.data.clips import ClipDataset
 from kinora.data.drift import comparable, drift_report, summary_report
-from kinora.data.features.store import read_features
+from kinora.data.features.artifact import read_features
 
 CATEGORIES = ("kind", "width", "height", "frames", "fps")
 MEASURES = ("motion", "brightness", "contrast", "sharpness")

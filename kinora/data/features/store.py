@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kinora.config import read_json, write_json
 from kinora.data.clips import ClipDataset, read_pieces, table_writer
 from kinora.data.features.definitions import (
     CLIPS,
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 PLACE, SETS = "features", "sets"  # under the artifact root, and in it
 JOINED = 20_000  # states that Feast joins at once, which takes about 0.5 GB
 ASKED = 1000  # clips that are looked up at once
-REFERENCE = "set.json"
 TRAINED = {name: STATE_COLUMNS[name] for name in ("clip_id", *FEATURES)}
 
 
@@ -195,11 +193,12 @@ class Features:
         """Fetch the files that were published elsewhere."""
         if self._remote is None:
             return
-        for part in (SOURCE, SETS):
-            for key in self._remote.list(f"{PLACE}/{part}"):
-                here = self.folder / key.removeprefix(f"{PLACE}/")
-                if not here.is_file():
-                    self._remote.get_file(key, here)
+        # A set is listed before states are, and fetched after them: where it is, all its states are.
+        sets = self._remote.list(f"{PLACE}/{SETS}")
+        for key in [*self._remote.list(f"{PLACE}/{SOURCE}"), *sets]:
+            here = self.folder / key.removeprefix(f"{PLACE}/")
+            if not here.is_file():
+                self._remote.get_file(key, here)
 
     def _serve(self) -> bool:
         """Write what was published since the last time into the online store and the index of prompts.
@@ -267,42 +266,3 @@ class Features:
             yield
         finally:
             os.close(lock)
-
-
-def publish_features(dataset: ClipDataset, folder: str | Path, artifact_root: str = "") -> Path:
-    """Publish a dataset's features under an artifact root, and leave in `folder` which set of which store they are.
-
-    Without an artifact root `folder` holds the store too, and may be moved with it.
-    """
-    folder = Path(folder)
-    if artifact_root and "://" not in artifact_root:
-        artifact_root = str(Path(artifact_root).absolute())
-    with friendly_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        name = Features.open(artifact_root or str(folder)).publish(dataset)
-        write_json(folder / REFERENCE, {"set": name, "artifact_root": artifact_root})
-    return folder
-
-
-def read_features(folder: str | Path, clip_ids: Iterable[str] | None = None) -> pd.DataFrame:
-    """Read the features of the set that `folder` names: a row a clip, in the order asked, `clip_id` first.
-
-    None reads all clips, in no order.
-
-    Raises:
-        KinoraError: if the folder names no published set, or the set lacks a clip that is asked for.
-    """
-    try:
-        reference = read_json(Path(folder) / REFERENCE)
-    except FileNotFoundError as error:
-        raise KinoraError(f"{folder} holds no published features; publish a clip dataset's features there.") from error
-    found = Features.open(reference["artifact_root"] or str(folder)).training_set(reference["set"])
-    if clip_ids is None:
-        return found
-    ids = list(clip_ids)
-    unknown = sorted(set(ids) - set(found["clip_id"]))
-    if unknown:
-        raise KinoraError(
-            f"{folder} has no features of {len(unknown)} clips, the first {unknown[0]}; publish that dataset."
-        )
-    return found.set_index("clip_id").loc[ids].reset_index()
