@@ -1,13 +1,14 @@
 """Pairs of like 64-bit codes among many, found by sorting instead of by comparing all."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]
 NEIGHBOURS = 4  # after each, in sorted order, that it is compared with
-PIECE = 2**20  # codes that are compared together
+PIECE = 2**18  # codes that are compared together
 
 
 def signs(coefficients: np.ndarray) -> npt.NDArray[np.uint64]:
@@ -22,14 +23,13 @@ def like_pairs(codes: npt.NDArray[np.uint64], owners: Ints, most: int) -> Iterat
     Codes are sorted eight times, each time by another byte first, and each is compared with its next neighbours: a pair
     is found if few codes lie between the two in one of the orders. A pair may come more than once.
     """
-    parts = codes.view(np.uint8).reshape(-1, 8)
-    for first in range(8):
-        turned = np.roll(parts, -first, axis=1)
-        order = np.argsort(np.ascontiguousarray(turned).view(">u8").ravel(), kind="stable")
+    for byte in range(8):
+        turn = np.uint64(8 * byte)
+        order = np.argsort(codes << turn | codes >> (np.uint64(64) - turn) if byte else codes, kind="stable")
         for low in range(0, len(order), PIECE):
             some = order[low : low + PIECE + NEIGHBOURS]
             for step in range(1, NEIGHBOURS + 1):
-                a, b = some[: min(PIECE, len(some) - step)], some[step:][:PIECE]
-                a = a[: len(b)]
+                b = some[step : step + PIECE]
+                a = some[: len(b)]
                 like = (owners[a] != owners[b]) & (np.bitwise_count(codes[a] ^ codes[b]) <= most)
                 yield a[like], b[like]

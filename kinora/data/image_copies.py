@@ -10,8 +10,9 @@ from kinora.data.code_index import Ints, like_pairs, signs
 CELLS = 16  # each way; a fingerprint has them by quarters
 WAVES = 8  # of the lowest frequencies each way, without the mean: a code has their signs
 NEAR = 10  # bits in which the codes of copies may differ
-FLAT = 3.0  # levels of luminance (standard deviation): an image with less shows nothing to compare
-REST, MOST = 0.11, 0.3  # of the standard deviation: how far cells of a copy may differ, root mean square and any
+# Cells are compared in units of an image's standard deviation, or of FAINT levels of luminance where it has less; one
+# with less than a quarter of these shows nothing to compare. By how much a copy's may differ, root mean square and any:
+FAINT, REST, MOST = 12.0, 0.1, 0.25
 PIECE = 2**14  # pairs that are compared together
 
 
@@ -37,13 +38,13 @@ def image_copies(fingerprints: npt.NDArray[np.uint64], rows: Ints, sources: Ints
 
 
 def _cells(fingerprints: npt.NDArray[np.uint64], rows: Ints) -> npt.NDArray[np.float32]:
-    """Return `float32 [n, 16, 16]`, without the mean and scaled to a standard deviation of 1."""
+    """Return `float32 [n, 16, 16]`, without the mean, in units of the standard deviation."""
     half = CELLS // 2
     words = np.ascontiguousarray(fingerprints[rows[:, None] + np.arange(4)])
     quarters = words.view(np.uint8).reshape(-1, 2, 2, half, half)
     cells = quarters.swapaxes(2, 3).reshape(-1, CELLS, CELLS).astype(np.float32)
     cells -= cells.mean(axis=(1, 2), keepdims=True)
-    cells /= np.maximum(cells.std(axis=(1, 2), keepdims=True), FLAT)
+    cells /= np.maximum(cells.std(axis=(1, 2), keepdims=True), FAINT)
     return cells
 
 
@@ -65,5 +66,5 @@ def _same(
 ) -> npt.NDArray[np.bool_]:
     """Say which of two images `[n, 16, 16]` each are copies, the second mirrored where it is `turned`."""
     rest = np.abs(a - np.where(turned[:, None, None], b[:, :, ::-1], b))
-    shows = a.std(axis=(1, 2)) > 0.99
+    shows = a.std(axis=(1, 2)) >= 0.25
     return np.asarray(shows & (np.sqrt((rest**2).mean(axis=(1, 2))) <= REST) & (rest.max(axis=(1, 2)) <= MOST))

@@ -93,7 +93,8 @@ def near_duplicates(
         within = np.arange(len(clip)) - np.repeat(np.cumsum(lengths[videos]) - lengths[videos], lengths[videos])
         apart_s = np.array([snapshot_step(rate) / rate if rate else 0.0 for rate in rates.tolist()])
         times_s = starts[clip] + within * apart_s[clip]
-        matches += video_copies(Snapshots(fingerprints, first[clip] + within, clip, numbers[clip], times_s))
+        rows, clips, owners = (first[clip] + within).astype(np.int32), clip.astype(np.int32), numbers[clip]
+        matches += video_copies(Snapshots(fingerprints, rows, clips, owners.astype(np.int32), times_s))
     if len(images):
         found = image_copies(fingerprints, first[images], numbers[images])
         matches += [(int(images[copy]), int(images[earlier]), 1.0) for copy, earlier in found]

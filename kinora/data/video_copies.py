@@ -7,13 +7,14 @@ the half second after it, so that two moments before one fixed camera have diffe
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kinora.data.code_index import like_pairs, signs
 
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]
 Floats = npt.NDArray[np.float32]
 Instants = npt.NDArray[np.float64]
 
@@ -26,7 +27,7 @@ GAP_S = 0.19  # between two snapshots of one shot, at most
 TICK_S = 1 / 8  # in which offsets are counted
 OFFSETS = 3  # that are tried for two sources, each with FINE around it, and FINER around the best
 FINE, FINER = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), 0.25
-PIECE = 2**17  # snapshots whose codes are computed together
+PIECE = 2**14  # snapshots that are worked on together
 # In levels of luminance, root mean square over cells and snapshots: what encoding alone changes, and what is too little
 # to tell one moment from another.
 NOISE, STILL = 0.6, 0.7
@@ -77,13 +78,16 @@ def _candidates(snapshots: Snapshots) -> Ints:
     # Nothing says when a still snapshot was taken; only sources that have no other are found by them.
     alive = np.zeros(snapshots.sources[-1] + 1, bool)
     alive[snapshots.sources[moving]] = True
-    kept = np.flatnonzero(moving | ~alive[snapshots.sources])
-    places, turned = np.concatenate([kept, kept]), np.arange(2 * len(kept)) >= len(kept)
+    kept = np.flatnonzero(moving | ~alive[snapshots.sources]).astype(np.int32)
+    # Of two mirrored videos each is found by the other's mirror images; half of these are enough.
+    places = np.concatenate([kept, kept[::2]])
+    codes = np.concatenate([code[kept], mirrored[kept[::2]]])
+    del code, mirrored, moving
     found = [np.zeros((0, 4), np.int64)]
-    for i, j in like_pairs(np.concatenate([code[kept], mirrored[kept]]), snapshots.sources[places], NEAR):
-        upright = ~(turned[i] & turned[j])
-        i, j = i[upright], j[upright]
-        mirror = turned[i] ^ turned[j]
+    for i, j in like_pairs(codes, snapshots.sources[places], NEAR):
+        turned = i >= len(kept), j >= len(kept)
+        upright = ~(turned[0] & turned[1])
+        i, j, mirror = i[upright], j[upright], (turned[0] ^ turned[1])[upright]
         a, b = np.minimum(places[i], places[j]), np.maximum(places[i], places[j])
         same = _same(snapshots, after, a, b, mirror)
         a, b, mirror = a[same], b[same], mirror[same]
@@ -97,7 +101,7 @@ def _later(snapshots: Snapshots) -> Ints:
     """Return for each snapshot the one CHANGE_S later, or itself where there is none."""
     line = snapshots.sources * 1e6 + snapshots.times_s
     after = np.minimum(np.searchsorted(line, line + CHANGE_S - 0.01), len(line) - 1)
-    return np.where(line[after] - line < CHANGE_S + GAP_S, after, np.arange(len(line)))
+    return np.where(line[after] - line < CHANGE_S + GAP_S, after, np.arange(len(line))).astype(np.int32)
 
 
 def _codes(
