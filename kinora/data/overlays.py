@@ -116,8 +116,11 @@ def _letters(strokes: np.ndarray) -> np.ndarray:
 def _lines(letters: np.ndarray) -> list[tuple[int, int, int, int]]:
     """Return the boxes (left, top, right, bottom) of lines of text that letters form."""
     lines: list[list[tuple[int, int, int, int]]] = []
+    unfinished: list[list[tuple[int, int, int, int]]] = []
     for x, y, width, height in letters.tolist():
-        for line in reversed(lines):
+        # A line goes on with a letter less than twice as tall as its last, at most 1.2 times its own height away.
+        unfinished = [line for line in unfinished if x - line[-1][2] < 2.4 * (line[-1][3] - line[-1][1])]
+        for line in reversed(unfinished):
             _, top, right, bottom = line[-1]
             tall, gap = max(height, bottom - top), x - right
             level = abs(y + height / 2 - (top + bottom) / 2) < 0.35 * tall
@@ -126,6 +129,7 @@ def _lines(letters: np.ndarray) -> list[tuple[int, int, int, int]]:
                 break
         else:
             lines.append([(x, y, x + width, y + height)])
+            unfinished.append(lines[-1])
     boxes = []
     for line in lines:
         lefts, tops, rights, bottoms = zip(*line, strict=True)
