@@ -21,7 +21,7 @@ from typing import Any
 
 import urllib3
 
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
 from kinora.storage import cache_folder
 
 OFFICIAL = "https://api.openai.com/v1"
@@ -46,12 +46,18 @@ class Endpoint:
         kept: the file that keeps answers; in the cache folder of this machine where none is given.
 
     Raises:
+        UsageError: if the address is none.
         KinoraError: if it is OpenAI's own and there is no key.
     """
 
     def __init__(self, model: str, address: str, requests_a_minute: float, kept: Path | None = None):
         self.model = model
         self.address = (address or os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")
+        if not self.address.startswith(("http://", "https://")):
+            raise UsageError(
+                f"the endpoint's address is '{self.address}'; give captions.address or OPENAI_BASE_URL as "
+                "http://HOST:PORT/v1."
+            )
         key = os.environ.get("OPENAI_API_KEY", "")
         if not key and self.address == OFFICIAL:
             raise KinoraError(

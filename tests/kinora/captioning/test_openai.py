@@ -13,7 +13,7 @@ from kinora.captioning.endpoint import Endpoint
 from kinora.captioning.expand import expand, open_rewriter
 from kinora.captioning.openai import OpenAIWriter
 from kinora.captioning.writers import PROMPT, CaptionConfig, open_writer
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 
@@ -194,6 +194,8 @@ def test_without_a_key_only_an_endpoint_of_one_s_own_is_asked(chat, monkeypatch)
     monkeypatch.setenv("OPENAI_BASE_URL", f"{chat.address}/")
     OpenAIWriter(CaptionConfig(writer="openai:seer")).write([clip("red")], [8.0])
     assert chat.keys == [None]
+    with pytest.raises(UsageError, match=r"address is 'localhost:8000/v1'; give"):
+        OpenAIWriter(CaptionConfig(writer="openai:seer", address="localhost:8000/v1"))
 
 
 def test_prompts_go_through_the_language_model_and_lose_nothing(chat, completion):
