@@ -118,7 +118,7 @@ def _rest(run: list[np.ndarray], whole: int, end: int, fps: float, grid: Grid) -
 
 
 def mark_cuts(frames: Iterable[tuple[T, np.ndarray]]) -> Iterator[tuple[T, bool]]:
-    """Yield each frame with whether a new shot starts at it; each comes with its thumbnail `uint8 [16, 16, 3]`.
+    """Yield each frame with whether a new shot starts at it; each comes with its thumbnail `uint8 [16, 16]`.
 
     Hard cuts are found; dissolves are not, and stay inside a shot. Looks `CUT_NEIGHBOURS` frames ahead.
     """
@@ -146,4 +146,4 @@ def _is_cut(near: Sequence[tuple[T, np.ndarray, float]], i: int) -> bool:
 
 
 def _change(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.abs(a.astype(np.int16) - b).mean()) / 255
+    return float(cv2.norm(a, b, cv2.NORM_L1)) / (255 * a.size)

@@ -107,4 +107,4 @@ class Footage:
         for number, frame in enumerate(video.frames()):
             if number == 0:
                 fit(*video.size, self.config.max_side, self.grid)  # refuse before more of it is decoded
-            yield frame, frame.rgb((THUMBNAIL, THUMBNAIL))
+            yield frame, frame.thumbnail(THUMBNAIL)
