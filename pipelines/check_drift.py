@@ -24,7 +24,8 @@ def check_drift(
 ) -> None:
     """Hold recent requests beside the training captions of the deployed model, judge it on them, and train if need be.
 
-    The parameters are those of `world_simulator`, which is what is started; the recipe's `drift` says when.
+    The parameters are those of `world_simulator`, which is what is started; the recipe's `drift` says when. The source
+    is fingerprinted when training starts, because a schedule gives the same `fingerprint` every day.
     """
     stages = Stages(recipe, settings, artifact_root, fingerprint, gpu_node_selector, gpu_tolerations)
     # What was asked for, and what is deployed, no cache key sees: yesterday's answer is not today's.
@@ -35,7 +36,7 @@ def check_drift(
     decided = stages.here(decide_training(drift=drift, quality=quality, **given), cached=False)
     # On a named value an If is silently false in the local runner.
     with dsl.If(decided.outputs["Output"] == "train"):
-        now = fingerprint_source(source=source, artifact_root=artifact_root, fingerprint=fingerprint)
+        now = fingerprint_source(source=source, artifact_root=artifact_root)
         world_simulator(
             source=source,
             recipe=recipe,

@@ -6,13 +6,14 @@ from components.images import CPU_IMAGE
 
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
-def fingerprint_source(source: str, artifact_root: str, fingerprint: str) -> str:
-    """Return a digest of the source's inputs as they are now, and of the fingerprint that the run was given."""
+def fingerprint_source(source: str, artifact_root: str) -> str:
+    """Return the digest of the code and of the source's inputs as they are now, as `kinora pipeline` makes it."""
     import hashlib
 
     from components.runtime.step import running
 
     with running("fingerprint-source", artifact_root):
+        from components.runtime.code_digest import code_digest
         from kinora.config import digest
         from kinora.data.ingest.config import WORLDS
         from kinora.data.ingest.shards import key
@@ -21,4 +22,4 @@ def fingerprint_source(source: str, artifact_root: str, fingerprint: str) -> str
         inputs = hashlib.sha256()
         for item in open_source(source).items() if source != WORLDS else ():
             inputs.update(key(item).to_bytes(8, "little", signed=True))
-    return digest({"given": fingerprint, "inputs": inputs.hexdigest()})
+    return digest({"code": code_digest(), "inputs": inputs.hexdigest()})

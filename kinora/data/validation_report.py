@@ -58,7 +58,7 @@ def validation_page(outcome: Outcome) -> Page:
         rows = [{"source": e.clip["source"], "what is wrong": "; ".join(e.broken)} for e in outcome.examples]
         more = f"The first {SHOWN_ROWS} of {len(rows)}." if len(rows) > SHOWN_ROWS else ""
         page.table(rows[:SHOWN_ROWS], caption=more)
-    page.heading("The dataset as a whole").table(_batch_rows(outcome.batch), caption="Checked by Great Expectations.")
+    _batch_section(page, outcome.batch)
     extremes = list(_extremes(outcome.valid, warnings))
     if extremes:
         page.clips(extremes, caption="Of each score that is not as it was, the clips that lie furthest that way.")
@@ -83,17 +83,25 @@ def _summary(unmet: int, warnings: int, asked: int) -> str:
     return ((rows if unmet else "") + (whole if warnings else "")).strip()
 
 
-def _batch_rows(batch: Sequence[BatchFinding]) -> list[dict[str, Any]]:
-    """Return what is broken first; what was found is said of each."""
-    return [
-        {
-            "expectation": finding.expected,
-            "found": finding.observed,
-            "result": "met" if finding.met else "warning",
-            "set by": f"validation.{finding.limit}",
-        }
-        for finding in sorted(batch, key=lambda finding: finding.met)
-    ]
+def _batch_section(page: Page, batch: Sequence[BatchFinding]) -> None:
+    """Add what is broken, one by one, and what is met, by the limit that asks for it."""
+    page.heading("The dataset as a whole")
+    broken = [finding for finding in batch if not finding.met]
+    if broken:
+        page.table(
+            [{"expected": f.expected, "found": f.observed, "set by": f"validation.{f.limit}"} for f in broken],
+            caption="Broken expectations of the whole are warnings.",
+        )
+    met = [finding for finding in batch if finding.met]
+    limits = dict.fromkeys(finding.limit for finding in met)
+    page.table(
+        [
+            {"set by": f"validation.{limit}", "met": "; ".join(f"{f.expected}: {f.observed}" for f in some)}
+            for limit in limits
+            for some in [[finding for finding in met if finding.limit == limit]]
+        ],
+        caption="Checked by Great Expectations.",
+    )
 
 
 def _examples(outcome: Outcome) -> Iterator[Clip]:

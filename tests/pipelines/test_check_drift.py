@@ -13,7 +13,7 @@ from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.generation import Registry, write_version
 from pipelines import compile as compiling
 from pipelines.origins import known_origins
-from pipelines.run import RunOptions, run_pipeline
+from pipelines.run import RunOptions, fingerprint, run_pipeline
 from pipelines.runner import execute
 from pipelines.state import RunState
 from pipelines.view import LinesView
@@ -49,6 +49,20 @@ def test_training_is_behind_the_decision_and_begins_from_the_source_as_it_is_now
     given = inner["world-simulator"]["inputs"]["parameters"]
     assert given["fingerprint"]["taskOutputParameter"]["producerTask"] == "fingerprint-source"
     assert {"source", "recipe", "settings", "artifact_root", "gpu_node_selector", "gpu_tolerations"} < set(given)
+
+
+def test_the_source_is_fingerprinted_as_for_a_run_begun_by_hand(tmp_path):
+    from components.fingerprint_source.component import fingerprint_source
+
+    (tmp_path / "footage").mkdir()
+    digests = []
+    for number in range(2):
+        (tmp_path / "footage" / f"{number}.mp4").write_bytes(b"not even a video")
+        source = str(tmp_path / "footage")
+        digests.append(fingerprint_source.python_func(source, str(tmp_path / "root")))
+        assert digests[-1] == fingerprint(source)
+    assert digests[0] != digests[1]
+    assert fingerprint_source.python_func("worlds", str(tmp_path / "root")) == fingerprint("worlds")
 
 
 @pytest.fixture
