@@ -139,3 +139,11 @@ def _said(clips: KnownClips) -> str | None:
     except ApiError:  # while it is read
         return None
     return found and found["caption"]
+
+
+def test_the_page_offers_known_prompts_within_a_phone_s_width(root, in_browser):
+    script = """$("near").hidden = false;
+    $("near_chips").replaceChildren(...chips(["A man skis down a slope. ".repeat(20), "word".repeat(99)], $("prompt")));
+    $("near_chips").lastChild.click();
+    [document.documentElement.scrollWidth, $("prompt").value.length]"""
+    assert in_browser([root / "serving" / "page.html"], script) == [[390, 396]]
