@@ -43,8 +43,9 @@ def judge_recent(requests: pd.DataFrame, config: DriftConfig, artifact_root: str
     """Let the deployed model make a clip of each of the recent prompts, and judge them.
 
     Returns:
-        A report, and the figures `judged`, how many, and where there are any, `without_failure`, the share of the
-        clips in which no failure was found. Where there are fewer requests than decide anything, nothing is judged.
+        A report, and the figures `judged`, how many, and where there are any, `answered`, the share of prompts all of
+        whose words the model knows, and of whose clip no failure is found. Where there are fewer requests than decide
+        anything, nothing is judged.
 
     Raises:
         KinoraError: if no model version is deployed.
@@ -58,17 +59,22 @@ def judge_recent(requests: pd.DataFrame, config: DriftConfig, artifact_root: str
         return Page("Recent prompts", "No video was asked for by text alone: nothing can be judged."), {"judged": 0.0}
     clips = generate_clips(generator, prompts)
     evaluation = judge_prompts(clips, prompts, "the deployed model")
-    failed = evaluation["clips_with_failure"]
-    figures = {"judged": float(len(clips)), "without_failure": 1 - failed / len(clips)}
+    rows = [
+        {
+            "prompt": record["asked"]["prompt"],
+            "failures": ", ".join(failed_types(record)) or "none",
+            "words it never saw": ", ".join(generator.unknown_words(record["asked"]["prompt"])) or "none",
+        }
+        for record in evaluation["clips"]
+    ]
+    answered = sum(row["failures"] == row["words it never saw"] == "none" for row in rows)
     page = Page("Recent prompts", f"The deployed model was asked again for {len(clips)} recent prompts, a clip each.")
-    page.figures({"prompts": f"{len(clips)}", "clips without a failure": f"{figures['without_failure']:.0%}"})
-    if failed:
+    page.figures({"prompts": f"{len(clips)}", "answered": f"{answered}"})
+    if evaluation["clips_with_failure"]:
         page.heading("Failures").clips(worst_clips(evaluation, clips, SHOWN))
     page.heading("Every prompt").table(
-        [
-            {"prompt": record["asked"]["prompt"], "failures": ", ".join(failed_types(record)) or "none"}
-            for record in evaluation["clips"]
-        ],
-        caption="Where a prompt names nothing that can be checked, only physics and consistency are judged.",
+        rows,
+        caption="Where a prompt names nothing that can be checked, only physics and consistency are judged. What a "
+        "word that the model never saw asks for, it cannot show.",
     )
-    return page, figures
+    return page, {"judged": float(len(clips)), "answered": answered / len(clips)}

@@ -15,7 +15,7 @@ def judge_requests(
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Measure the share of recent prompts of which the deployed model makes a clip without a failure."""
+    """Measure the share of recent prompts whose words the deployed model knows and whose clips have no failure."""
     import pandas as pd
 
     from components.runtime.step import running

@@ -48,7 +48,7 @@ class DriftConfig:
     days: how far back requests count. fewest_requests: below which nothing is decided. psi: from which a feature has
     drifted. drifted_share: of the features, from which the requests have drifted; `unknown_words`, of the words that
     no training caption has, does too. judged: how many recent prompts the deployed model is asked for again.
-    quality_floor: the share of the clips that it makes of them without a failure, below which it answers badly.
+    quality_floor: the share of them whose words it knows and whose clips have no failure, below which it answers badly.
 
     Raises:
         UsageError: if a value is out of its range.

@@ -20,7 +20,7 @@ def training_need(drift: Mapping[str, float], quality: Mapping[str, float], conf
 
     Args:
         drift: `requests`, how many there were, and where these were enough, `drifted_share` and `unknown_words`.
-        quality: `judged`, how many recent prompts were, and where there were any, `without_failure`.
+        quality: `judged`, how many recent prompts were, and where there were any, the share `answered`.
         config: from where on that is so.
     """
     if drift["requests"] < config.fewest_requests:
@@ -37,11 +37,11 @@ def training_need(drift: Mapping[str, float], quality: Mapping[str, float], conf
         return TrainingNeed(False, f"The requests are what the model was trained for: {moved}.")
     if not quality["judged"]:
         return TrainingNeed(False, f"The requests have moved ({moved}), but none of them can be judged.")
-    well = f"{quality['without_failure']:.0%} of {quality['judged']:.0f} recent prompts without a failure"
-    if quality["without_failure"] >= config.quality_floor:
-        return TrainingNeed(False, f"The requests have moved ({moved}), and the model still makes {well}.")
+    well = f"{quality['answered']:.0%} of {quality['judged']:.0f} recent prompts"
+    if quality["answered"] >= config.quality_floor:
+        return TrainingNeed(False, f"The requests have moved ({moved}), and the model still answers {well}.")
     return TrainingNeed(
-        True, f"The requests have moved ({moved}), and the model makes only {well}: it is trained again."
+        True, f"The requests have moved ({moved}), and the model answers only {well}: it is trained again."
     )
 
 
@@ -55,8 +55,8 @@ def need_page(
         ("features that drifted", drift.get("drifted_share"), f"{config.drifted_share:.0%} or more", ".0%"),
         ("or words that training never had", drift.get("unknown_words"), f"{config.unknown_words:.0%} or more", ".0%"),
         (
-            "and recent prompts made without a failure",
-            quality.get("without_failure"),
+            "and recent prompts that are answered",
+            quality.get("answered"),
             f"below {config.quality_floor:.0%}",
             ".0%",
         ),

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from evaluation import recent
 from evaluation.recent import judge_recent, recent_prompts
 from kinora.data.drift import DriftConfig
 from kinora.errors import KinoraError
@@ -35,12 +36,28 @@ def test_the_deployed_model_makes_them_and_is_judged(model_folders, tmp_path):
     assert judge_recent(many.head(9), config, root)[1] == {"judged": 0}
     with pytest.raises(KinoraError, match="no model version is deployed"):
         judge_recent(many, config, root)
+    deploy(model_folders, tmp_path, root)
+    page, figures = judge_recent(many, config, root)
+    assert figures == {"judged": 3, "answered": 0}  # random weights make noise
+    text = page.write(tmp_path / "recent.html").read_text()
+    assert text.count("<video") == 3
+    assert judge_recent(many.assign(task="edit"), config, root)[1] == {"judged": 0}
+
+
+def test_a_prompt_with_words_that_the_model_never_saw_is_not_answered(model_folders, tmp_path, monkeypatch):
+    """Physics and consistency find nothing wrong with a clip that shows none of what was asked for."""
+    monkeypatch.setattr(recent, "failed_types", lambda record: ())
+    config, root = DriftConfig(fewest_requests=10, judged=4), str(tmp_path / "artifacts")
+    deploy(model_folders, tmp_path, root)
+    asked = requests(*["a dragon"] * 8, "a red circle", "a red dragon moves", "a blue square")
+    page, figures = judge_recent(asked, config, root)
+    assert figures == {"judged": 4, "answered": 0.5}
+    assert "dragon" in page.write(tmp_path / "recent.html").read_text()
+
+
+def deploy(model_folders, tmp_path, root):
+    """Promote a version with random weights."""
     recipe = {"name": "r", "sampling": {"steps": 2, "guidance": 1.0, "shift": 1.0}}
     parts = (model_folders / part for part in ("vae", "dit", "captioner"))
     version = write_version(tmp_path / "versions", *parts, recipe, {"clips": [], "rates": {"overall": 0.0}}, {})
     Registry(root).promote(version.path, verdict="by hand")
-    page, figures = judge_recent(many, config, root)
-    assert figures == {"judged": 3, "without_failure": 0}  # random weights make noise
-    text = page.write(tmp_path / "recent.html").read_text()
-    assert text.count("<video") == 3
-    assert judge_recent(many.assign(task="edit"), config, root)[1] == {"judged": 0}

@@ -11,15 +11,15 @@ CONFIG = DriftConfig()
 FAR = {"requests": 100.0, "drifted_share": 0.6, "unknown_words": 0.0}
 NEW_WORDS = FAR | {"drifted_share": 0.0, "unknown_words": 0.2}
 NEAR = FAR | {"drifted_share": 0.2, "unknown_words": 0.05}
-BAD, GOOD, NONE = {"judged": 16.0, "without_failure": 0.25}, {"judged": 16.0, "without_failure": 0.75}, {"judged": 0.0}
+BAD, GOOD, NONE = {"judged": 16.0, "answered": 0.25}, {"judged": 16.0, "answered": 0.75}, {"judged": 0.0}
 
 
 @pytest.mark.parametrize(
     ("drift", "quality", "train", "sentence"),
     [
-        (FAR, BAD, True, "60% of the features drifted .* only 25% of 16 recent prompts without a failure"),
+        (FAR, BAD, True, "60% of the features drifted .* only 25% of 16 recent prompts"),
         (NEW_WORDS, BAD, True, "20% of the words are new"),
-        (FAR, GOOD, False, "still makes 75%"),
+        (FAR, GOOD, False, "still answers 75%"),
         (NEAR, BAD, False, "are what the model was trained for"),
         (FAR, NONE, False, "none of them can be judged"),
         ({"requests": 49.0}, NONE, False, "49 requests in 7 days decide nothing; 50 are needed"),
