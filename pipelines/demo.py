@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from kinora.config import read_json
+from kinora.data.ingest.config import WORLDS
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
 from kinora.generation.registry import Registry
 from kinora.models.text_encoder import split_words
 from kinora.processes import end_descendants
-from pipelines.run import WORLDS, RunOptions, RunResult, run_pipeline
+from pipelines.run import RunOptions, RunResult, run_pipeline
 from pipelines.runner import SECONDS_TO_END
 
 if TYPE_CHECKING:

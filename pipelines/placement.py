@@ -81,3 +81,9 @@ def give_storage(task: dsl.PipelineTask, secret: str = "kinora-artifacts") -> ds
     its artifact root on a volume needs no such Secret.
     """
     return kubernetes.use_secret_as_env(task, secret, {name: name for name in STORAGE_VARIABLES}, optional=True)
+
+
+def give_language_model(task: dsl.PipelineTask, secret: str = "kinora-openai") -> dsl.PipelineTask:
+    """Give `task` the address and the key of a language model's endpoint from a Secret, if there is one; return it."""
+    names = {name: name for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL")}
+    return kubernetes.use_secret_as_env(task, secret, names, optional=True)

@@ -40,7 +40,7 @@ FIGURES = {
         "background: {accuracy_background:.0%} of {measured_background}",
         "motion: {accuracy_motion:.0%} of {measured_motion}",
     ),
-    "caption": ("clips captioned: {captioned}", "captions kept: {kept}"),
+    "caption": ("clips captioned: {captioned}", "left without: {abstained}", "captions kept: {kept}"),
     "publish-features": ("clips: {clips}", "features drifted: {drifted}"),
     "train-autoencoder": ("PSNR on videos: {psnr_video:.1f} dB", "PSNR on images: {psnr_image:.1f} dB"),
     "encode-latents": ("clips: {clips}", "latent values: {latent_values}"),

@@ -17,7 +17,7 @@ from components.read_shards.component import read_shards
 from components.train_autoencoder.component import train_autoencoder
 from components.train_captioner.component import train_captioner
 from components.validate.component import validate
-from pipelines.placement import GpuPool, NodeSelector, Tolerations, give_storage, place
+from pipelines.placement import GpuPool, NodeSelector, Tolerations, give_language_model, give_storage, place
 
 POOL = GpuPool()
 PODS_AT_ONCE = 64
@@ -77,7 +77,8 @@ class Stages:
         clips = self.here(validate(clips=raw, **self.configured, **self.common)).outputs["valid_clips"]
         learned = self.on_gpu(train_captioner(clips=clips, **self.configured, **self.common))
         captioner = learned.outputs["captioner"]
-        described = self.on_gpu(caption(clips=clips, captioner=captioner, **self.common))
+        described = self.on_gpu(caption(clips=clips, captioner=captioner, **self.configured, **self.common))
+        give_language_model(described)
         captioned = described.outputs["captioned_clips"]
         features = self.here(publish_features(clips=captioned, **self.common)).outputs["features"]
         compressing = self.on_gpu(train_autoencoder(clips=clips, captioner=captioner, **self.configured, **self.common))

@@ -10,11 +10,12 @@ from typing import Any
 
 from components.runtime.code_digest import code_digest
 from kinora import __version__, recipes
+from kinora.data.ingest.config import WORLDS
 from kinora.errors import KinoraError, UsageError
 from kinora.storage import ARTIFACT_ROOT
 from kinora.training.launcher import one_node
 from pipelines.compile import compile_all, compiled_text
-from pipelines.run import WORLDS, fingerprint
+from pipelines.run import fingerprint
 from pipelines.workflows import workflow
 
 

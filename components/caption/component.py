@@ -9,13 +9,13 @@ from components.images import GPU_IMAGE
 def caption(
     clips: dsl.Input[dsl.Dataset],
     captioner: dsl.Input[dsl.Model],
+    recipe: str,
+    settings: str,
     artifact_root: str,
     fingerprint: str,
     captioned_clips: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
-    recipe: str = "tiny",
-    settings: str = "",
 ) -> None:
     """Write captions with the recipe's writer; those by people and by the simulator stay."""
     from pathlib import Path

@@ -7,7 +7,8 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from kinora.captioning.expand import expand
+from kinora.captioning.expand import Rewriter, expand, open_rewriter
+from kinora.captioning.writers import CaptionConfig
 from kinora.config import from_dict
 from kinora.data.grid import Grid
 from kinora.diffusion.sampler import Sampling
@@ -38,6 +39,7 @@ class VideoGenerator:
         self.sampling = sampling
         self.usual = usual or ClipFormat()  # what is made where a request leaves it open
         self.version = ""  # the name of the model version, where it is one
+        self.rewrite: Rewriter | None = None  # puts prompts into the style of captions, besides the rules
 
     @classmethod
     def load(cls, vae: str | Path, dit: str | Path, sampling: Sampling, usual: ClipFormat) -> "VideoGenerator":
@@ -67,6 +69,7 @@ class VideoGenerator:
         sampling = from_dict(Sampling, recipe["sampling"])
         generator = cls.load(found.path / "vae", found.path / "dit", sampling, usual_format(recipe))
         generator.version = found.name
+        generator.rewrite = open_rewriter(from_dict(CaptionConfig, recipe.get("captions", {})))
         return generator
 
     @property
@@ -160,7 +163,7 @@ class VideoGenerator:
 
     def caption(self, prompt: str) -> str:
         """Return the descriptive caption that a prompt stands for, if the model knows and reads all its words."""
-        expanded, encoder = expand(prompt), self.model.text_encoder
+        expanded, encoder = expand(prompt, self.rewrite), self.model.text_encoder
         fits = encoder.length(expanded) <= encoder.config.max_words and not encoder.unknown_words(expanded)
         return expanded if fits else prompt
 

@@ -14,7 +14,7 @@ from kinora.errors import KinoraError, UsageError
 
 PREFIX = "hf:"
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-FILES = ("*.json", "*.safetensors", "*.txt", "*.model")  # configurations, weights, and what tokenizers have
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # configurations, weights, what tokenizers have
 PIPELINE = "model_index.json"  # of a folder that holds several models, each in a folder of its own
 
 

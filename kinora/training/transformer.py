@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from kinora.captioning.writers import CaptionMix
 from kinora.config import digest, to_dict, write_json
 from kinora.data.latents import LatentDataset
 from kinora.data.planner import check_lengths
@@ -55,6 +56,7 @@ class TransformerTraining(TrainingConfig):
     conditioning_share: share of the clips of which some is given (frames or what lies outside a box).
     context_noise: the highest time of what is given; half of it is clean.
     forcing_share: share of the clips whose latent frames have each a time of its own.
+    caption_mix: which of its texts a clip is trained with, each time that it is drawn.
     caption_dropout: share of the clips trained without text, for guidance.
     unknown_words: share of the words trained as the unknown token, which stands for all that no caption held.
     ema_decay: of the moving average of the weights, which is what is evaluated and served.
@@ -75,6 +77,7 @@ class TransformerTraining(TrainingConfig):
     conditioning_share: float = 0.2
     context_noise: float = 0.2
     forcing_share: float = 0.1
+    caption_mix: CaptionMix = field(default_factory=CaptionMix)
     caption_dropout: float = 0.1
     unknown_words: float = 0.01
     learning_rate: float = 2e-3
@@ -159,7 +162,8 @@ def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerT
     Raises:
         KinoraError: if the latents hold no texts of that encoder, or the initial weights are of another model.
     """
-    text = replace(config.text, vocabulary=build_vocabulary(map(split_words, dataset.values("caption")), SPECIAL))
+    learned = dataset.sentences(config.caption_mix.drawn)
+    text = replace(config.text, vocabulary=build_vocabulary(map(split_words, learned), SPECIAL))
     if text.kind == "hf":
         kept = dataset.config.get("text") or {}
         if (kept.get("pretrained"), kept.get("max_words")) != (text.pretrained, text.max_words):

@@ -41,7 +41,7 @@ class TransformerTrainer(Trainer[list[Batch]]):
         self.shard = shard_of(compute.sequence_parallel)
         self.counts = int(self.shard is None or self.shard.rank == 0)  # of those that share a pack, one counts it
         self.latents = LatentDataset.open(arguments.latents)
-        self.batches = Batches(self.latents.of_split("train"), config)
+        self.batches = Batches(self.latents.of_split("train"), config, config.caption_mix)
         self.held_out = HeldOut(self.latents.of_split("validation"), config)
         self.loader: Loader[Batch] | None = None  # from the first step on: only then it is known which that is
         self.tokens = torch.zeros((), dtype=torch.int64, device=self.device)  # of all processes

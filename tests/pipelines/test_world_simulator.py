@@ -16,7 +16,7 @@ from kinora import recipes
 from kinora.errors import KinoraError
 from pipelines import compile as compiling
 from pipelines.step_durations import MEASURED_SECONDS
-from pipelines.workflows import WORKFLOWS, WORLD_SIMULATOR
+from pipelines.workflows import CHECK_DRIFT, WORKFLOWS, WORLD_SIMULATOR
 
 COMPONENTS = sorted(path.parent for path in (Path(compiling.__file__).parents[1] / "components").glob("*/component.py"))
 
@@ -38,10 +38,11 @@ def compiled(workflow):
 
 
 def tasks_of(specification):
-    """Return every task, those inside loops and conditions too."""
-    inner = [c["dag"]["tasks"] for c in specification["components"].values() if "dag" in c]
+    """Return every task, those inside loops, conditions and pipelines of the pipeline too."""
+    components = specification["components"]
+    inner = [component["dag"]["tasks"] for component in components.values() if "dag" in component]
     tasks = {name: task for some in [specification["root"]["dag"]["tasks"], *inner] for name, task in some.items()}
-    return {name: task for name, task in tasks.items() if not name.startswith(("for-loop", "condition"))}
+    return {name: task for name, task in tasks.items() if "dag" not in components[task["componentRef"]["name"]]}
 
 
 def test_what_is_committed_is_current():
@@ -96,9 +97,16 @@ def test_the_form_has_few_parameters_and_a_dropdown_of_recipes(compiled):
     assert all("defaultValue" in parameter for parameter in parameters.values())
 
 
-def test_only_what_looks_at_the_model_in_service_is_never_cached(compiled):
+def test_only_what_looks_at_what_is_in_service_is_never_cached(compiled):
+    looking = {"gate", "promote", *CHECK_DRIFT.steps[: CHECK_DRIFT.steps.index(WORLD_SIMULATOR.steps[0])]}
     for name, task in tasks_of(compiled[0]).items():
-        assert bool(task.get("cachingOptions", {}).get("enableCache")) == (name not in ("gate", "promote"))
+        assert bool(task.get("cachingOptions", {}).get("enableCache")) == (name not in looking)
+
+
+def test_captions_may_come_from_an_endpoint_whose_key_is_in_a_secret():
+    _, platform = compile_one("world_simulator")
+    secrets = {name: {one["secretName"] for one in step["secretAsEnv"]} for name, step in platform.items()}
+    assert [name for name, some in secrets.items() if "kinora-openai" in some] == ["exec-caption"]
 
 
 def test_every_step_gets_the_storage_keys_and_training_gets_a_gpu(compiled):

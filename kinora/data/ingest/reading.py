@@ -17,7 +17,7 @@ from kinora.data.near_duplicates import fingerprint
 from kinora.data.shots import Rejected, fit, rejections, resize_image, windows
 from kinora.data.stored_clip import store_clip
 from kinora.files import file_digest
-from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, image_size, read_image
+from kinora.media import image_size, media_kind, read_image
 
 # The frames of a window, some larger pictures of it if there are any, its frame rate and its start in seconds.
 _Made = tuple[np.ndarray, list[np.ndarray] | None, float, float]
@@ -39,10 +39,10 @@ def read_input(path: Path, name: str, caption: str, media: Path, config: IngestC
     reading = Reading()
     try:
         reading.digest = _readable(path)
-        suffix = path.suffix.lower()
-        if suffix not in VIDEO_SUFFIXES + IMAGE_SUFFIXES:
-            raise Rejected("not_media", f"Files ending in '{suffix}' are not read; videos and images are.")
-        image = suffix in IMAGE_SUFFIXES
+        kind = media_kind(path)
+        if not kind:
+            raise Rejected("not_media", f"Files ending in '{path.suffix}' are not read; videos and images are.")
+        image = kind == "image"
         made = _image(path, config, grid) if image else _video(path, name, config, grid, reading.rejected)
         said = _caption_columns(caption)
         for frames, pictures, fps, start_s in made:
