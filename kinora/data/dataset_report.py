@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 
 from kinora.data.clips import ClipDataset
+from kinora.data.curation_report import curation_section
+from kinora.data.ingest.config import WORLDS
 from kinora.report import Clip, Page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_CLIPS, SHOWN_REJECTIONS = 16, 50
+PLOTTED = ("brightness", "contrast", "motion", "sharpness", "flow")
 SPLIT_COLOURS = {"train": "#2f5fd0", "validation": "#e08a2e"}
 
 
@@ -34,8 +37,11 @@ def ingest_report(dataset: ClipDataset) -> Page:
     page.heading("Sizes").table(_sizes(dataset.clips), caption="Aspect ratios are kept; nothing is padded to a square.")
     page.heading("Curation scores").plot(
         score_plot(dataset),
-        caption="Luminance: mean, standard deviation, mean change between frames and between neighbouring pixels.",
+        caption="Luminance: mean, standard deviation, mean change between frames and between neighbouring pixels; and "
+        "the speed of optical flow, in diagonals of the picture a second.",
     )
+    if dataset.config.get("source", WORLDS) != WORLDS:
+        curation_section(page, dataset.quarantine, dataset)
     return quarantine_section(page, dataset)
 
 
@@ -66,7 +72,7 @@ def score_plot(dataset: ClipDataset) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 2.4), layout="constrained")
-    for axes, score in zip(figure.subplots(1, 4), ("brightness", "contrast", "motion", "sharpness"), strict=True):
+    for axes, score in zip(figure.subplots(1, len(PLOTTED)), PLOTTED, strict=True):
         bins = np.linspace(0, max(dataset.clips[score].max(), 1e-3), 21)
         for split, colour in SPLIT_COLOURS.items():
             values = dataset.clips.loc[dataset.clips["split"] == split, score]
