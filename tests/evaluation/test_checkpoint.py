@@ -9,6 +9,9 @@ import pytest
 from evaluation.benchmark import blurred
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.gate import decide
+from kinora.data.clips import ClipDataset, table
+from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
+from kinora.data.stored_clip import store_clip
 from kinora.errors import KinoraError
 from kinora.worlds import Attributes, WorldsConfig, evaluation_prompts, simulate_prompt
 
@@ -74,6 +77,18 @@ def test_prompts_in_a_persons_own_words_are_judged_by_physics_and_consistency(tm
     assert evaluation["measurable"]["prompt_mismatch"] == 0
     assert evaluation["rates"]["fidelity"] == 0
     assert evaluation["rates"]["overall"] > 0.9
+
+
+def test_the_clips_as_a_whole_are_compared_with_held_out_ones(tmp_path, prompts):
+    clips = [simulate_prompt(prompt, WORLDS) for prompt in prompts]
+    rows = [
+        store_clip(tmp_path / "media", frames, 8.0, source=f"{n}", split="validation", caption_source="simulator")
+        for n, frames in enumerate(clips)
+    ]
+    dataset = ClipDataset.write(tmp_path, table(rows, CLIP_COLUMNS), table([], QUARANTINE_COLUMNS), {})
+    evaluation = evaluate_checkpoint(Worlds(prompts, empty=1.0), prompts, tmp_path / "out", dataset=dataset)
+    assert evaluation["drift"]["drifted_share"] > 0.3
+    assert "drifted" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_no_prompts_is_an_error(tmp_path):
