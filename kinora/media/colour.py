@@ -25,13 +25,18 @@ C1, C2, C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 def matrix_of(frame: av.VideoFrame) -> int | None:
     """Return the matrix between a frame's YUV and RGB; None for RGB itself.
 
-    Players take video without a named matrix as BT.709 from 1280 columns or more than 576 rows on, else as BT.601.
+    Where a frame names none, it is what players take.
     """
     if frame.colorspace not in (UNSPECIFIED, 3):  # 3 is reserved
         return None if frame.colorspace == RGB else frame.colorspace
     if frame.color_trc in (PQ, HLG):
         return BT2020_MATRIX
-    return BT709 if frame.width >= 1280 or frame.height > 576 else BT601
+    return usual_matrix(frame.width, frame.height)
+
+
+def usual_matrix(width: int, height: int) -> int:
+    """Return the matrix that players take a video of some size to have where it names none."""
+    return BT709 if width >= 1280 or height > 576 else BT601
 
 
 def is_hdr(transfer: int) -> bool:

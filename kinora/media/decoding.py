@@ -34,7 +34,7 @@ from kinora.media.timing import is_variable, sample, typical_rate
 S = TypeVar("S", bound=av.stream.Stream)
 MAX_VIDEO_PIXELS = 2**30  # of all frames that are held at once: 3 GiB
 # Containers whose header says how long they are, before anything of it is decoded.
-ANNOUNCE_LENGTH = {"mov", "matroska", "webm", "flv", "avi", "asf"}
+ANNOUNCE_LENGTH = {"mov", "matroska", "webm", "flv", "asf"}
 # Containers that a recorder may have joined in the middle: what comes before the first key frame is no damage.
 BEGIN_ANYWHERE = {"mpegts", "mpeg"}
 LATE = 0.06  # seconds that a file may be shorter than it announces, which rounds its times
@@ -97,6 +97,7 @@ class Video:
         self.size = self._upright(stream.codec_context.width, stream.codec_context.height, turned=False)
         self._orientation = (False, False, False)  # known with the first frame, and the same for all
         self._reached = 0.0  # where the packets of all streams end, in seconds of the file's own clock
+        self._pictures: tuple[float, float] | None = None  # where the first and the last picture start
         self._unit_length_size = length_size(stream.codec_context)
         self._decoded_frames = 0
         # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
@@ -221,8 +222,11 @@ class Video:
         packets = self._container.demux()  # of all streams: sound may go on longer than the picture
         while (packet := self._next(packets)) is not None:
             if packet.dts is not None and packet.time_base:
-                end = (packet.dts if packet.pts is None else packet.pts) + (packet.duration or 0)
-                self._reached = max(self._reached, float(end * packet.time_base))
+                start = float((packet.dts if packet.pts is None else packet.pts) * packet.time_base)
+                self._reached = max(self._reached, start + float((packet.duration or 0) * packet.time_base))
+                if packet.stream.index == self._stream.index:
+                    earliest, latest = self._pictures or (start, start)
+                    self._pictures = (min(earliest, start), max(latest, start))
             if packet.stream.index != self._stream.index:
                 continue
             for frame in self._frames_of(cast("av.Packet[av.VideoStream]", packet), begun):
@@ -280,12 +284,14 @@ class Video:
         frames = len(entries) if is_avi else self.promised
         if count < frames and count + sum(entry.is_discard for entry in entries) < frames:
             raise MediaError(self._source, "truncated", f"announces {frames} frames and holds {count}")
-        seconds = self.promised / self.fps if is_avi else 0.0
-        # An MP4 that holds every frame of its index is whole; only one in fragments, which has none, goes by its time.
-        if ANNOUNCE_LENGTH & self._formats and not ("mov" in self._formats and count <= self.promised):
-            seconds = max(seconds, (self._container.duration or 0) / 1e6)
-        if self._reached < seconds - max(LATE, 1.5 / self.fps):
-            problem = f"announces {seconds:.2f} s and ends after {self._reached:.2f} s"
+        earliest, latest = self._pictures or (0.0, 0.0)
+        period = max(1 / self.fps, (latest - earliest) / max(1, count - 1))
+        reached = max(self._reached, latest + period)  # not every container says how long its last frame is shown
+        seconds, late = self.promised / self.fps if is_avi else 0.0, 0.5 * period
+        if ANNOUNCE_LENGTH & self._formats:
+            seconds, late = max(seconds, (self._container.duration or 0) / 1e6), max(LATE, 1.5 * period)
+        if reached < seconds - late:
+            problem = f"announces {seconds:.2f} s and ends after {reached:.2f} s"
             raise MediaError(self._source, "truncated", problem)
 
     def _place(self, frame: av.VideoFrame) -> None:
@@ -381,7 +387,11 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     The display matrix (ISO/IEC 14496-12, 6.2.2) takes column p and row q to x = a p + c q, y = b p + d q; turns by
     other angles than quarters are taken as the nearest.
     """
-    side_data = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
+    try:
+        side_data = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know of some kind of it, and then shows none; it still tells quarter turns
+        turned = frame.rotation % 360
+        return turned in (90, 270), turned in (90, 180), turned in (180, 270)
     if side_data is None:
         return False, False, False
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
@@ -391,6 +401,8 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def _damaged(source: Source, what: str, frames: int) -> MediaError:
+    if "exceeds specified max pixel count" in what:
+        return MediaError(source, "too_large", f"has frames of too many pixels ({what.partition(', see')[0]})")
     if is_cut_short(what) or ends_within_a_box(source):
         return MediaError(source, "truncated", f"ends too early ({what})")
     where = f"after {frames} frames" if frames else "at its beginning"
@@ -399,7 +411,7 @@ def _damaged(source: Source, what: str, frames: int) -> MediaError:
 
 def _undecodable(source: Source, error: Exception, said: list[str], frames: int) -> MediaError:
     what = said[0] if said else str(getattr(error, "strerror", None) or error).rstrip(".")
-    if frames or is_cut_short(what) or ends_within_a_box(source):
+    if frames or "max pixel count" in what or is_cut_short(what) or ends_within_a_box(source):
         return _damaged(source, what, frames)
     if "Format not on whitelist" in what:
         what = "its format is none of those that are read, such as a playlist or a list of other files"

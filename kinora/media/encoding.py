@@ -14,6 +14,7 @@ import numpy as np
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, atomic_write
 from kinora.media.animation import GIF_MAX_FPS, Write, gif_writer, webp_writer
+from kinora.media.colour import usual_matrix
 from kinora.media.comment import Metadata, metadata_text
 from kinora.media.images import write_image
 from kinora.media.metadata import CLIP_JSON
@@ -182,7 +183,11 @@ def _encoder(
             picture = _with_even_sides(frame) if even else np.ascontiguousarray(frame)
             if not stream.codec_context.is_open:
                 stream.height, stream.width = picture.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            matrix = usual_matrix(stream.width, stream.height)
+            coded = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+                format=pixel_format, dst_colorspace=matrix, interpolation="BILINEAR", threads=1
+            )
+            container.mux(stream.encode(coded))
 
     yield write
     if stream.codec_context.is_open:

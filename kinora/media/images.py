@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import av
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
@@ -15,6 +16,7 @@ from kinora.media.comment import Metadata, metadata_text
 from kinora.media.errors import MediaError, Source, require_file
 from kinora.media.formats import IMAGE_FORMATS
 from kinora.media.limits import LIMITS, MediaLimits
+from kinora.media.listening import listening
 
 COMMENT, IMAGE_DESCRIPTION = "Comment", 0x010E  # a PNG's text chunk and an EXIF tag, which hold the metadata
 ROWS_AT_ONCE = 2**20  # pixels that are laid over white together
@@ -44,6 +46,10 @@ def read_image(source: Source, *, formats: tuple[str, ...] = IMAGE_FORMATS, limi
     with open_image(source, formats, limits) as image:
         ImageOps.exif_transpose(image, in_place=True)  # cameras store how they were held
         image.load()
+        if image.format == "JPEG":
+            _refuse_damaged_jpeg(source)
+        elif image.format == "PNG":
+            _refuse_damaged_png(source)
         return _over_white(_of_eight_bits(source, image))[None]
 
 
@@ -88,6 +94,38 @@ def open_image(
         raise
     except Exception as error:  # what Pillow's many readers raise of damaged files has no common type
         raise MediaError(source, "undecodable", "cannot be decoded as an image") from error
+
+
+def _refuse_damaged_jpeg(source: Source) -> None:
+    """Refuse a JPEG that libav finds damaged; Pillow decodes it to a picture of stripes without a word.
+
+    Only the first image of the file is looked at: phones append others, and videos.
+    """
+    data = Path(source).read_bytes() if isinstance(source, str | Path) else _bytes_of(source)
+    with listening() as said:
+        decoder = av.CodecContext.create("mjpeg", "r")
+        decoder.thread_count = 1
+        try:
+            frames = decoder.decode(av.Packet(data))
+        except av.FFmpegError as error:
+            said.append(str(error.strerror))
+            frames = []
+    if said or any(frame.is_corrupt for frame in frames):
+        raise MediaError(source, "corrupt", f"is damaged ({said[0] if said else 'its decoder marks it as corrupt'})")
+
+
+def _refuse_damaged_png(source: Source) -> None:
+    """Refuse a PNG with a wrong checksum, which Pillow does not look at when it decodes."""
+    try:
+        with Image.open(source, formats=("PNG",)) as image:
+            image.verify()
+    except (SyntaxError, OSError) as error:
+        raise MediaError(source, "corrupt", "is damaged (a checksum is wrong)") from error
+
+
+def _bytes_of(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _of_eight_bits(source: Source, image: Image.Image) -> Image.Image:

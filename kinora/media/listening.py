@@ -8,7 +8,7 @@ import av
 # What libav calls errors of files that play without fault: odd messages beside the picture, and reference pictures
 # that some encoders release twice.
 HARMLESS = ("SEI type", "mmco: unref short failure", "Invalid UDU", "Late SEI", "unknown SEI")
-CUT_SHORT = ("partial file", "ended prematurely", "moov atom not found")
+CUT_SHORT = ("partial file", "ended prematurely")
 
 
 @contextmanager

@@ -166,6 +166,8 @@ def test_what_an_edit_list_leaves_out_is_not_missed(tmp_path, corners, encode):
     timescale = content.index(b"mdhd") + 16
     ticks = struct.unpack(">I", content[timescale : timescale + 4])[0]
     content[start : start + 4] = struct.pack(">I", ticks)  # a second later: at frame 8
+    length = struct.unpack(">I", content[start - 4 : start])[0]  # of the edit, in thousandths of a second
+    content[start - 4 : start] = struct.pack(">I", length - 1000)
     path.write_bytes(content)
     frames = read_video(path)[0]
     assert len(frames) == 28
