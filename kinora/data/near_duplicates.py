@@ -110,14 +110,22 @@ def _settled(matches: list[tuple[int, int, float]], order: Ints, numbers: Ints) 
         a, b = sorted((_root(parents, int(numbers[clip])), _root(parents, int(numbers[other]))))
         parents[b] = a
     copy_of = np.full(len(order), -1, np.int64)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    held_of: dict[int, float] = {}  # the share of a copy that its original holds
     for clip in order.tolist():
+        shares: dict[int, float] = {}
+        for other, share in holders.get(clip, ()):
+            # A copy of a copy: of what it shares with that, so much at least is in the original too.
+            kept, least = (other, share) if copy_of[other] < 0 else (int(copy_of[other]), share + held_of[other] - 1)
+            shares[kept] = max(shares.get(kept, 0.0), least)
         held: dict[int, float] = defaultdict(float)
-        kept = [(other, share) for other, share in holders.get(clip, ()) if copy_of[other] < 0]
-        for other, share in kept:
+        for other, share in shares.items():
             held[int(numbers[other])] += share
         if held and max(held.values()) >= COPIED:
             source = max(held, key=lambda number: (held[number], -number))
-            copy_of[clip] = max((share, -other, other) for other, share in kept if numbers[other] == source)[2]
+            copy = max((other for other in shares if numbers[other] == source), key=lambda o: (shares[o], -rank[o]))
+            copy_of[clip], held_of[clip] = copy, shares[copy]
     roots = np.array([_root(parents, source) for source in range(len(parents))])
     return Duplicates(copy_of, np.unique(roots, return_inverse=True)[1][numbers])
 

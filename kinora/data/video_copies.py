@@ -26,12 +26,17 @@ CHANGE_S = 0.5  # over which a code looks at change
 GAP_S = 0.19  # between two snapshots of one shot, at most
 TICK_S = 1 / 8  # in which offsets are counted
 OFFSETS = 3  # that are tried for two sources, each with FINE around it, and FINER around the best
+SLOW = 3  # ticks between the offsets that are tried where change is slow
 FINE, FINER = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), 0.25
 PIECE = 2**14  # snapshots that are worked on together
-# In levels of luminance, root mean square over cells and snapshots: what encoding alone changes, and what is too little
-# to tell one moment from another.
-NOISE, STILL = 0.6, 0.7
+# In levels of luminance: what encoding alone changes (root mean square), and what a cell must change by over time
+# (likewise) and in CHANGE_S, so that it tells one moment from another.
+NOISE, STILL, CHANGED = 0.6, 1.0, 2.0
+FEWEST_CELLS = 2  # in which something must happen
 ALIKE, RATHER_ALIKE = 0.9, 0.6  # of change: enough by itself, and enough for a clip of a video that is a copy
+# Encoding may leave little of faint change. Where the mean pictures differ by no more than EQUAL levels (root mean
+# square), which those of other moments seldom do, what is unlike counts only by a FAINT part.
+EQUAL, FAINT = 1.3, 0.2
 SAME_PICTURE = 0.9  # correlation of the mean pictures
 LIKE_CHANGE = 0.5  # correlation of what changes after two snapshots that may be the same
 PROMISING = 0.4  # how alike change must be at a whole tick for others near it to be tried
@@ -56,10 +61,14 @@ class Snapshots:
 def video_copies(snapshots: Snapshots) -> Iterator[tuple[int, int, float]]:
     """Yield (clip, clip of an earlier source, the share of the first that the second holds) of every two that share."""
     bounds = np.searchsorted(snapshots.sources, np.arange(snapshots.sources[-1] + 2))
-    for (a, b, mirrored), rows in groupby(_candidates(snapshots).tolist(), key=lambda row: tuple(row[:3])):
+    candidates, alive = _candidates(snapshots)
+    for (a, b, mirrored), rows in groupby(candidates.tolist(), key=lambda row: tuple(row[:3])):
         here, there = (slice(bounds[source], bounds[source + 1]) for source in (a, b))
         earlier, later = snapshots.cells(here), snapshots.cells(there)
         ticks = [row[3] for row in sorted(rows, key=lambda row: (-row[4], row[3]))[:OFFSETS]]
+        if not (alive[a] and alive[b]):  # where change is slow, a snapshot hardly says when it was taken
+            first, last = (snapshots.times_s[there][[0, -1]] - snapshots.times_s[here][[-1, 0]]) / TICK_S
+            ticks += range(int(first), int(last) + 1, SLOW)
         overlay = _Overlay(
             earlier,
             snapshots.times_s[here],
@@ -71,8 +80,11 @@ def video_copies(snapshots: Snapshots) -> Iterator[tuple[int, int, float]]:
         yield from overlay.shared(ticks)
 
 
-def _candidates(snapshots: Snapshots) -> Ints:
-    """Return rows [earlier source, later source, mirrored, offset in ticks, votes], in order."""
+def _candidates(snapshots: Snapshots) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Return rows [earlier source, later source, mirrored, offset in ticks, votes], in order.
+
+    And which sources have snapshots after which something changes at once.
+    """
     after = _later(snapshots)
     code, mirrored, moving = _codes(snapshots, after)
     # Nothing says when a still snapshot was taken; only sources that have no other are found by them.
@@ -94,7 +106,7 @@ def _candidates(snapshots: Snapshots) -> Ints:
         ticks = np.round((snapshots.times_s[b] - snapshots.times_s[a]) / TICK_S).astype(np.int64)
         found.append(np.column_stack([snapshots.sources[a], snapshots.sources[b], mirror, ticks]))
     rows, votes = np.unique(np.concatenate(found), axis=0, return_counts=True)
-    return np.column_stack([rows, votes])
+    return np.column_stack([rows, votes]), alive
 
 
 def _later(snapshots: Snapshots) -> Ints:
@@ -115,7 +127,8 @@ def _codes(
         part = np.arange(low, min(count, low + PIECE))
         here = snapshots.cells(part)
         change = snapshots.cells(after[part]) - here
-        moving[part] = (change**2).mean(axis=1) >= 2 * STILL**2
+        change[np.abs(change) < CHANGED] = 0
+        moving[part] = (change != 0).sum(axis=1) >= FEWEST_CELLS
         picture, change = here @ waves, (change * moving[part, None]) @ waves
         code[part] = signs(np.concatenate([picture, change], axis=1))
         mirrored[part] = signs(np.concatenate([picture * turns, change * turns], axis=1))
@@ -133,7 +146,7 @@ def _same(
         change, other = snapshots.cells(after[a[part]]) - here, snapshots.cells(after[b[part]]) - there
         turned = mirrored[part, None]
         there, other = np.where(turned, there[:, MIRRORED], there), np.where(turned, other[:, MIRRORED], other)
-        still = (change**2).mean(axis=1) < 2 * STILL**2
+        still = (np.abs(change) >= CHANGED).sum(axis=1) < FEWEST_CELLS
         like = _correlations(here - here.mean(axis=1, keepdims=True), there - there.mean(axis=1, keepdims=True))
         same[part] = (like >= SAME_PICTURE) & (still | (_correlations(change, other) >= LIKE_CHANGE))
     return same
@@ -165,10 +178,14 @@ class _Overlay:
 
     def shared(self, ticks: list[int]) -> Iterator[tuple[int, int, float]]:
         """Yield what the later source's clips share with the earlier one's, at the best offset near some."""
-        if self._best(ticks)[0] < PROMISING:
+        if not _alive(self.earlier) and not _alive(self.later):
+            # Nothing ever moves in either: they are compared as images are, and all their instants are the same.
+            score, offset = float(_equal(self.earlier.mean(axis=0), self.later.mean(axis=0))), 0.0
+        elif self._best(ticks)[0] < PROMISING:
             return
-        score, offset = self._best({tick + fine for tick in ticks for fine in FINE})
-        score, offset = max((score, offset), self._best({offset - FINER, offset + FINER}))
+        else:
+            score, offset = self._best({tick + fine for tick in ticks for fine in FINE})
+            score, offset = max((score, offset), self._best({offset - FINER, offset + FINER}))
         cells, there, nearest = self._laid(offset)
         whole = score >= ALIKE
         for clip in np.unique(self.later_clips[there]):
@@ -207,12 +224,33 @@ class _Overlay:
         if _correlation(picture_a, picture_b) < SAME_PICTURE:
             return 0.0
         a, b = a - picture_a, b - picture_b
-        power_a, power_b = float((a * a).mean()), float((b * b).mean())
-        if max(power_a, power_b) < STILL**2:
+        # Only cells in which something happens: of a small thing before a still ground the others have but noise.
+        alive = _cells_alive(a) | _cells_alive(b)
+        if alive.sum() < FEWEST_CELLS:
             return still
+        a, b = a[:, alive], b[:, alive]
+        power_a, power_b = float((a * a).mean()), float((b * b).mean())
         gain = float(np.clip((power_b / max(power_a, 1e-9)) ** 0.25, 0.85, 1.18))  # one may be brighter
-        rest = float(((a * gain - b / gain) ** 2).mean())
-        return 1 - max(0.0, rest - NOISE**2) / (power_a * gain**2 + power_b / gain**2)
+        rest = max(0.0, float(((a * gain - b / gain) ** 2).mean()) - NOISE**2)
+        unlike = rest / (power_a * gain**2 + power_b / gain**2)
+        return 1 - unlike * (FAINT if _equal(picture_a, picture_b) else 1.0)
+
+
+def _cells_alive(cells: Floats) -> npt.NDArray[np.bool_]:
+    """Say in which cells something happens, of differences to their means `[n, 64]`."""
+    return np.asarray((cells * cells).mean(axis=0) >= STILL**2)
+
+
+def _alive(cells: Floats) -> bool:
+    """Say whether anything moves in snapshots `[n, 64]`."""
+    return int(_cells_alive(cells - cells.mean(axis=0)).sum()) >= FEWEST_CELLS
+
+
+def _equal(a: Floats, b: Floats) -> bool:
+    """Say whether two mean pictures differ by what encoding leaves, brightness and contrast aside."""
+    ground = a - a.mean()
+    rest = b - b.mean() - ground * float((ground * (b - b.mean())).sum() / max(float((ground * ground).sum()), 1e-9))
+    return bool(float((rest * rest).mean()) <= EQUAL**2)
 
 
 def _correlation(a: Floats, b: Floats) -> float:

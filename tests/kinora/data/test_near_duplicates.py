@@ -125,7 +125,7 @@ def test_two_clips_of_one_source_are_no_copies():
     assert (found.group == 0).all()
 
 
-def test_still_moments_of_one_camera_are_no_copies_unless_something_else_says_so():
+def test_still_moments_of_one_camera_are_no_copies_of_moving_ones():
     still = scene(1001)[:1].repeat(34, axis=0)
     moving = scene(1001)
     *given, sources, starts, fps = clips({"a": np.concatenate([moving[:34], still]), "b": still})
@@ -134,6 +134,23 @@ def test_still_moments_of_one_camera_are_no_copies_unless_something_else_says_so
     both = np.concatenate([moving[:34], still])
     *given, sources, starts, fps = clips({"a": both, "b": encoded(both)})
     assert ((near_duplicates(*given, sources, starts, fps).copy_of >= 0) == (np.array(sources) == "b")).all()
+
+
+def test_what_changes_slowly_is_found_too():
+    fade = np.linspace(0, 1, 100)[:, None, None, None]
+    slow = (scene(1001)[:1] * (1 - fade) + scene(2001)[:1] * fade).astype(np.uint8)
+    files = {"a": slow, "b": encoded(slow[21:]), "c": np.concatenate([slow[:1]] * 34)}
+    *given, sources, starts, fps = clips(files)
+    assert ((near_duplicates(*given, sources, starts, fps).copy_of >= 0) == (np.array(sources) == "b")).all()
+
+
+def test_of_many_equal_copies_each_is_found():
+    names = [f"{i:02}" for i in range(15)]
+    for content in (scene(1001)[:34], scene(1001)[:1].repeat(34, axis=0)):
+        *given, sources, starts, fps = clips(dict.fromkeys(names, content))
+        found = near_duplicates(*given, sources, starts, fps)
+        assert {sources[i] for i in np.flatnonzero(found.copy_of < 0)} == {"00"}
+        assert set(found.copy_of.tolist()) == {-1, 0, 1}
 
 
 def test_images_are_compared_with_images(real_images):
