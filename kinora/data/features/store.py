@@ -137,10 +137,6 @@ class Features:
             self._fetch()
             return self._serve()
 
-    def exists(self) -> bool:
-        """Say whether anything is published."""
-        return bool(self._states() or (self._remote and self._remote.list(f"{PLACE}/{SOURCE}")))
-
     @property
     def _prompts(self) -> Path:
         return self.folder / "prompts.db"

@@ -149,9 +149,8 @@ def test_a_set_whose_states_are_lost_is_no_training_set(tmp_path):
 
 def test_an_empty_dataset_is_an_empty_set(tmp_path):
     store = Features.open(str(tmp_path))
-    assert not store.exists()
+    assert not store.refresh()
     assert store.training_set(store.publish(dataset(tmp_path / "clips", 0))).empty
-    assert not store.exists()
     assert not store.refresh()
 
 
