@@ -25,6 +25,7 @@ NEAR = 12  # bits in which the codes of copies may differ
 CHANGE_S = 0.5  # over which a code looks at change
 GAP_S = 0.19  # between two snapshots of one shot, at most
 TICK_S = 1 / 8  # in which offsets are counted
+MOVING = 1 / 8  # share of a source's snapshots after which something changes at once, if it moves at all
 OFFSETS = 3  # that are tried for two sources, each with FINE around it, and FINER around the best
 SLOW = 3  # ticks between the offsets that are tried where change is slow
 FINE, FINER = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), 0.25
@@ -83,13 +84,12 @@ def video_copies(snapshots: Snapshots) -> Iterator[tuple[int, int, float]]:
 def _candidates(snapshots: Snapshots) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Return rows [earlier source, later source, mirrored, offset in ticks, votes], in order.
 
-    And which sources have snapshots after which something changes at once.
+    And which sources move.
     """
     after = _later(snapshots)
     code, mirrored, moving = _codes(snapshots, after)
-    # Nothing says when a still snapshot was taken; only sources that have no other are found by them.
-    alive = np.zeros(snapshots.sources[-1] + 1, bool)
-    alive[snapshots.sources[moving]] = True
+    # Nothing says when a still snapshot was taken; only sources that have hardly any other are found by them.
+    alive = np.bincount(snapshots.sources, moving) > MOVING * np.bincount(snapshots.sources)
     kept = np.flatnonzero(moving | ~alive[snapshots.sources]).astype(np.int32)
     # Of two mirrored videos each is found by the other's mirror images; half of these are enough.
     places = np.concatenate([kept, kept[::2]])
