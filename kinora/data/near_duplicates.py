@@ -39,7 +39,7 @@ class Duplicates:
 
 
 def fingerprint(frames: np.ndarray, fps: float) -> npt.NDArray[np.uint64]:
-    """Return the fingerprint `uint64 [S, 8]` of a clip's frames `uint8 [T, H, W, 3]`.
+    """Return the fingerprint `uint64 [S, 8]` of a clip's frames `uint8 [T, H, W, 3]`, or of grey ones `[T, H, W]`.
 
     S is the number of snapshots, every `snapshot_step(fps)`-th frame; 4 for an image, whose `fps` is 0.
     """
@@ -52,7 +52,7 @@ def fingerprint(frames: np.ndarray, fps: float) -> npt.NDArray[np.uint64]:
 
 def _cells(frame: np.ndarray, cells: int) -> npt.NDArray[np.uint8]:
     """Return the luminance of `cells` x `cells` parts of a frame."""
-    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.ndim == 3 else frame
     return np.asarray(cv2.resize(luma, (cells, cells), interpolation=cv2.INTER_AREA))
 
 
