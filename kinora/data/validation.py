@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from kinora.data.batch_checks import BatchFinding, check_batch
-from kinora.data.batch_checks import ValidationConfig as ValidationConfig
 from kinora.data.clips import ClipDataset, table
 from kinora.data.columns import QUARANTINE_COLUMNS
 from kinora.data.drift import dataset_drift
 from kinora.data.expectations import UNIQUE, Finding, described, of_each_row, of_the_table, run
+from kinora.data.validation_config import ValidationConfig
 from kinora.data.validation_report import Example, Outcome, validation_page
 from kinora.errors import KinoraError
 from kinora.files import atomic_folder, file_digest, friendly_os_errors

@@ -6,7 +6,7 @@ from kinora.captioning.writers import CaptionConfig
 from kinora.data.drift import DriftConfig
 from kinora.data.grid import Grid
 from kinora.data.ingest.config import IngestConfig
-from kinora.data.validation import ValidationConfig
+from kinora.data.validation_config import ValidationConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
 from kinora.training.autoencoder_trainer import AutoencoderTraining

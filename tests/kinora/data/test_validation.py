@@ -8,7 +8,8 @@ import pytest
 
 from kinora.data.batch_checks import check_batch
 from kinora.data.clips import ClipDataset
-from kinora.data.validation import ValidationConfig, validate
+from kinora.data.validation import validate
+from kinora.data.validation_config import ValidationConfig
 from kinora.errors import KinoraError, UsageError
 
 
