@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from kinora.config import digest
 from kinora.data.clips import ClipDataset
@@ -127,7 +128,8 @@ def collect(source: str, place: str, out: str | Path, config: IngestConfig, grid
 def _read(source: Source, pool: WorkerPool, media: Path, item: Item) -> Reading:
     """Return what becomes of one input; whatever is wrong with it ends nothing but it."""
     if item.problem:
-        return Reading(rejected=[rejection(item.name, item.problem, item.explanation)])
+        rejected = [rejection(item.name, item.problem, item.explanation)]
+        return Reading(rejected=[*rejected, *_unused(item, item.caption)] if item.caption_from else rejected)
     if isinstance(source, WorldsSource):
         return pool.read(item.name, None, "", media)
     rejected, caption = [], ""
@@ -141,11 +143,15 @@ def _read(source: Source, pool: WorkerPool, media: Path, item: Item) -> Reading:
             reading = pool.read(item.name, source.local(item, folder), caption, media)
         except Rejected as error:
             reading = Reading(rejected=[rejection(item.name, error.reason, error.explanation)])
-    if caption and not reading.rows:
-        sentence = f"{item.name} could not be used, so its caption is not either: {caption}"
-        rejected.append(rejection(item.caption_from or item.name, "caption_unused", sentence))
     reading.rejected += rejected
+    if caption and not reading.rows:
+        reading.rejected += _unused(item, caption)
     return reading
+
+
+def _unused(item: Item, caption: str) -> list[dict[str, Any]]:
+    sentence = f"{item.name} could not be used, so its caption is not either{': ' if caption else '.'}{caption}"
+    return [rejection(item.caption_from or item.name, "caption_unused", sentence)]
 
 
 def _open(source: str, config: IngestConfig) -> Source:
@@ -159,6 +165,8 @@ def _shards(source: str, place: str, config: IngestConfig, grid: Grid) -> Shards
 def _refuse_to_overwrite(source: str, out: Path) -> None:
     if not source:
         raise UsageError("ingest needs a source: 'worlds', or a file, folder, list or s3://bucket/prefix of media.")
+    if source != WORLDS:
+        open_source(source)  # refuses an address that is none
     others = {path.name for path in out.iterdir()} - OF_OURS if out.is_dir() else set()
     if others and not (out / "clips.parquet").exists():
         raise UsageError(f"{out} already holds other files; name a new folder for the dataset.")
