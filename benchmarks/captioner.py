@@ -48,7 +48,7 @@ def measure(names: Sequence[str] = ("tiny", "reference"), footage: Path | None =
     with tempfile.TemporaryDirectory() as temporary:
         work = keep or Path(temporary)
         figures = {name: worlds(name, work) for name in names}
-        lines = ["## The captioner", "", *table(_rows(figures))]
+        lines = ["## The captioner", "", *(table(_rows(figures)) if figures else [])]
         if footage is not None:
             lines += ["", *real_clips(footage, work)]
     return "\n".join(lines) + "\n"

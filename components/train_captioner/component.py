@@ -16,7 +16,7 @@ def train_captioner(
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Train the captioner on the captioned clips and measure it on unseen ones."""
+    """Train the captioner on the captioned clips, find when it may speak, and measure it on unseen ones."""
     import shutil
     from pathlib import Path
 

@@ -4,9 +4,9 @@ A threshold on its confidence is calibrated on captions that it did not learn fr
 most a stated share of what it says is wrong: selective classification with guaranteed risk (Geifman and El-Yaniv,
 https://arxiv.org/abs/1705.08500), with the thresholds tested together as in "Learn then test"
 (https://arxiv.org/abs/2110.01052, section 2.3). Such a guarantee holds for clips like those that it was calibrated on,
-and a network is as sure of pictures of another origin. So these are told apart before: by the distance to the k-th
-nearest of the clips that it learned from (https://arxiv.org/abs/2204.06507, section 3), in what its image encoder makes
-of them.
+and a network is as sure of pictures of another origin. So these are told apart before: by the distance to the nearest
+of the clips that it learned from (https://arxiv.org/abs/2204.06507, section 3), in what its image encoder makes of
+them.
 """
 
 import math
@@ -23,7 +23,7 @@ from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_write
 
 CALIBRATION, FAMILIAR = "calibration.json", "familiar.safetensors"
-NEIGHBOUR = 5  # the k-th nearest of the known clips is measured to
+SMALLEST_SPREAD = 1e-3  # of a feature, beside that of all: one that never changed is not infinitely telling
 MOST_KNOWN = 1000  # clips whose features are kept; more of them tell no better
 SHARES = tuple(tenth / 10 for tenth in range(10, 0, -1))  # of held-out captions, the surest, that are tried
 KNOWN_SHARE = 0.99  # of held-out clips, those no farther than the limit
@@ -36,7 +36,8 @@ class AbstentionConfig:
 
     risk: the share of its captions that may be wrong, above 0 and below 1.
     certainty: with which the share is no larger, for clips like those of the dataset; above 0 and below 1.
-    least_captions: captions to learn from, below which it never speaks.
+    least_captions: captions to learn from, one an input (clips of one video have the same), below which it never
+        speaks.
 
     Raises:
         UsageError: if a value is impossible.
@@ -134,29 +135,38 @@ def error_bound(wrong: int, count: int, uncertainty: float) -> float:
 
 
 class Familiar:
-    """The clips that a captioner learned from, as its image encoder sees them: features `float32 [N, S]`."""
+    """The clips that a captioner learned from, as its image encoder sees them.
 
-    def __init__(self, features: np.ndarray):
-        self.features = features
+    mean, spread: of each feature over these clips `float32 [S]`.
+    known: their features from the mean, in spreads `float32 [N, S]`.
+    """
+
+    def __init__(self, mean: np.ndarray, spread: np.ndarray, known: np.ndarray):
+        self.mean, self.spread, self.known = mean, spread, known
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Familiar":
         """Keep the features `[N, S]` of clips, rounded as they are saved, so that saving changes no distance."""
-        return cls(_unit(features).astype(np.float16).astype(np.float32))
+        if not len(features):
+            return cls(*(np.zeros(shape, np.float32) for shape in (1, 1, (0, 1))))
+        mean, spread = features.mean(0), features.std(0) + SMALLEST_SPREAD * features.std() + 1e-9
+        known = ((features - mean) / spread).astype(np.float16)
+        return cls(mean.astype(np.float32), spread.astype(np.float32), known.astype(np.float32))
 
     def distances(self, features: np.ndarray) -> np.ndarray:
-        """Return how far clips with features `[M, S]` are from the k-th nearest of the known `[M]`, 0..2."""
-        if not len(self.features) or not len(features):
+        """Return how far clips with features `[M, S]` are from the nearest of the known `[M]`, in spreads a feature."""
+        if not len(self.known) or not len(features):
             return np.full(len(features), np.inf)
-        similar = _unit(features) @ self.features.T
-        nearest: np.ndarray = np.sort(similar, axis=1)[:, -min(NEIGHBOUR, len(self.features))]
-        return np.asarray(np.sqrt(np.maximum(0.0, 2 - 2 * nearest)))
+        own = (np.asarray(features, np.float64) - self.mean) / self.spread
+        squared = (own**2).sum(1)[:, None] + (self.known**2).sum(1) - 2 * own @ self.known.T
+        return np.asarray(np.sqrt(np.maximum(0.0, squared.min(1)) / own.shape[1]))
 
 
 def save_abstention(folder: str | Path, calibration: Calibration, familiar: Familiar) -> None:
     """Write `familiar.safetensors` and `calibration.json` into a captioner's folder, the latter last."""
     with atomic_write(Path(folder) / FAMILIAR) as temporary:
-        temporary.write_bytes(save({"features": familiar.features.astype(np.float16)}))
+        parts = {"mean": familiar.mean, "spread": familiar.spread, "known": familiar.known.astype(np.float16)}
+        temporary.write_bytes(save(parts))
     write_json(Path(folder) / CALIBRATION, calibration)
 
 
@@ -168,13 +178,10 @@ def load_abstention(folder: str | Path) -> tuple[Calibration, Familiar]:
     """
     folder = Path(folder)
     if not (folder / CALIBRATION).is_file():
-        return silent(NEVER_CALIBRATED, AbstentionConfig()), Familiar(np.zeros((0, 1), np.float32))
+        return silent(NEVER_CALIBRATED, AbstentionConfig()), Familiar.of(np.zeros((0, 1)))
     try:
         calibration = from_dict(Calibration, read_json(folder / CALIBRATION))
-        return calibration, Familiar(load_file(folder / FAMILIAR)["features"].astype(np.float32))
+        parts = load_file(folder / FAMILIAR)
+        return calibration, Familiar(parts["mean"], parts["spread"], parts["known"].astype(np.float32))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise KinoraError(f"the calibration in {folder} is damaged ({error}); train the captioner again.") from error
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    return np.asarray(features / (np.linalg.norm(features, axis=1, keepdims=True) + 1e-9), dtype=np.float32)

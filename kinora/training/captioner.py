@@ -175,12 +175,10 @@ class CaptionerTrainer(Trainer[CaptionedBatch]):
 
     def calibrate(self, examples: Sequence[Example]) -> tuple[Calibration, Familiar]:
         """Return when the trained captioner speaks, found on clips that it did not learn from, and what it knows."""
-        config, count = self.config.abstention, len(self.learned.captions)
+        config, inputs = self.config.abstention, self.learned.inputs
         familiar = Familiar.of(appearances(self.model, evenly(self.learned.samples, MOST_KNOWN)))
-        if count < config.least_captions:
-            few = (
-                f"the dataset has {count:,} clips with a caption to learn from, and it takes {config.least_captions:,}"
-            )
+        if inputs < config.least_captions:
+            few = f"the dataset has captions of {inputs:,} inputs to learn from, and it takes {config.least_captions:,}"
             return silent(few, config), familiar
         drafts = draft(self.model, [sample_frames(e.frames, e.fps, self.config.model) for e in examples])
         wrong = [e.is_wrong(one.caption) for e, one in zip(examples, drafts, strict=True)]

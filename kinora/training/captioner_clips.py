@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -52,11 +52,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Captioned:
-    """Samples of clips' frames with their captions, and how many of them were simulated for the purpose."""
+    """Samples of clips' frames with their captions, of so many inputs, and how many were simulated for the purpose."""
 
     samples: list[FrameSample]
     captions: list[str]
-    simulated: int
+    inputs: int = 0
+    simulated: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,14 @@ def captioned_clips(
     Of a simulated dataset there are `least` or more: others are simulated for the purpose. Clips of a person are
     learned from captions that people brought, alone.
     """
-    found = Captioned([], [], 0)
+    found = Captioned([], [])
     every = _captioned(dataset)
     rows = _evenly_rows(every[every["split"] == "train"], most)
     simulated = max(0, least - len(rows)) if _are_simulated(every) else 0
     for example in [*_examples(dataset, rows), *_simulated(worlds, simulated, seed=2, held_out=False)]:
         found.samples.append(sample_frames(example.frames, example.fps, config))
         found.captions.append(example.caption)
-    return Captioned(found.samples, found.captions, simulated)
+    return replace(found, inputs=rows["source"].nunique() + simulated, simulated=simulated)
 
 
 def unseen_examples(dataset: ClipDataset, worlds: WorldsConfig) -> tuple[list[Example], list[Example]]:

@@ -74,12 +74,19 @@ def test_where_nothing_can_be_promised_it_never_speaks(confidences, wrong, reaso
 
 def test_clips_of_another_kind_are_far_away(tmp_path):
     generator = np.random.default_rng(0)
-    known = generator.normal(1, 0.1, (200, 8))
+    scales = np.array([0.01, 1, 100, 1])
+    known = generator.normal(1, 1, (200, 4)) * scales
+    known[:, 3] = 7  # one feature that never changes
     familiar = Familiar.of(known)
-    like, unlike = familiar.distances(generator.normal(1, 0.1, (50, 8))), familiar.distances(-known[:50])
-    assert like.max() < unlike.min()
-    assert familiar.distances(-known[:1])[0] == pytest.approx(2, abs=0.1), "distances are between unit vectors"
-    assert not np.isfinite(Familiar.of(np.zeros((0, 8))).distances(known)).any()
+    like = generator.normal(1, 1, (50, 4)) * scales
+    like[:, 3] = 7
+    for feature in range(4):
+        unlike = like.copy()
+        unlike[:, feature] += 10 * scales[feature]
+        assert familiar.distances(like).max() < familiar.distances(unlike).min(), "every feature counts, on its scale"
+    assert familiar.distances(known) == pytest.approx(np.zeros(200), abs=0.01)
+    assert not np.isfinite(Familiar.of(np.zeros((0, 4))).distances(known)).any()
+    assert len(familiar.distances(np.zeros((0, 4)))) == 0
     save_abstention(tmp_path, calibrate([0.9] * 100, [False] * 100, np.zeros(100), CONFIG), familiar)
     calibration, again = load_abstention(tmp_path)
     assert calibration == calibrate([0.9] * 100, [False] * 100, np.zeros(100), CONFIG)

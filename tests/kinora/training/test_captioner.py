@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.data.ingest.dataset import ingest
 from kinora.data.stored_clip import store_clip
 from kinora.files import folder_digest
+from kinora.media import open_video
 from kinora.models.captioner import Captioner, CaptionerConfig, sample_frames
 from kinora.training import captioner as module
 from kinora.training import captioner_clips
@@ -106,6 +108,17 @@ def test_of_pictures_like_none_that_it_learned_from_it_says_nothing(easy):
     assert writer.write(clips, [0.0] * 20) == [Written("", 0.0)] * 20
 
 
+def test_of_real_clips_it_says_no_shape(easy, shared_media):
+    writer, clips = TrainedWriter(easy[1].path), []
+    for path in sorted((shared_media / "natural").glob("*.mp4")):
+        with open_video(path) as video:
+            frame = next(iter(video.frames())).rgb()
+        scale = 48 / max(frame.shape[:2])
+        clips.append(cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[None])
+    assert len(clips) > 50
+    assert writer.write(clips, [0.0] * len(clips)) == [Written("", 0.0)] * len(clips)
+
+
 def test_interrupted_training_ends_as_if_it_had_not_been(dataset, tmp_path, monkeypatch):
     train_captioner(dataset, tmp_path / "whole", SMALL, tmp_path / "whole-checkpoints", worlds=WORLDS)
     step, count = module.CaptionerTrainer.step, iter(range(100))
@@ -152,7 +165,7 @@ def test_a_folder_without_captions_makes_a_captioner_that_never_speaks(tmp_path)
     assert result.metrics["speaks"] == 0
     assert len(Captioner.load(result.path).config.vocabulary) == 4, "it knows no word that nobody brought"
     writer = TrainedWriter(result.path)
-    assert "0 clips with a caption" in writer.silence
+    assert "captions of 0 inputs" in writer.silence
     assert writer.write(clips, [24.0, 24.0]) == [Written("", 0.0)] * 2
     assert "never speaks" in (result.path / "report.html").read_text()
 
