@@ -90,22 +90,24 @@ def decide(
     metrics = [metric for metric in dict.fromkeys((*METRICS, *MEASURES)) if metric in candidate["clips"][0]["rates"]]
     table = tuple(_compare(metric, candidate, rival, seed) for metric in metrics)
     overall = table[0]
-    if pairs < FEWEST:
-        if footage(candidate) and role == "untrained" and overall.difference > 0:
-            # Nobody is served worse than before, and a person may have no more files than these.
-            reason = (
-                f"Promoted without proof: in {compared} the candidate is nearer to the truth than {name}, by "
-                f"{overall.difference:+.3f} on average. To be sure of it takes {FEWEST} files, and there "
-                f"{'is' if pairs == 1 else 'are'} {pairs}; nothing is deployed yet, so that nothing gets worse."
-            )
-            return Decision(True, reason, role, pairs, None, compared, table)
+    span = f"by {overall.difference:+.3f} on average (95% interval {overall.low:+.3f} to {overall.high:+.3f})"
+    interval = (overall.low, overall.high) if pairs >= FEWEST else None
+    where = f" in {compared}" if footage(candidate) else ""
+    if interval is not None and overall.low > 0:
+        return Decision(True, f"The candidate beats {name}{where} {span}.", role, pairs, interval, compared, table)
+    if footage(candidate) and role == "untrained" and overall.difference > 0:
+        # Nobody is served worse than before, and a person may have no more files than these.
+        doubt = f"to be sure of it takes {FEWEST} files or more"
+        if interval is not None:
+            doubt = f"the 95% interval, {overall.low:+.3f} to {overall.high:+.3f}, includes no difference"
+        reason = (
+            f"Promoted without proof: in {compared} the candidate is nearer to the truth than {name}, by "
+            f"{overall.difference:+.3f} on average, but {doubt}; nothing is deployed yet, so that nothing gets worse."
+        )
+        return Decision(True, reason, role, pairs, interval, compared, table)
+    if interval is None:
         reason = f"Inconclusive: {compared} are too few, {FEWEST} are needed; {kept}."
         return Decision(False, reason, role, pairs, None, compared)
-    span = f"by {overall.difference:+.3f} on average (95% interval {overall.low:+.3f} to {overall.high:+.3f})"
-    interval = (overall.low, overall.high)
-    where = f" in {compared}" if footage(candidate) else ""
-    if overall.low > 0:
-        return Decision(True, f"The candidate beats {name}{where} {span}.", role, pairs, interval, compared, table)
     if overall.high < 0:
         reason = f"The candidate is worse than {name}{where} {span}; {kept}."
     else:
@@ -183,8 +185,8 @@ def decision_page(decision: Decision) -> Page:
         "The candidate is promoted if the whole interval of the overall score lies above zero. An interval that "
         "includes zero, a different evaluator, other prompts or other seeds keep what is deployed. Where nothing is "
         "deployed, the rival is the untrained checkpoint of the same run. Clips of one file, and seeds of one clip, "
-        f"count once. Fewer than {FEWEST} pairs show nothing: then what is deployed stays, and where nothing is, a "
-        "model of a person's own footage is promoted that is better on average, which its reason says."
+        f"count once. Fewer than {FEWEST} pairs show nothing. Where nothing is deployed, a model of a person's own "
+        "footage that is better on average is promoted without proof, and the reason says so."
     )
 
 

@@ -92,7 +92,7 @@ def demo(
     from kinora.media import read_video  # imports torch, and most refusals come before
     from pipelines.run_page import write_run_page
 
-    print(f"\n{result.reason}")
+    print("\n" + "\n".join(filter(None, [learned(result), result.reason])))
     if Registry(result.arguments["artifact_root"]).current() is None:
         raise KinoraError(f"nothing is deployed yet, so there is nothing to serve; see {result.run.page}.")
     serve = "`make serve`" if work == Path("work") else f"`kinora serve --work {work}`"
@@ -247,7 +247,6 @@ def shortened(prompt: str, most: int) -> str:
 def summary(result: RunResult, video: GeneratedVideo, address: str) -> str:
     """Return where everything is."""
     rows = {
-        "What it learned": learned(result),
         "The prompt": video.said,
         "Words it ignored": ", ".join(video.unknown_words),
         "The video": video.path,

@@ -1,5 +1,6 @@
 """A model that continues a person's clips as they went on comes out above those that do not."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -157,6 +158,18 @@ def test_too_few_files_keep_what_is_deployed_and_say_so_where_nothing_is(evaluat
     assert first.reason.startswith("Promoted without proof: in continuations of 5 held-out clips")
     assert first.interval is None
     assert not decide(worst, None, best).promote
+
+
+def test_where_nothing_is_deployed_a_model_that_is_better_on_average_is_promoted_without_proof(evaluated):
+    better, base = copy.deepcopy(evaluated["held"][0]), evaluated["held"][0]
+    for number, record in enumerate(better["clips"]):
+        record["rates"]["overall"] += 0.1 if number == 0 else 0.0  # one file's clip, so that the interval includes zero
+    first = decide(better, None, base)
+    assert first.promote
+    assert first.reason.startswith("Promoted without proof")
+    assert "includes no difference" in first.reason
+    assert not decide(better, base).promote
+    assert not decide(base, None, base).promote
 
 
 def test_the_model_card_says_what_footage_was_judged_and_how(evaluated, tmp_path):
