@@ -31,15 +31,16 @@ from kinora.media.listening import is_cut_short, listening
 from kinora.media.mp4 import ends_within_a_box, refuse_impossible_counts
 from kinora.media.timing import is_variable, sample, typical_rate
 
-S = TypeVar("S", bound=av.stream.Stream)
+R = TypeVar("R")
 MAX_VIDEO_PIXELS = 2**30  # of all frames that are held at once: 3 GiB
 # Containers whose header says how long they are, before anything of it is decoded.
 ANNOUNCE_LENGTH = {"mov", "matroska", "webm", "flv", "asf"}
 # Containers that a recorder may have joined in the middle: what comes before the first key frame is no damage.
 BEGIN_ANYWHERE = {"mpegts", "mpeg"}
 LATE = 0.06  # seconds that a file may be shorter than it announces, which rounds its times
-# Decoded pictures whose first plane is the luma or grey of 8 bits a pixel.
-WITH_LUMA = ("yuv4", "yuvj4", "gray", "nv12", "nv21")
+# Decoded pictures whose first plane is luma or grey of 8 bits a pixel.
+WITH_LUMA = {"gray", "nv12", "nv21", "yuv410p", "yuv411p"}
+WITH_LUMA |= {f"yuv{full}{colour}p" for full in ("", "j") for colour in ("420", "422", "440", "444")}
 
 
 class Frame:
@@ -66,7 +67,7 @@ class Frame:
         Of large frames each pixel is the mean of some of those that it stands for.
         """
         frame = self._frame
-        if not frame.format.name.startswith(WITH_LUMA) or frame.format.components[0].bits != 8:
+        if frame.format.name not in WITH_LUMA:
             return self._video.grey(frame, side)
         plane = frame.planes[0]
         luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a buffer
@@ -128,7 +129,7 @@ class Video:
         start: float | None = None
         following = 0.0
         packets = self._container.demux(self._stream)
-        while (packet := self._next(packets)) is not None:
+        while (packet := self._watched(lambda: next(packets, None))) is not None:
             if packet.size and (not packet.is_keyframe or packet.is_corrupt):
                 continue
             time = float(packet.pts * packet.time_base) if packet.pts is not None and packet.time_base else 0.0
@@ -220,14 +221,16 @@ class Video:
         """Yield the frames of the file, each found undamaged."""
         begun = not BEGIN_ANYWHERE & self._formats
         packets = self._container.demux()  # of all streams: sound may go on longer than the picture
-        while (packet := self._next(packets)) is not None:
-            if packet.dts is not None and packet.time_base:
-                start = float((packet.dts if packet.pts is None else packet.pts) * packet.time_base)
-                self._reached = max(self._reached, start + float((packet.duration or 0) * packet.time_base))
-                if packet.stream.index == self._stream.index:
+        ticks = {stream.index: float(stream.time_base or 0) for stream in self._container.streams}
+        while (packet := self._watched(lambda: next(packets, None))) is not None:
+            index = packet.stream.index
+            if packet.dts is not None and index in ticks:
+                start = (packet.dts if packet.pts is None else packet.pts) * ticks[index]
+                self._reached = max(self._reached, start + (packet.duration or 0) * ticks[index])
+                if index == self._stream.index:
                     earliest, latest = self._pictures or (start, start)
                     self._pictures = (min(earliest, start), max(latest, start))
-            if packet.stream.index != self._stream.index:
+            if index != self._stream.index:
                 continue
             for frame in self._frames_of(cast("av.Packet[av.VideoStream]", packet), begun):
                 begun = True
@@ -236,15 +239,10 @@ class Video:
                 yield frame
         self._refuse_short()
 
-    def _next(self, packets: "Iterator[av.Packet[S]]") -> "av.Packet[S] | None":
-        with self._watching():
-            return next(packets, None)
-
     def _frames_of(self, packet: "av.Packet[av.VideoStream]", begun: bool) -> list[av.VideoFrame]:
         """Return the frames that a packet completes; before the first key frame, none that is damaged."""
         if begun:
-            with self._watching():
-                frames = packet.decode()
+            frames = self._watched(packet.decode)
             if packet.is_corrupt or holds_forbidden_bytes(bytes(packet), self._unit_length_size):
                 raise self._damaged("parts of it are missing or overwritten")
             if any(frame.is_corrupt for frame in frames):
@@ -259,16 +257,16 @@ class Video:
         first = next((i for i, frame in enumerate(frames) if good[i] and frame.key_frame), len(frames))
         return frames[first:]
 
-    @contextmanager
-    def _watching(self) -> Iterator[None]:
-        """Refuse the file where libav raises an error in the `with` block, or only says that there is one."""
+    def _watched(self, action: Callable[[], R]) -> R:
+        """Return what an action does; refuse the file where libav raises an error, or only says that there is one."""
         try:
             with listening() as said:
-                yield
+                done = action()
         except (av.FFmpegError, ValueError, MemoryError) as error:
             raise _undecodable(self._source, error, said, self._decoded_frames) from error
         if said:
             raise self._damaged(said[0])
+        return done
 
     def _damaged(self, what: str) -> MediaError:
         return _damaged(self._source, what, self._decoded_frames)

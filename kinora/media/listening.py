@@ -1,7 +1,6 @@
 """What libav says of damage. A decoder conceals what it cannot decode, and says so nowhere but in its log."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import av
 
@@ -11,26 +10,29 @@ HARMLESS = ("SEI type", "mmco: unref short failure", "Invalid UDU", "Late SEI", 
 CUT_SHORT = ("partial file", "ended prematurely")
 
 
-@contextmanager
-def listening() -> Iterator[list[str]]:
-    """Yield what libav calls errors within the `with` block, on this thread, as "decoder: message"; filled at its end.
+class listening:  # used as a function, of which `contextmanager` would make a slower one
+    """What libav calls errors within the `with` block, on this thread, as "decoder: message"; filled at its end.
 
     The level of libav's log is the process's, and is raised to errors for good; what this thread does elsewhere with
     libav is said through Python's `logging`, as PyAV does.
     """
-    if (av.logging.get_level() or 0) < av.logging.ERROR:
-        av.logging.set_level(av.logging.ERROR)
-    # Otherwise the first error of a file is left out if it is also the last of the file before.
-    av.logging.set_skip_repeated(False)
-    said: list[str] = []
-    with av.logging.Capture() as logs:
-        try:
-            yield said
-        finally:
-            for level, name, message in logs:
-                if level <= av.logging.ERROR and not message.startswith(HARMLESS):
-                    text = " ".join(message.split())
-                    said.append(f"{name.partition(',')[0]}: {text}" if name else text)
+
+    def __enter__(self) -> list[str]:
+        if (av.logging.get_level() or 0) < av.logging.ERROR:
+            av.logging.set_level(av.logging.ERROR)
+        # Otherwise the first error of a file is left out if it is also the last of the file before.
+        av.logging.set_skip_repeated(False)
+        self._said: list[str] = []
+        self._capture = av.logging.Capture()
+        self._logs = self._capture.__enter__()
+        return self._said
+
+    def __exit__(self, *error: Any) -> None:
+        self._capture.__exit__(*error)
+        for level, name, message in self._logs:
+            if level <= av.logging.ERROR and not message.startswith(HARMLESS):
+                text = " ".join(message.split())
+                self._said.append(f"{name.partition(',')[0]}: {text}" if name else text)
 
 
 def is_cut_short(message: str) -> bool:

@@ -16,7 +16,7 @@ from kinora.data.ingest.config import IngestConfig
 from kinora.data.ingest.footage import Footage
 from kinora.data.shots import Rejected
 from kinora.errors import KinoraError
-from kinora.media import MediaError, read_image, read_video, write_video
+from kinora.media import MediaError, open_video, read_image, read_video, write_video
 from kinora.media.mp4 import refuse_impossible_counts
 
 # The eight ways to hold a camera: what takes an upright picture to how it is stored, and the display matrix (column p
@@ -267,3 +267,21 @@ def test_frames_that_change_their_size_are_shown_at_that_of_the_first(tmp_path, 
 def test_the_eight_ways_are_different(corners):
     pictures = [store(corners)[0] for store, _ in HELD.values()]
     assert not any(close(a[None], b[None], 1) for a, b in itertools.combinations(pictures, 2))
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le", "rgb24"])
+def test_a_thumbnail_is_the_frame_in_small(tmp_path, corners, pixels):
+    codec = "ffv1" if pixels == "rgb24" else "libx264"
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream(codec, rate=8)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "bgr0" if pixels == "rgb24" else pixels
+        for frame in corners:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    with open_video(tmp_path / "a.mkv") as video:
+        small = np.stack([frame.thumbnail(8) for frame in video.frames()])
+    luma = (corners @ (0.299, 0.587, 0.114)).reshape(9, 8, 4, 8, 6).mean((2, 4))
+    assert small.shape == (9, 8, 8)
+    # Luma of limited range: 16 to 235.
+    limited = small if pixels == "rgb24" else (small.astype(float) - 16) * 255 / 219
+    assert min(np.abs(limited - luma).mean(), np.abs(small - luma).mean()) < 4
