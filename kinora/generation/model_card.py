@@ -161,11 +161,11 @@ def _judged_by(evaluation: Mapping[str, Any]) -> str:
     counts = evaluation["compared"]
     words = {
         0: "",  # the sentence says it
-        counts["clips"]: "Each was asked for with the caption that a person had written for it.",
-    }.get(counts["with_words"], f"For {counts['with_words']} of them a person had written a caption.")
+        counts["clips"]: "Each was asked for with the caption that a person had written for it. ",
+    }.get(counts["with_words"], f"For {counts['with_words']} of them a person had written a caption. ")
     return (
         f"{evaluation['sentence']} These are clips of {count(counts['sources'], 'file')} of the same footage that it "
-        f"was not trained on, continued {counts['continuations']} times in all, each time with another seed. {words}{' ' if words else ''}"
+        f"was not trained on, continued {counts['continuations']} times in all, each time with another seed. {words}"
         "Where, when and how much things move, and the pixels (appearance), are compared with what the clip shows, as "
         "Physics-IQ does (arXiv:2501.09038); the best is 100%."
     )
