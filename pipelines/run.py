@@ -9,8 +9,7 @@ from components.runtime.code_digest import code_digest
 from kinora import recipes
 from kinora.config import digest
 from kinora.data.ingest.config import WORLDS
-from kinora.data.ingest.shards import key
-from kinora.data.ingest.sources import open_source
+from kinora.data.ingest.sources import key, open_source
 from kinora.files import friendly_os_errors
 from kinora.storage import artifact_root, open_store
 from kinora.training.launcher import one_node

@@ -22,9 +22,10 @@ PICTURES = 3  # of a window, at most, in which overlaid text is looked for
 
 @dataclass(frozen=True)
 class _Marked:
-    """A frame of the file, and whether a new shot starts at it."""
+    """A frame of the file, its thumbnail, and whether a new shot starts at it."""
 
     frame: Frame
+    thumbnail: np.ndarray
     starts_shot: bool
 
     @property
@@ -43,6 +44,7 @@ class Footage:
         self.path, self.config, self.grid = path, config, grid
         self.unread = False  # whether the file goes on after `max_seconds`
         self._pictures: dict[int, np.ndarray] = {}  # larger ones of the last frames, by number
+        self._glimpses: dict[int, np.ndarray] = {}  # what is seen from each of the last frames to the one before it
 
     def frames(self) -> Iterator[tuple[np.ndarray, bool]]:
         """Yield frames, `fps` a second, each with whether a new shot starts at it.
@@ -55,12 +57,14 @@ class Footage:
         config, every = self.config, max(1, self.config.max_frames // PICTURES)
         most = int(config.max_seconds * config.fps)
         number, cut, box = 0, False, None
+        passed: list[np.ndarray] = []  # thumbnails of the file's frames since the last that was yielded
         with rejections(), open_video(self.path) as video:
             for shown, count in sample(self._marked(video), config.fps):
                 if number >= most:
                     self.unread = True
                     return
                 cut = cut or shown.starts_shot
+                passed = [shown.thumbnail] if shown.starts_shot else [*passed, shown.thumbnail]
                 if not count:
                     continue
                 picture = shown.frame.rgb(picture_size(*video.size)) if number % every == 0 else None
@@ -74,7 +78,9 @@ class Footage:
                 how = fit(*inside, config.max_side, self.grid)
                 whole = (round(how.scaled[0] / columns), round(how.scaled[1] / rows))
                 frame = how.crop(box.crop(shown.frame.rgb(whole)))
-                for _ in range(min(count, most - number)):
+                glimpse, passed = box.crop(np.mean(passed, axis=0).round().astype(np.uint8)), []
+                for i in range(min(count, most - number)):
+                    self._glimpses[number + i] = glimpse
                     yield frame, cut
                     cut = False
                 number += count
@@ -84,6 +90,16 @@ class Footage:
         first = round(start_s * self.config.fps)
         self._pictures = {number: picture for number, picture in self._pictures.items() if number >= first}
         return [picture for number, picture in self._pictures.items() if number < first + frames] or None
+
+    def glimpses(self, start_s: float, frames: int) -> np.ndarray:
+        """Return small grey pictures `uint8 [T, h, w]` of the window that starts there, and forget those before.
+
+        Each is the mean of all frames of the file since the frame before, so that a copy that is sampled at other
+        instants has nearly the same.
+        """
+        first = round(start_s * self.config.fps)
+        self._glimpses = {number: glimpse for number, glimpse in self._glimpses.items() if number >= first}
+        return np.stack([self._glimpses[number] for number in range(first, first + frames)])
 
     def _box(self, first: np.ndarray) -> Box:
         """Find the picture within its bars; only where the first frame may have some, others are looked at too."""
@@ -100,11 +116,12 @@ class Footage:
 
     def _marked(self, video: Video) -> Iterator[_Marked]:
         # Cuts are looked for among all frames of the file: at few frames a second fast motion looks like one.
-        for frame, starts_shot in mark_cuts(self._with_thumbnails(video)):
-            yield _Marked(frame, starts_shot)
+        for (frame, thumbnail), starts_shot in mark_cuts(self._with_thumbnails(video)):
+            yield _Marked(frame, thumbnail, starts_shot)
 
-    def _with_thumbnails(self, video: Video) -> Iterator[tuple[Frame, np.ndarray]]:
+    def _with_thumbnails(self, video: Video) -> Iterator[tuple[tuple[Frame, np.ndarray], np.ndarray]]:
         for number, frame in enumerate(video.frames()):
             if number == 0:
                 fit(*video.size, self.config.max_side, self.grid)  # refuse before more of it is decoded
-            yield frame, frame.thumbnail(THUMBNAIL)
+            thumbnail = frame.thumbnail(THUMBNAIL)
+            yield (frame, thumbnail), thumbnail

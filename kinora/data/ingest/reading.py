@@ -19,8 +19,9 @@ from kinora.data.stored_clip import store_clip
 from kinora.files import file_digest
 from kinora.media import image_size, media_kind, read_image
 
-# The frames of a window, some larger pictures of it if there are any, its frame rate and its start in seconds.
-_Made = tuple[np.ndarray, list[np.ndarray] | None, float, float]
+# The frames of a window, some larger pictures of it if there are any, small ones for its fingerprint, its frame rate
+# and its start in seconds.
+_Made = tuple[np.ndarray, list[np.ndarray] | None, np.ndarray, float, float]
 
 
 @dataclass
@@ -45,10 +46,10 @@ def read_input(path: Path, name: str, caption: str, media: Path, config: IngestC
         image = kind == "image"
         made = _image(path, config, grid) if image else _video(path, name, config, grid, reading.rejected)
         said = _caption_columns(caption)
-        for frames, pictures, fps, start_s in made:
+        for frames, pictures, glimpses, fps, start_s in made:
             row = store_clip(media, frames, fps, source=name, source_start_s=start_s, pictures=pictures, **said)
             reading.rows.append(row)
-            reading.fingerprints.append(fingerprint(frames, fps))
+            reading.fingerprints.append(fingerprint(glimpses, fps))
     except Rejected as error:
         # What was made of the beginning of a file that is broken further on is not to be trusted either.
         for row in reading.rows:
@@ -80,7 +81,8 @@ def _video(path: Path, name: str, config: IngestConfig, grid: Grid, rejected: li
     footage = Footage(path, config, grid)
     for window in windows(footage.frames(), config.fps, config.max_frames, grid):
         if len(window.frames):
-            yield window.frames, footage.pictures(window.start_s, len(window.frames)), config.fps, window.start_s
+            seen = window.start_s, len(window.frames)
+            yield window.frames, footage.pictures(*seen), footage.glimpses(*seen), config.fps, window.start_s
         else:
             sentence = f"The shot is shorter than {grid.shortest_video} frames at {config.fps:g} frames a second."
             rejected.append(rejection(name, "too_short", sentence, window.start_s))
@@ -95,7 +97,7 @@ def _image(path: Path, config: IngestConfig, grid: Grid) -> Iterator[_Made]:
         frame = read_image(path)[0]
     size = picture_size(frame.shape[1], frame.shape[0])
     picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    yield resize_image(frame, config.max_side, grid)[None], [picture], 0.0, 0.0
+    yield resize_image(frame, config.max_side, grid)[None], [picture], picture[None], 0.0, 0.0
 
 
 def _caption_columns(caption: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from kinora.data.clips import table, table_writer
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.ingest.reading import Reading
-from kinora.data.ingest.sources import Item
+from kinora.data.ingest.sources import Item, key
 from kinora.files import atomic_folder, atomic_write
 from kinora.storage import Store, open_store, split_uri
 
@@ -35,12 +35,6 @@ ITEM_COLUMNS = dict.fromkeys(("name", "stamp", "caption", "caption_from", "probl
 ROW_COLUMNS = CLIP_COLUMNS | {"input": "int64", "file": "object", "snapshots": "int64"}
 REJECTED_COLUMNS = QUARANTINE_COLUMNS | {"input": "int64"}
 CLIPS, REJECTED, FINGERPRINTS, MEDIA = "clips.parquet", "quarantine.parquet", "fingerprints.npy", "media"
-
-
-def key(item: Item) -> int:
-    """Return a number that is the same for an input as long as neither its bytes nor its caption change."""
-    text = "\0".join((item.name, item.stamp, item.caption, item.caption_from, item.problem)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little", signed=True)
 
 
 class Shards:

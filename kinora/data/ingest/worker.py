@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from kinora.config import from_dict
@@ -54,6 +55,7 @@ def limit_memory(mebibytes: int) -> None:
 def main(argv: list[str]) -> int:
     """Answer requests until there are no more."""
     end_with_parent(at_once=True)
+    cv2.setNumThreads(1)  # several processes work beside each other
     with open(int(argv[0])) as requests, open(int(argv[1]), "w") as answers:
         settings = json.loads(requests.readline())
         config, grid = from_dict(IngestConfig, settings["config"]), from_dict(Grid, settings["grid"])

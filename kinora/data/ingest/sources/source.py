@@ -24,6 +24,12 @@ class Item:
     explanation: str = ""  # and one sentence
 
 
+def key(item: Item) -> int:
+    """Return a number that is the same for an input as long as neither its bytes nor its caption change."""
+    text = "\0".join((item.name, item.stamp, item.caption, item.caption_from, item.problem)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little", signed=True)
+
+
 class Source(Protocol):
     """Where footage comes from.
 
