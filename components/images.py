@@ -18,6 +18,7 @@ PROGRAMS = {
         "kinora.training.transformer_worker",
         "pipelines.demo",
         "pipelines.local_runner",
+        "pipelines.check_drift",
         "pipelines.framing_study",
         "pipelines.scaling_study",
         "pipelines.world_simulator",

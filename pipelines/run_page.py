@@ -33,7 +33,11 @@ FIGURES = {
     "plan-ingest": ("inputs: {inputs}", "not read before: {left}"),
     "read-shards": ("inputs read: {inputs}", "clips made: {clips}", "rejected: {rejected}"),
     "ingest": ("videos: {videos}", "images: {images}", "in quarantine: {quarantined}"),
-    "validate": ("clips kept: {kept} of {checked}", "expectations met: {expectations_met} of {expectations}"),
+    "validate": (
+        "clips kept: {kept} of {checked}",
+        "expectations met: {expectations_met} of {expectations}",
+        "drifted from the last dataset: {drifted_share:.0%} of the columns",
+    ),
     "train-captioner": (
         "colour right: {accuracy_colour:.0%} of {measured_colour} captions",
         "shape: {accuracy_shape:.0%} of {measured_shape}",
@@ -55,6 +59,12 @@ FIGURES = {
         "right motion: {motion:.0%}",
     ),
     "gate": ("pairs compared: {pairs}",),
+    "measure-drift": (
+        "requests: {requests}",
+        "features drifted: {drifted_share:.0%}",
+        "words that training never had: {unknown_words:.0%}",
+    ),
+    "judge-requests": ("prompts judged: {judged}", "answered: {answered:.0%}"),
     "compare-scaling": ("loss falls as compute to the power of {exponent:.3f}", "better: {better} of {of} figures"),
     "compare-framing": ("in view, native: {in_view_native:.0%}", "square crops: {in_view_square:.0%}"),
 }

@@ -129,26 +129,32 @@ class RunState:
 
 
 def outcome(state: RunState) -> str:
-    """Return in one sentence what came out: a study's comparison, or the gate's decision; "" before there is one."""
+    """Return what came out: a study's comparison, or what was decided of training and by the gate; "" before that."""
     for name, step in state.steps.items():
         if name.startswith("compare-") and step.tasks:
             return str(step.tasks[-1].values.get("Output", ""))
-    return gate_reason(state)
+    return " ".join(filter(None, (training_reason(state), gate_reason(state))))
+
+
+def training_reason(state: RunState) -> str:
+    """Return why a check of drift started a training or did not, "" where nothing was checked."""
+    return str(_metadata(state, "decide-training", "report").get("reason", ""))
 
 
 def gate_reason(state: RunState) -> str:
     """Return the gate's decision in one sentence, "" before it was made."""
-    return str(_gate_metadata(state).get("reason", ""))
+    return str(_metadata(state, "gate", "version").get("reason", ""))
 
 
 def promoted_by(state: RunState) -> str | None:
     """Return the run that deployed the candidate before ("" where a person did), None where it was not deployed yet."""
-    return _gate_metadata(state).get("promoted_by")
+    return _metadata(state, "gate", "version").get("promoted_by")
 
 
-def _gate_metadata(state: RunState) -> dict[str, Any]:
-    gated = state.steps["gate"].tasks if "gate" in state.steps else []
-    metadata: dict[str, Any] = gated[-1].artifacts.get("version", {}).get("metadata", {}) if gated else {}
+def _metadata(state: RunState, step: str, artifact: str) -> dict[str, Any]:
+    """Return what the last task of a step said of an artifact, nothing before there is one."""
+    tasks = state.steps[step].tasks if step in state.steps else []
+    metadata: dict[str, Any] = tasks[-1].artifacts.get(artifact, {}).get("metadata", {}) if tasks else {}
     return metadata
 
 

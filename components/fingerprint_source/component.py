@@ -16,8 +16,7 @@ def fingerprint_source(source: str, artifact_root: str) -> str:
         from components.runtime.code_digest import code_digest
         from kinora.config import digest
         from kinora.data.ingest.config import WORLDS
-        from kinora.data.ingest.shards import key
-        from kinora.data.ingest.sources import open_source
+        from kinora.data.ingest.sources import key, open_source
 
         inputs = hashlib.sha256()
         for item in open_source(source).items() if source != WORLDS else ():

@@ -29,6 +29,7 @@ def gate(
         from evaluation.gate import decision_page
         from evaluation.selection import TrainedModels, select_version
         from kinora import recipes
+        from kinora.data.accepted import keep_tables
         from kinora.data.clips import ClipDataset
 
         models = TrainedModels(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
@@ -39,6 +40,7 @@ def gate(
         version.metadata.update(reason=decision.reason, checkpoint=made.record("lineage")["checkpoint"])
         if decision.promotion is not None:
             version.metadata["promoted_by"] = decision.promotion.run
+        keep_tables(artifact_root, dataset)  # what requests to the version are held beside
         step.measured(metrics, {"promote": decision.promote, "pairs": decision.pairs})
         step.keep(version, report)
     return "promote" if decision.promote else "keep"

@@ -14,7 +14,7 @@ def publish_features(
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Publish each clip's features to the artifact root's feature store, and report how validation differs from training.
+    """Publish each clip's features to the artifact root's store, and report how validation differs from training.
 
     The artifact names the published set, which is joined again where it is read.
     """

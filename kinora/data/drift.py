@@ -12,7 +12,6 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from markupsafe import Markup
 
 from kinora.data.curation import curation_scores
 from kinora.errors import UsageError
-from kinora.files import friendly_os_errors
 from kinora.report import Page
 from kinora.report.plots import inline_svg
 
@@ -121,11 +119,6 @@ class DriftResult:
         return f"{moved}{names}. {current}: {self.current_rows} rows; {reference}: {self.reference_rows} rows."
 
 
-def comparable(current: pd.DataFrame, reference: pd.DataFrame) -> bool:
-    """Say whether both tables have enough rows to be compared."""
-    return min(len(current), len(reference)) >= MIN_ROWS
-
-
 def compare(
     current: pd.DataFrame, reference: pd.DataFrame, categorical: Sequence[str] = (), threshold: float = PSI_THRESHOLD
 ) -> DriftResult:
@@ -134,7 +127,7 @@ def compare(
     Columns that are not `categorical` are numerical, and go into ten bins of as many reference rows each.
     """
     rows = len(current), len(reference)
-    if not comparable(current, reference) or current.empty:
+    if min(rows) < MIN_ROWS:
         return DriftResult(*rows, ())
     names = [str(name) for name in current]
     binned = {name: _binned(current[name], reference[name], name in categorical) for name in names}
@@ -170,24 +163,6 @@ def generated_against_real(generated: Iterable[tuple[np.ndarray, float]], real: 
         (real.clips["split"] == "validation") & (real.clips["kind"] == ("video" if moving else "image"))
     ]
     return compare(pd.DataFrame(scores, columns=list(OF_FRAMES)).astype("float64"), held_out[list(OF_FRAMES)])
-
-
-def drift_report(
-    current: pd.DataFrame, reference: pd.DataFrame, page: str | Path, categorical: Sequence[str] = ()
-) -> dict[str, float]:
-    """Compare two tables as `compare` does, write a page of it to `page` and return the figures."""
-    result = compare(current, reference, categorical)
-    report = drift_section(Page("Drift"), "Columns", result, "these", "the reference")
-    with friendly_os_errors(page):
-        report.write(page)
-    return result.figures()
-
-
-def summary_report(
-    current: pd.DataFrame, reference: pd.DataFrame, page: str | Path, categorical: Sequence[str] = ()
-) -> None:
-    """Write a page that says of two tables that they are too small to be compared."""
-    drift_report(current, reference, page, categorical)
 
 
 def drift_section(page: Page, heading: str, result: DriftResult, current: str, reference: str) -> Page:

@@ -1,7 +1,6 @@
 """The recipe of the model that comes with the package: every simulated world, lit and textured, with moving cameras."""
 
-from kinora.data.ingest.config import IngestConfig
-from kinora.data.ingest.config import SimulatedClips
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig

@@ -1,7 +1,6 @@
 """The whole pipeline in seconds, for tests: every step does its work, and nothing is learned well."""
 
-from kinora.data.ingest.config import IngestConfig
-from kinora.data.ingest.config import SimulatedClips
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig
@@ -25,7 +24,9 @@ def smoke() -> Recipe:
             max_frames=13,
             max_seconds=4.0,
         ),
-        captioner=CaptionerTraining(model=CaptionerConfig(channels=16, width=64), steps=10, batch_size=8, examples=32),
+        captioner=CaptionerTraining(
+            model=CaptionerConfig(channels=16, width=64, grid=2), steps=10, batch_size=8, examples=32
+        ),
         autoencoder=AutoencoderTraining(
             model=VAEConfig(width=32, encoder_blocks=1, decoder_blocks=1), steps=20, pixels_per_step=2 * 13 * 32 * 32
         ),

@@ -1,7 +1,6 @@
 """The recipe of `make demo`: one thing in a small world, learned from nothing in minutes on two CPU cores."""
 
-from kinora.data.ingest.config import IngestConfig
-from kinora.data.ingest.config import SimulatedClips
+from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
 from kinora.recipes.recipe import EvaluationPlan, Recipe

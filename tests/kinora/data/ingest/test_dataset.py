@@ -53,7 +53,7 @@ def broken(tmp_path, real_videos, real_images):
         "zero.mp4": "empty",
         "text.mp4": "undecodable",
         "text.png": "undecodable",
-        "half.mp4": "undecodable",
+        "half.mp4": "truncated",
         "half.png": "undecodable",
         "bomb.png": "too_large",
         "bigger.png": "too_large",
@@ -122,7 +122,7 @@ def test_nothing_usable_is_one_sentence_and_leaves_nothing(broken, tmp_path):
     folder, expected = broken
     with pytest.raises(KinoraError, match=r"nothing in .* can be used") as error:
         ingest(str(folder), tmp_path / "out", IngestConfig())
-    assert "4 undecodable" in str(error.value)
+    assert "3 undecodable" in str(error.value)
     assert sum(int(count) for count in re.findall(r"(\d+) [a-z_]+[,;]", str(error.value))) == len(expected)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken"]
 
