@@ -1,9 +1,12 @@
 """Every figure of docs/benchmarks.md, measured anew.
 
 python -m benchmarks.all
+
+What is measured on real footage needs a folder of it, with `natural/` and `formats/`, named by KINORA_TEST_MEDIA.
 """
 
 import datetime
+import os
 import platform
 import subprocess
 import sys
@@ -51,6 +54,8 @@ def main() -> None:
     sections += [solvers.measure(), sampler_cost.measure()]
     sections += [sampling_against_diffusers.measure(), loader.measure(), resilience.measure()]
     sections.append(reach.measure(Options()))
+    if os.environ.get("KINORA_TEST_MEDIA"):
+        sections += on_footage(Path(os.environ["KINORA_TEST_MEDIA"]))
     with atomic_write(PAGE) as temporary:
         temporary.write_text("\n".join([head(), *sections]))
 
@@ -71,6 +76,22 @@ def processor() -> str:
     """Return the processor's name."""
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return names[0].split(": ")[1] if names else platform.processor()
+
+
+def on_footage(folder: Path) -> list[str]:
+    """Return what the scripts print that measure ingest and captions on real footage."""
+    scripts = {
+        "Ingest": ["ingest", str(folder / "natural")],
+        "Damaged files": ["mutated_files", str(folder)],
+        "Near duplicates": ["near_duplicates", str(folder / "natural")],
+        "The captioner": ["captioner", "--footage", str(folder / "natural")],
+    }
+    sections = []
+    for title, (script, *arguments) in scripts.items():
+        command = [sys.executable, "-m", f"benchmarks.{script}", *arguments]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        sections.append(f"## {title}\n\n{said.strip()}\n")
+    return sections
 
 
 def help_time() -> str:

@@ -79,8 +79,8 @@ def speed(source: Path, rounds: int, work: Path) -> None:
         ingesting, _ = measured(ingest_command(source, work / f"speed-{number}"))
         ratios.append(ingesting / decoding)
         times.append((decoding, ingesting))
-        print(f"  decoding {decoding:.1f} s, ingest {ingesting:.1f} s", flush=True)
     decoding, ingesting = (statistics.median(column) for column in zip(*times, strict=True))
+    print("| | |\n|---|---|")
     print(f"| decoding alone | {decoding:.1f} s |\n| ingest | {ingesting:.1f} s |")
     ends = f"{min(ratios):.2f} to {max(ratios):.2f}"
     print(f"| ratio, median of {rounds} (range) | {statistics.median(ratios):.2f} ({ends}) |")
@@ -100,6 +100,7 @@ def small_videos(folder: Path, count: int) -> Path:
 
 def memory(files: int, work: Path) -> None:
     """Print the peak memory for few and for many clips."""
+    print("\n| | peak memory of all processes | time |\n|---|---|---|")
     for count in (10, files):
         source = small_videos(work / f"videos-{count}", count)
         seconds, peak = measured(ingest_command(source, work / f"memory-{count}"))
