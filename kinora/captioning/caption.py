@@ -166,7 +166,7 @@ class _Task:
     def _truth(self, row: Mapping[str, Any], version: Mapping[Any, Any]) -> Attributes | None:
         """Return what the simulator's record of a clip says, where something was written that can be measured by it."""
         simulated = version["caption"] and row["source"].startswith(f"{PREFIX}/")
-        record = self.dataset.state(row["clip_id"]) if simulated else None
+        record = self.dataset.row_state(row) if simulated else None
         return from_dict(Attributes, record["attributes"]) if record else None
 
     def _parts(self) -> list[Path]:

@@ -172,7 +172,11 @@ class ClipDataset:
 
     def state(self, clip_id: str) -> dict[str, Any] | None:
         """Read the simulator's record of one clip; None for a clip that was not simulated."""
-        uri = self.row(clip_id)["uri"]
+        return self.row_state(self.row(clip_id))
+
+    def row_state(self, row: Mapping[Any, Any]) -> dict[str, Any] | None:
+        """Read the simulator's record of the clip of a row, as `state` does, without the whole table."""
+        uri = row["uri"]
         record = str(PurePosixPath(uri).with_suffix(".json")) if "://" not in uri else f"{uri.rpartition('.')[0]}.json"
         if not storage.uri_exists(storage.join(str(self.path), record)):
             return None
