@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,22 +42,38 @@ class Request:
 
 
 class TaskRecorder:
-    """Wraps the one function through which Kubeflow's local orchestrator runs a task, or finds it in its cache."""
+    """Wraps the one function through which Kubeflow's local orchestrator runs a task, or finds it in its cache.
 
-    def __init__(self, request: Request):
-        self.request, self.failed = request, False
+    `ending` is set before the processes of steps are ended: from then on no step begins, and none has succeeded.
+    """
+
+    def __init__(self, request: Request, ending: threading.Event):
+        self.request, self.ending, self.failed = request, ending, False
 
     def install(self) -> None:
         """Kubeflow has no hook for this; a test holds the pinned version to what is assumed here."""
-        from kfp.local import executor_input_utils, status
+        from kfp.local import cache, executor_input_utils, status, subprocess_task_handler
         from kfp.local.orchestrator import task_executor
 
         executor_input_utils.get_local_pipeline_resource_name = lambda pipeline: self.request.run
 
+        # Earlier versions left entries without outputs where a run was ended, and every step of ours has some.
+        found = cache.LocalCache.get
+        cache.LocalCache.get = lambda entries, key: found(entries, key) or None
+
+        exit_code = subprocess_task_handler.run_local_subprocess
+
+        def honest_exit_code(**call: Any) -> int:
+            # Who ends a step's process also collects its exit code, and for lack of it Popen says 0, which is success.
+            code = exit_code(**call)
+            return 1 if self.ending.is_set() else int(code)
+
+        subprocess_task_handler.run_local_subprocess = honest_exit_code
+
         execute = task_executor.execute_single_task
 
         def observed(**call: Any) -> tuple[dict[str, Any], status.Status]:
-            if self.failed:  # nothing that does not depend on the failed step runs on for minutes
+            if self.failed or self.ending.is_set():  # what does not depend on the failed step would run on for minutes
                 return {}, status.Status.FAILURE
             step, item = call["task_name"], _item(call)
             # Tasks of a loop run two at a time. Each gets its share of the cores, or they collapse each other's speed.
@@ -67,7 +84,8 @@ class TaskRecorder:
             outputs, result = execute(**call)
             if result != status.Status.SUCCESS:
                 self.failed = True
-                self._record("failed", step, item)
+                if not self.ending.is_set():
+                    self._record("failed", step, item)
             else:
                 self._record("finished" if _task_root(call).exists() else "cached", step, item, outputs)
             return outputs, result
@@ -109,14 +127,14 @@ def _task_root(call: dict[str, Any]) -> Path:
     return Path(root)
 
 
-def run(request: Request) -> bool:
-    """Run the pipeline; return whether it succeeded."""
+def run(request: Request, ending: threading.Event) -> bool:
+    """Run the pipeline; return whether it succeeded. `ending` says that its steps are being ended."""
     from kfp import local
 
     module, name = request.pipeline.split(":")
     pipeline = getattr(importlib.import_module(module), name)
     os.environ[PROGRESS_DIR] = request.progress
-    TaskRecorder(request).install()
+    TaskRecorder(request, ending).install()
     local.init(
         local.SubprocessRunner(use_venv=False), pipeline_root=request.outputs, raise_on_error=True, enable_caching=True
     )
@@ -130,8 +148,10 @@ def run(request: Request) -> bool:
 
 def main(argv: list[str]) -> int:
     """Run the request in the file that is named."""
+    ending = threading.Event()
 
     def end(number: int, frame: object) -> None:
+        ending.set()
         end_descendants(os.getpid())
         os._exit(128 + number)
 
@@ -141,7 +161,7 @@ def main(argv: list[str]) -> int:
     adopt_orphans()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO)
     request = from_dict(Request, read_json(argv[0]))
-    succeeded = run(request)
+    succeeded = run(request, ending)
     end_descendants(os.getpid())  # a step that leaves a process behind does not make the run leave one
     Event("end", "").append_to(Path(request.events))
     return 0 if succeeded else 1

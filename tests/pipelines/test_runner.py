@@ -88,17 +88,54 @@ def test_a_failure_is_one_sentence_and_nothing_runs_on(tmp_path, behaviour, sent
     assert not {"judge", "pick", "publish"} & {event.step for event in events}
 
 
+def test_an_entry_of_the_cache_without_outputs_is_none(tmp_path):
+    run(tmp_path)
+    for entry in (tmp_path / "pipeline" / ".kfp_cache").glob("*.json"):
+        entry.write_text("{}")
+    assert statuses(run(tmp_path)) == dict.fromkeys(STEPS, "finished")
+
+
+@pytest.fixture
+def begin(tmp_path, root):
+    """Begin a run in a process of its own."""
+
+    def start(behaviour: str, **environment: str) -> subprocess.Popen:
+        code = (
+            "from test_runner import run; from pathlib import Path; import sys\n"
+            "try: run(Path(sys.argv[1]), behaviour=sys.argv[2])\n"
+            "except KeyboardInterrupt: sys.exit(130)"
+        )
+        folders = os.pathsep.join([str(Path(__file__).parent), str(root)])
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), behaviour],
+            env=os.environ | {"PYTHONPATH": folders} | environment,
+            start_new_session=True,
+        )
+
+    return start
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_run_leaves_no_process(tmp_path, root, how, wait_until):
-    code = (
-        "from test_runner import run; from pathlib import Path; import sys\n"
-        "try: run(Path(sys.argv[1]), behaviour='hangs')\n"
-        "except KeyboardInterrupt: sys.exit(130)"
-    )
-    folders = os.pathsep.join([str(Path(__file__).parent), str(root)])
-    runner = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], env=os.environ | {"PYTHONPATH": folders}, start_new_session=True
-    )
+def test_a_run_that_was_interrupted_in_a_loop_goes_on_from_there(tmp_path, begin, how, wait_until):
+    runner = begin("works", TOY_HANGS="item-1")
+    wait_until(lambda: list(tmp_path.rglob("*.hangs")))
+    family = psutil.Process(runner.pid).children(recursive=True)
+    runner.send_signal(how)
+    assert runner.wait() == (130 if how != signal.SIGKILL else -signal.SIGKILL)
+    wait_until(lambda: not any(process.is_running() for process in family))
+    events = EventReader(tmp_path / "runs" / "latest" / "events.jsonl").new()
+    assert ("judge", "item-1") not in {(event.step, event.item) for event in events if event.kind != "started"}
+    again = run(tmp_path)
+    assert {step: status for step, status in statuses(again).items() if step != "aside"} == {
+        "make": "cached", "judge": "finished", "pick": "finished", "publish": "finished",
+    }  # fmt: skip
+    hung = next(task for task in again.steps["judge"].tasks if task.item == "item-1")
+    assert Path(hung.artifacts["report"]["path"]).read_text() == "<h1>item-1</h1>"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_no_process(tmp_path, begin, how, wait_until):
+    runner = begin("hangs")
     pid = wait_until(lambda: next((int(p.read_text() or 0) for p in tmp_path.rglob("make/model/pid")), 0))
     family = [psutil.Process(pid), *psutil.Process(runner.pid).children(recursive=True)]
     assert len(family) > 2

@@ -34,10 +34,14 @@ def make(count: int, behaviour: str, model: dsl.Output[dsl.Model], metrics: dsl.
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def judge(name: str, model: dsl.Input[dsl.Model], score: dsl.Output[dsl.Artifact], report: dsl.Output[dsl.HTML]):
-    """Score one name by its length, and say how many threads it was given."""
+    """Score one name by its length, and say how many threads it was given; hang where the environment says so."""
     import os
+    import time
     from pathlib import Path
 
+    if os.environ.get("TOY_HANGS") == name:
+        Path(f"{score.path}.hangs").touch()
+        time.sleep(987)
     Path(score.path).write_text(str(len(name)))
     Path(report.path).write_text(f"<h1>{name}</h1>")
     score.metadata["threads"] = os.environ["OMP_NUM_THREADS"]
