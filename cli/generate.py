@@ -30,7 +30,7 @@ class Options:
     """Make a video or an image from a prompt, from images, or from videos.
 
     Args:
-        prompt: What the video shows.
+        prompt: What the video shows; "" to leave that to the image or the video that it is made from.
         out: File to write, in the format of its suffix: .mp4, .webm, .gif, .webp, or .png for an image. A name without
             a suffix is a folder of PNG frames. How the clip was made is kept inside.
         image: Image that becomes the first frame.
@@ -143,7 +143,7 @@ def wishes_of(options: Options) -> "RequestOptions":
     """
     from cli.tasks import check_media, parse_ranges, parse_region, parse_size, task_of
     from kinora.diffusion.sampler import Sampling
-    from kinora.generation import GenerationRequest
+    from kinora.generation import GenerationRequest, Task
     from kinora.media import check_clip_path
 
     given = {name: value for name, value in vars(options).items() if value not in (None, "") and value is not False}
@@ -152,7 +152,8 @@ def wishes_of(options: Options) -> "RequestOptions":
     names = ("frames", "fps", "seed", "negative_prompt", "direction", "strength", "factor")
     plain: dict[str, Any] = {name: given[name] for name in names if name in given}
     sides: dict[str, Any] = {"width": size[0], "height": size[1]} if size else {}
-    GenerationRequest(options.prompt, **plain, **sides)  # which checks all that it can say without media
+    prompt = options.prompt if task is Task.TEXT or options.prompt.strip() else "a"  # with media it may be empty
+    GenerationRequest(prompt, **plain, **sides)  # which checks all that it can say without media
     sampling_of(options, Sampling())
     check_clip_path(options.out, options.frames or 0, options.fps)
     first, second = options.connect or (None, None)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kinora.generation import GenerationRequest
 
 VERSION = "footage-1"
-NO_WORDS = "…"  # how a request says nothing: it has no word, and means the empty sentence, which is no condition
 BASELINES = {
     "held": "the last given frame, held still",
     "autoencoder": "the truth, through the autoencoder",
@@ -117,7 +116,7 @@ def request_of(task: ContinuationTask, truth: np.ndarray) -> "GenerationRequest"
 
     given = truth[: task.given]
     return GenerationRequest(
-        task.prompt or NO_WORDS,
+        task.prompt,
         task.width,
         task.height,
         task.frames,

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 SECONDS_TO_START = 600.0
 SECONDS_TO_GENERATE = 1800.0
-NO_WORDS = "Continue."  # the endpoint wants a prompt; where no person wrote one, this asks for nothing
 # A person's own footage is judged by how its clips go on, and a few captions teach no words: most clips are learned so.
 FOOTAGE = "transformer.conditioning_share=0.7"
 
@@ -215,7 +214,7 @@ def wish_of(asked: Mapping[str, Any], most: int) -> Wish:
     words = f"“{prompt}”" if prompt else "no words, for no person wrote a caption"
     said = f"{words}; continued from the first frame of {PurePosixPath(asked['source']).name}, which was held out"
     fields = {name: asked[name] for name in ("frames", "fps", "seed")}
-    return Wish(prompt or NO_WORDS, said, size, fields | {"expand": False, "allow_unknown_words": True})
+    return Wish(prompt, said, size, fields | {"expand": False, "allow_unknown_words": True})
 
 
 def learned(result: RunResult) -> str:

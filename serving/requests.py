@@ -88,6 +88,9 @@ async def checked_request(
         given_frames = sum(len(media) for media in given.media.values() if media.ndim == 4)
         options["seconds"] += given_frames / options.get("fps", usual.fps)
     request = _made_of(prompt, grid, usual, {**options, **given.media}, fields)
+    if request.task is Task.TEXT and not split_words(prompt):
+        message = "the prompt has no words; say what the video should show, or give an image or a video."
+        raise invalid("prompt", message, "invalid_prompt")
     _refuse_too_many_pixels(request, limits)
     job = JobRequest(
         kind,
@@ -124,7 +127,8 @@ def _made_of(prompt: str, grid: Grid, usual: ClipFormat, options: dict[str, Any]
         blamed = next((name for name in options if _refusal(prompt, grid, usual, options, name) != refused), "prompt")
         if blamed == "task" and not sent(fields, "task"):
             blamed = "video"  # which the route is for
-        raise invalid(FIELD_OF.get(blamed, blamed), refused) from error
+        code = "invalid_prompt" if blamed == "prompt" else "invalid_value"
+        raise invalid(FIELD_OF.get(blamed, blamed), refused, code) from error
 
 
 def _refusal(prompt: str, grid: Grid, usual: ClipFormat, options: Mapping[str, Any], without: str) -> str:
@@ -160,16 +164,14 @@ def _prompts_of(fields: Fields, facts: Mapping[str, Any]) -> tuple[str, str]:
     """Return the prompt and the negative prompt with single spaces.
 
     Raises:
-        ApiError: if one is empty (the first only), too long for the model, or has words that it never saw.
+        ApiError: if one is too long for the model, or has words that it never saw.
     """
     prompt, negative = text_of(fields, "prompt"), text_of(fields, "negative_prompt")
     expand, allowed = flag_of(fields, "expand", True), flag_of(fields, "allow_unknown_words", False)
     with _refused("prompt", "invalid_prompt"):
-        GenerationRequest(prompt)
+        GenerationRequest(prompt or "a")  # whether it may be empty depends on the media, which are not yet known
     with _refused("negative_prompt", "invalid_prompt"):
-        GenerationRequest(prompt, negative_prompt=negative)
-    if not split_words(prompt):
-        raise invalid("prompt", "the prompt has no words; say what the video should show.", "invalid_prompt")
+        GenerationRequest("a", negative_prompt=negative)
     for name, text in (("prompt", prompt), ("negative_prompt", negative)):
         words, most = len(split_words(text)), facts.get("max_words")
         if most and words > most:

@@ -45,6 +45,7 @@ class ClipFormat:
 class GenerationRequest:
     """One clip to be made, of any size from 16 to 2048 pixels a side and any length.
 
+    prompt: what the clip shows. Empty, it is no condition, which only a clip that is made from media can do without.
     width, height: pixels of the finished clip.
     frames: of the finished clip, whatever the task: of an extended video, the given frames and the new ones.
     seed: whole number from 0; another seed makes another clip.
@@ -137,8 +138,8 @@ class GenerationRequest:
         return [note for note in found if note]
 
     def _check_prompts(self) -> None:
-        if not self.prompt.strip():
-            raise UsageError("the prompt is empty; say what the video should show.")
+        if self.task is Task.TEXT and not self.prompt.strip():
+            raise UsageError("the prompt is empty; say what the video should show, or give an image or a video.")
         for name, text in (("prompt", self.prompt), ("negative prompt", self.negative_prompt)):
             if len(text) > MOST_CHARACTERS:
                 raise UsageError(f"the {name} has {len(text):,} characters; give at most {MOST_CHARACTERS:,}.")

@@ -243,6 +243,13 @@ def test_every_task_comes_out_as_it_is_asked_for(make, wish, files, tmp_path):
     assert read_image(tmp_path / "now.png").shape[1] == 96
 
 
+@pytest.mark.parametrize("prompt", ["", " "])
+def test_with_media_the_prompt_may_be_empty(make, files, tmp_path, prompt):
+    code, printed = make("--image", files / "i.png", "--out", tmp_path / "x.mp4", prompt=prompt)
+    assert code == 0, printed.err
+    assert read_metadata(tmp_path / "x.mp4").items() >= {"prompt": prompt, "sampled": prompt, "task": "image"}.items()
+
+
 def test_a_missing_model_exits_1(capsys):
     assert main(["generate", "a circle", "--model", "nowhere"]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1

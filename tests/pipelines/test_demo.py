@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from pipelines.demo import NO_WORDS, main, shortened, wish_of
+from pipelines.demo import main, shortened, wish_of
 
 
 def test_a_caption_longer_than_the_model_reads_is_cut_at_a_word():
@@ -31,7 +31,7 @@ def test_of_own_footage_a_persons_caption_is_asked_for_and_a_held_out_clip_conti
 
 def test_of_own_footage_without_captions_no_words_are_invented():
     wish = wish_of(ASKED | {"prompt": "", "clip": "1f", "source": "dog.mp4", "given": 5}, 24)
-    assert wish.prompt == NO_WORDS
+    assert wish.prompt == ""
     assert wish.said.startswith("no words, for no person wrote a caption; continued from the first frame of dog.mp4")
 
 

@@ -143,6 +143,20 @@ def test_unknown_words_are_named_unless_they_are_allowed(served):
     refused(served.ask(prompt="a red circel"), "prompt", "did you mean 'circle'")
 
 
+@pytest.mark.parametrize("prompt", ["", "  ", "..."])
+def test_with_media_the_prompt_may_have_no_words(served, prompt):
+    answer = served.ask(files={"input_reference": png()}, prompt=prompt)
+    asked = served.request(answer)
+    assert (asked.task, asked.prompt) == ("image", prompt.strip())
+    assert answer.json()["unknown_words"] == []
+    assert served.request(served.ask("videos/extensions", video=served.made(), prompt=prompt)).task == "extend"
+    assert served.request(served.ask(video=served.made(), prompt=prompt, factor=2)).task == "interpolate"
+    error = refused(served.ask(prompt=prompt), "prompt", "say what the video should show, or give an image or a video")
+    assert error["code"] == "invalid_prompt"
+    answer = served.http.post("/v1/images/generations", json={"prompt": prompt})
+    refused(answer, "prompt", "say what the video should show")
+
+
 def test_too_large_a_clip_is_told_what_would_fit(tmp_path):
     small = Served(tmp_path, Limits(pixels=100_000))
     refused(small.ask(size="48x32", frames=66), "frames", "65 frames would fit")
@@ -225,8 +239,9 @@ def test_a_spritesheet_stays_one_that_browsers_show(served):
     assert read_video(media.path("video_long", VIDEO))[0].shape[0] == 230
 
 
-def refused(answer, param: str, said: str) -> None:
+def refused(answer, param: str, said: str) -> dict:
     assert answer.status_code in (400, 404), answer.text
     error = answer.json()["error"]
     assert (error["param"], said in error["message"]) == (param, True), error
     assert error["message"].endswith(".")
+    return error

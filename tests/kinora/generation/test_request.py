@@ -64,6 +64,15 @@ def test_what_cannot_be_made_is_one_sentence(wish, sentence):
     assert "\n" not in str(caught.value)
 
 
+def test_with_media_the_prompt_may_be_empty():
+    image = {"task": Task.IMAGE, "image": IMAGE, "frames": 17}
+    for wish in (image, EXTENSION, EDIT, LINK | {"frames": 30}, FILL | {"missing": ((3, 5),)}):
+        GenerationRequest("", 32, 24, **wish).check(DEFAULT_GRID)
+    assert request_for("", DEFAULT_GRID, ClipFormat(), {"image": IMAGE}).prompt == ""
+    with pytest.raises(UsageError, match="the prompt is empty; .* or give an image or a video"):
+        request_for("", DEFAULT_GRID, ClipFormat(), {})
+
+
 def asked(**options):
     return request_for("a red circle", DEFAULT_GRID, ClipFormat(16, 24, 17, 12.0), options)
 

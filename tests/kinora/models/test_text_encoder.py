@@ -73,6 +73,12 @@ def test_the_empty_sentence_is_one_learned_vector(encoder, kind):
 
 
 @pytest.mark.parametrize("kind", TEXT_ENCODERS)
+def test_spaces_are_the_empty_sentence(encoder, kind):
+    model = encoder(kind)
+    assert not model.prepare(["", " \n"]).any()
+
+
+@pytest.mark.parametrize("kind", TEXT_ENCODERS)
 def test_every_sentence_is_encoded(encoder, kind):
     model = encoder(kind)
     text = model(model.prepare(["zebra " * 99, "日本語", "...", ""]))
