@@ -7,7 +7,6 @@ from kinora.media.decoding import Frame, Video, open_video, read_video
 from kinora.media.encoding import CLIP_SUFFIXES, check_clip_path, clip_writer, video_bytes, write_clip, write_video
 from kinora.media.errors import MediaError
 from kinora.media.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
-from kinora.media.glance import glance
 from kinora.media.images import enlarge, image_size, read_image, write_image
 from kinora.media.limits import MediaLimits
 from kinora.media.metadata import read_metadata
@@ -24,7 +23,6 @@ __all__ = [
     "check_clip_path",
     "clip_writer",
     "enlarge",
-    "glance",
     "image_size",
     "media_kind",
     "open_video",

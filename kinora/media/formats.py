@@ -20,9 +20,14 @@ OTHER_STARTS = (
     *(b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"GIF8", b"YUV4MPEG2", b"\x06\x0e\x2b\x34"),
     *(b"0&\xb2u\x8ef\xcf\x11", b"DKIF"),
 )
+# Boxes that an MP4 or QuickTime file, or a fragment of one, may begin with (ISO/IEC 14496-12; QuickTime File Format).
+MP4_BOXES = frozenset(b"ftyp styp moov moof mdat sidx free skip wide pnot udta uuid".split())
+# Starts of MPEG and H.26x streams, DV and AV1. MPEG-TS repeats its byte of synchronisation.
+STREAM_STARTS = (b"\0\0\1", b"\0\0\0\1", b"\x1f\x07\0", b"\x12\0\n")
+TS_SYNC, TS_PLACES = b"G", ((0, 188), (4, 196))  # ISO/IEC 13818-1, 2.4.3.2; Blu-ray puts 4 bytes before a packet
 # Brands of files that hold one picture, or several that are no video (ISO/IEC 23008-12; AV1 Image File Format).
 IMAGE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
-MOST_START = 16  # bytes
+MOST_START = 200  # bytes
 
 
 def media_kind(source: Source, name: str | None = None) -> Literal["image", "video", ""]:
@@ -44,8 +49,16 @@ def media_kind(source: Source, name: str | None = None) -> Literal["image", "vid
     return "video" if suffix in VIDEO_SUFFIXES else "image" if suffix in IMAGE_SUFFIXES else ""
 
 
+def begins_like_video(source: Source) -> bool:
+    """Say whether a file's first bytes are those of a container or stream that is read."""
+    start = first_bytes(source)
+    if start.startswith(OTHER_STARTS + STREAM_STARTS) or start[4:8] in MP4_BOXES:
+        return True
+    return any(start[a : a + 1] == start[b : b + 1] == TS_SYNC for a, b in TS_PLACES)
+
+
 def first_bytes(source: Source) -> bytes:
-    """Return the first 16 bytes of a file, or fewer; none if it cannot be read."""
+    """Return the first 200 bytes of a file, or fewer; none if it cannot be read."""
     if isinstance(source, str | Path):
         try:
             with open(source, "rb") as file:

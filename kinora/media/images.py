@@ -83,10 +83,7 @@ def open_image(
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is refused here
             image = Image.open(source, formats=formats)
         with image:
-            width, height = image.size  # from the header
-            if width * height > limits.pixels:
-                problem = f"has {width}x{height} pixels; at most {limits.pixels:,} are decoded"
-                raise MediaError(source, "too_large", problem)
+            limits.refuse_pixels(source, *image.size)  # from the header
             yield image
     except Image.DecompressionBombError as error:
         raise MediaError(source, "too_large", "has too many pixels to be decoded safely") from error

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from kinora.media.errors import MediaError, Source
+
 
 @dataclass(frozen=True)
 class MediaLimits:
@@ -17,6 +19,16 @@ class MediaLimits:
     seconds: float = 7 * 24 * 3600.0
     streams: int = 100
     samples: int | None = None
+
+    def refuse_pixels(self, source: Source, width: int, height: int) -> None:
+        """Refuse a file whose pictures have more than `pixels`.
+
+        Raises:
+            MediaError: if they do.
+        """
+        if width * height > self.pixels:
+            problem = f"has {width}x{height} pixels; at most {self.pixels:,} are decoded"
+            raise MediaError(source, "too_large", problem)
 
 
 LIMITS = MediaLimits()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kinora.media.errors import MediaError, Source
-from kinora.media.formats import OTHER_STARTS, first_bytes
+from kinora.media.formats import MP4_BOXES, OTHER_STARTS, first_bytes
 
 CHUNK = 2**20
 # Names of boxes (ISO/IEC 14496-12), and the bytes of each that are needed.
@@ -45,7 +45,7 @@ def ends_within_a_box(source: Source) -> bool:
     with _opened(source) as file:
         size = file.seek(0, os.SEEK_END)
         boxes = list(_boxes(file, size))
-    return any(name in (b"ftyp", b"moov", b"moof") for name, _, _ in boxes) and boxes[-1][2] > size
+    return bool(boxes) and boxes[0][0] in MP4_BOXES and boxes[-1][2] > size
 
 
 @contextmanager

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 
 
-def make_video(path, frames, *, fps=8, times=None, aspect=None, matrix=None, codec="libx264", options=None):
+def make_video(
+    path, frames, *, fps=8, times=None, aspect=None, matrix=None, codec="libx264", pixels=None, options=None
+):
     """Encode frames `uint8 [T, H, W, 3]` nearly lossless.
 
     times: when each frame is shown, in seconds. aspect: of one pixel. matrix: the nine numbers of the display matrix,
-    as real numbers. options: of the container.
+    as real numbers. pixels: their format. options: of the container.
     """
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv444p" if codec == "libx264" else "yuv420p"
+        stream.pix_fmt = pixels or ("yuv444p" if codec == "libx264" else "yuv420p")
         stream.options = {"crf": "4", "bf": "0"}
         stream.codec_context.time_base = Fraction(1, 1000)
         if aspect:

@@ -269,19 +269,27 @@ def test_the_eight_ways_are_different(corners):
     assert not any(close(a[None], b[None], 1) for a, b in itertools.combinations(pictures, 2))
 
 
-@pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le", "rgb24"])
-def test_a_thumbnail_is_the_frame_in_small(tmp_path, corners, pixels):
-    codec = "ffv1" if pixels == "rgb24" else "libx264"
-    with av.open(str(tmp_path / "a.mkv"), "w") as container:
-        stream = container.add_stream(codec, rate=8)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "bgr0" if pixels == "rgb24" else pixels
-        for frame in corners:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    with open_video(tmp_path / "a.mkv") as video:
-        small = np.stack([frame.thumbnail(8) for frame in video.frames()])
+def thumbnails(path):
+    with open_video(path) as video:
+        return np.stack([frame.thumbnail(8) for frame in video.frames()])
+
+
+@pytest.mark.parametrize(("pixels", "codec"), [("yuv420p", "libx264"), ("yuv420p10le", "libx264"), ("bgr0", "ffv1")])
+def test_a_thumbnail_is_the_frame_in_small(tmp_path, corners, encode, pixels, codec):
+    small = thumbnails(encode(tmp_path / "a.mkv", corners, codec=codec, pixels=pixels))
     luma = (corners @ (0.299, 0.587, 0.114)).reshape(9, 8, 4, 8, 6).mean((2, 4))
     assert small.shape == (9, 8, 8)
     # Luma of limited range: 16 to 235.
-    limited = small if pixels == "rgb24" else (small.astype(float) - 16) * 255 / 219
+    limited = small if pixels == "bgr0" else (small.astype(float) - 16) * 255 / 219
     assert min(np.abs(limited - luma).mean(), np.abs(small - luma).mean()) < 4
+
+
+@pytest.mark.parametrize("pixels", ["yuv444p", "yuv444p10le"])
+@pytest.mark.parametrize("held", HELD)
+def test_however_the_camera_was_held_the_thumbnail_is_upright(tmp_path, corners, encode, held, pixels):
+    large = corners.repeat(4, axis=1).repeat(4, axis=2)  # of which some pixels are looked at
+    store, (a, b, c, d) = HELD[held]
+    path = encode(tmp_path / "held.mp4", store(large), matrix=(a, b, 0, c, d, 0, 0, 0, 1), pixels=pixels)
+    upright = thumbnails(encode(tmp_path / "upright.mp4", large, pixels=pixels))
+    assert close(thumbnails(path), upright, 2)
+    assert held == "upright" or not close(store(upright), upright, 10)

@@ -1,5 +1,6 @@
 """What a file is, is judged by its content; playlists and headers that announce too much are refused."""
 
+import io
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from kinora.media import MediaError, MediaLimits, media_kind, open_video, read_image, read_video
+from kinora.media import VIDEO_SUFFIXES, MediaError, MediaLimits, media_kind, open_video, read_image, read_video
+from kinora.media.formats import begins_like_video
 
 PLAYLISTS = {
     "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n",
@@ -30,6 +32,41 @@ def test_no_list_of_other_files_is_opened(tmp_path, real_videos, name, suffix):
     with pytest.raises(MediaError, match="cannot be decoded") as refused:
         read_video(path)
     assert refused.value.reason == "undecodable"
+
+
+@pytest.mark.parametrize("suffix", ["", *VIDEO_SUFFIXES])
+@pytest.mark.parametrize(
+    "content", [b"this is no video", b"Good morning, " * 200, b"PK\3\4" + bytes(range(256)) * 9, bytes(5000)]
+)
+def test_what_begins_like_no_video_is_called_that(tmp_path, content, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    for source in (path, io.BytesIO(content)):
+        with pytest.raises(MediaError, match="is no video that is known") as refused:
+            read_video(source)
+        assert refused.value.reason == "undecodable"
+
+
+@pytest.mark.parametrize("before", [b"", b"\0\0\0\x08wide"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_recording_that_was_never_finished_is_truncated(tmp_path, encode, corners, suffix, before):
+    content = encode(tmp_path / f"a{suffix}", corners).read_bytes()
+    start = content.index(b"mdat") - 4
+    begin = before or content[:start]
+    path = tmp_path / f"cut{suffix}"
+    path.write_bytes(begin + content[start : start + 400])
+    with pytest.raises(MediaError, match="ends too early") as refused:
+        read_video(path)
+    assert refused.value.reason == "truncated"
+
+
+STREAMS = {".ts": "libx264", ".m2ts": "libx264", ".h264": "libx264", ".avi": "mpeg4", ".flv": "flv1", ".wmv": "wmv2"}
+STREAMS |= {".mov": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9", ".ivf": "libvpx-vp9", ".y4m": "rawvideo"}
+
+
+@pytest.mark.parametrize("suffix", STREAMS)
+def test_a_container_is_known_by_its_beginning(tmp_path, encode, corners, suffix):
+    assert begins_like_video(encode(tmp_path / f"a{suffix}", corners, fps=25, codec=STREAMS[suffix]))
 
 
 def test_a_name_with_a_number_is_no_sequence_of_images(tmp_path):

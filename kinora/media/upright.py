@@ -1,0 +1,110 @@
+"""Decoded frames as the pictures that a player shows: upright, with square pixels, HDR as SDR."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+from av.buffer import Buffer
+from av.video.reformatter import VideoReformatter
+
+from kinora.media.colour import is_hdr, matrix_of, tone_mapped
+from kinora.media.errors import Source
+from kinora.media.refusals import refusing
+
+# Decoded pictures whose first plane is luma or grey of 8 bits a pixel.
+WITH_LUMA = {"gray", "nv12", "nv21", "yuv410p", "yuv411p"}
+WITH_LUMA |= {f"yuv{full}{colour}p" for full in ("", "j") for colour in ("420", "422", "440", "444")}
+
+
+class Upright:
+    """Converts the frames of one file.
+
+    `size`: (width, height) of the upright frames in square pixels; before `place`, that of a file that is not turned.
+
+    Args:
+        source: the file.
+        width, height: of a frame as it is stored.
+        aspect: width of a pixel by its height.
+    """
+
+    def __init__(self, source: Source, width: int, height: int, aspect: Fraction):
+        self._source, self._aspect = source, aspect
+        self._orientation = (False, False, False)
+        self.size = self._size(width, height)
+        # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
+        self._converters: dict[tuple[int, int], VideoReformatter] = {}
+
+    def place(self, first: av.VideoFrame) -> None:
+        """Take size and orientation of a file's first frame, which are those of all that follow."""
+        self._orientation = _orientation(first)
+        self.size = self._size(first.width, first.height)
+
+    def rgb(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Return a frame as RGB `uint8 [H, W, 3]`, scaled to `size` (width, height).
+
+        Raises:
+            MediaError: if it cannot be converted.
+        """
+        stored = size[::-1] if self._orientation[0] else size
+        if is_hdr(frame.color_trc):
+            codes = self._scaled(frame, stored, "rgb48le")
+            return self._turned(tone_mapped(codes, frame.color_trc, frame.color_primaries))
+        return self._turned(self._scaled(frame, stored, "rgb24"))
+
+    def grey(self, frame: av.VideoFrame, side: int) -> np.ndarray:
+        """Return a frame as grey `uint8 [side, side]`: quick, to tell frames from each other.
+
+        Of large frames each pixel is the mean of some of those that it stands for.
+
+        Raises:
+            MediaError: if it cannot be converted.
+        """
+        if frame.format.name not in WITH_LUMA:
+            return self._turned(self._scaled(frame, (side, side), "gray8"))
+        plane = frame.planes[0]
+        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a buffer
+        rows, columns = (max(1, pixels // (4 * side)) for pixels in (frame.height, frame.width))
+        some = luma[rows // 2 : frame.height : rows, columns // 2 : frame.width : columns]
+        return self._turned(cv2.resize(np.ascontiguousarray(some), (side, side), interpolation=cv2.INTER_AREA))
+
+    def _scaled(self, frame: av.VideoFrame, size: tuple[int, int], pixels: str) -> np.ndarray:
+        converter = self._converters.setdefault(size, VideoReformatter())
+        matrix = matrix_of(frame)
+        with refusing(self._source):
+            scaled = converter.reformat(
+                frame, *size, format=pixels, src_colorspace=matrix, interpolation="AREA", threads=1
+            )
+            return np.asarray(scaled.to_ndarray())
+
+    def _turned(self, picture: np.ndarray) -> np.ndarray:
+        """Return a stored picture `[H, W, ...]` upright."""
+        transposed, mirrored, flipped = self._orientation
+        if transposed:
+            picture = picture.swapaxes(0, 1)
+        return np.ascontiguousarray(picture[:: -1 if flipped else 1, :: -1 if mirrored else 1])
+
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        width = max(1, round(width * self._aspect))
+        return (height, width) if self._orientation[0] else (width, height)
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """Return whether rows and columns change places, then left and right, then top and bottom.
+
+    The display matrix (ISO/IEC 14496-12, 6.2.2) takes column p and row q to x = a p + c q, y = b p + d q; turns by
+    other angles than quarters are taken as the nearest.
+    """
+    try:
+        side_data = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know of some kind of it, and then shows none; it still tells quarter turns
+        turned = frame.rotation % 360
+        return turned in (90, 270), turned in (90, 180), turned in (180, 270)
+    if side_data is None:
+        return False, False, False
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return True, c < 0, b < 0
+    return False, a < 0, d < 0
