@@ -242,6 +242,7 @@ def facts_of(version: Path) -> dict[str, Any]:
     ingest = recipe.get("ingest", {})
     worlds = ingest.get("worlds", {})
     prompts = dict.fromkeys(clip["asked"]["prompt"] for clip in evaluation.get("clips", ()) if "asked" in clip)
+    prompts.pop("", None)  # of a clip that nobody wrote a caption for
     return {
         "version": version.name,
         "recipe": recipe.get("name"),

@@ -89,11 +89,12 @@ def test_a_slow_video_is_seen_on_its_way_and_ends_when_it_is_deleted(client, ser
     assert not list((served.work / "serving" / "media").glob(f"{slow.id}*"))
 
 
-def test_an_image_is_animated(client):
+@pytest.mark.parametrize("prompt", [PROMPT, ""])
+def test_an_image_is_animated(client, prompt):
     made = client.videos.create_and_poll(
-        prompt=PROMPT, input_reference=picture(300, 100), extra_body={"frames": 5}, poll_interval_ms=100
+        prompt=prompt, input_reference=picture(300, 100), extra_body={"frames": 5}, poll_interval_ms=100
     )
-    assert made.status == "completed"
+    assert (made.status, made.prompt, bool(made.sampled)) == ("completed", prompt, bool(prompt))
 
 
 def test_an_image_may_come_as_a_data_url(client, served):

@@ -69,7 +69,7 @@ def test_with_media_the_prompt_may_be_empty():
     for wish in (image, EXTENSION, EDIT, LINK | {"frames": 30}, FILL | {"missing": ((3, 5),)}):
         GenerationRequest("", 32, 24, **wish).check(DEFAULT_GRID)
     assert request_for("", DEFAULT_GRID, ClipFormat(), {"image": IMAGE}).prompt == ""
-    with pytest.raises(UsageError, match="the prompt is empty; .* or give an image or a video"):
+    with pytest.raises(UsageError, match=r"the prompt is empty; .* or give an image or a video"):
         request_for("", DEFAULT_GRID, ClipFormat(), {})
 
 
