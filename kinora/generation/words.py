@@ -14,12 +14,15 @@ def unknown_words(prompt: str, vocabulary: Collection[str], *, expanded: bool = 
     """Return the words of a prompt that a model cannot know, each once, in their order.
 
     A word outside the vocabulary counts as known where expanding the prompt says it in words that are inside ("ball" as
-    "circle"), unless it is not `expanded`. Where the vocabulary is empty, nothing is unknown.
+    "circle"), unless it is not `expanded`. A vocabulary of nothing but `SPECIAL` is that of a model which no caption
+    taught a word: all are unknown. Where there is no vocabulary, nothing is known of what is unknown.
     """
+    if not vocabulary:
+        return []
     known = set(vocabulary).difference(SPECIAL)
     own = [word for word in dict.fromkeys(split_words(prompt)) if word not in known]
     if not known or not own or not expanded:
-        return own if known else []
+        return own
     missing = set(split_words(expand(prompt))) - known
     return [word for word in own if word in missing] or (own if missing else [])
 
@@ -37,9 +40,11 @@ def refuse_unknown(prompt: str, vocabulary: Collection[str], *, expanded: bool =
     if len(unknown) > MOST_NAMED:
         named.append(f"{len(unknown) - MOST_NAMED:,} more")
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    knows_any = not set(SPECIAL).issuperset(vocabulary)
+    remedy = "say it in words that it knows" if knows_any else "it learned no words at all: leave them out"
     raise UsageError(
         f"the model never saw {'the word' if len(unknown) == 1 else 'the words'} {listed}; "
-        "say it in words that it knows, or allow unknown words."
+        f"{remedy}, or allow unknown words."
     )
 
 

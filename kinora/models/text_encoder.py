@@ -63,7 +63,12 @@ class Text:
 
 
 def word_ids(sentence: str, token_ids: Mapping[str, int], most: int) -> list[int]:
-    """Return the token ids of at most `most` words of a sentence; a word that has none is the unknown token."""
+    """Return the token ids of at most `most` words of a sentence; a word that has none is the unknown token.
+
+    Where the vocabulary has no words, no caption had any and the unknown token is untrained: every sentence is empty.
+    """
+    if len(token_ids) <= len(SPECIAL):
+        return []
     return [token_ids.get(word, UNKNOWN) for word in split_words(sentence)[:most]]
 
 
@@ -147,7 +152,7 @@ class WordEncoder(TextEncoder):
         """Return token ids `int64 [S, M]`, M being the words of the longest sentence.
 
         Words beyond `max_words` are dropped; an unknown word becomes the unknown token, which is trained on words that
-        were made unknown (`kinora.training.batches`).
+        were made unknown (`kinora.training.batches`). Without words in its vocabulary every sentence is empty.
         """
         rows = [word_ids(sentence, self.token_ids, self.config.max_words) for sentence in sentences]
         longest = max([1, *map(len, rows)])

@@ -4,6 +4,7 @@ import pytest
 
 from kinora.errors import UsageError
 from kinora.generation.words import refuse_unknown, unknown_words
+from kinora.models.text_encoder import SPECIAL
 
 KNOWN = (
     *("<pad>", "<unknown>", "a", "red", "blue", "circle", "square", "on", "grey", "background"),
@@ -37,6 +38,18 @@ def test_without_expansion_only_the_vocabulary_counts():
 def test_a_model_without_a_vocabulary_has_nothing_to_say():
     assert unknown_words("a dragon", ()) == []
     refuse_unknown("a dragon", ())
+
+
+def test_a_model_that_learned_no_words_knows_none():
+    assert unknown_words("a red ball and a dragon", SPECIAL) == ["a", "red", "ball", "and", "dragon"]
+    assert unknown_words("a ball", SPECIAL) == ["a", "ball"]  # expanding says nothing that it knows either
+    refuse_unknown("", SPECIAL)
+    with pytest.raises(UsageError) as refused:
+        refuse_unknown("a ball", SPECIAL)
+    assert str(refused.value) == (
+        "the model never saw the words 'a' and 'ball'; it learned no words at all: leave them out, or allow unknown "
+        "words."
+    )
 
 
 def test_the_sentence_names_them_and_the_nearest():

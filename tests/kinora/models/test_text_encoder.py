@@ -78,6 +78,14 @@ def test_spaces_are_the_empty_sentence(encoder, kind):
     assert not model.prepare(["", " \n"]).any()
 
 
+def test_without_words_to_learn_every_sentence_is_the_empty_one():
+    model = build_text_encoder(TextEncoderConfig(SPECIAL, width=16, heads=2)).eval()
+    text = model(model.prepare(["", "A red circle moves.", "zebra"]))
+    assert text.mask.shape == (3, 1)
+    assert (text.pooled == text.pooled[0]).all()
+    assert model.unknown_words("A zebra") == ["a", "zebra"]
+
+
 @pytest.mark.parametrize("kind", TEXT_ENCODERS)
 def test_every_sentence_is_encoded(encoder, kind):
     model = encoder(kind)
