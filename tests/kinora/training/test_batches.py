@@ -19,7 +19,7 @@ from kinora.training.transformer import TrainingStep, TransformerTraining
 
 SMALL = TransformerTraining(
     model=DiTConfig(width=16, depth=1, heads=2),
-    text=TextEncoderConfig(width=16, heads=2),
+    text=TextEncoderConfig((*SPECIAL, "circle"), width=16, heads=2),
     tokens_per_step=128,
     tokens_per_pack=64,
 )

@@ -15,7 +15,7 @@ from kinora import recipes
 from kinora.data.packing import Segment, layout_of
 from kinora.errors import KinoraError, UsageError
 from kinora.models.dit import DiTConfig
-from kinora.models.text_encoder import TextEncoderConfig
+from kinora.models.text_encoder import SPECIAL, TextEncoderConfig
 from kinora.training.batches import Batch
 from kinora.training.compute import Compute
 from kinora.training.footprint import footprint
@@ -25,7 +25,7 @@ from kinora.training.transformer import TrainingStep, TransformerTraining
 from kinora.training.transformer_trainer import HIDDEN, build
 
 GRIDS = ((3, 4, 4),) * 4 + ((2, 6, 4), (1, 6, 4))
-TEXT = TextEncoderConfig(width=32, heads=2)
+TEXT = TextEncoderConfig((*SPECIAL, "one"), width=32, heads=2)
 MODELS = [
     DiTConfig(width=64, depth=3, heads=4, text_width=32),
     DiTConfig(width=96, depth=2, heads=2, cross_attention_blocks=(0, 1), latent_channels=16, text_width=32),
