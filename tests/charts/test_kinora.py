@@ -11,6 +11,8 @@ from helm_python.chart import lint, package
 
 import kinora
 from components.images import CPU_IMAGE, GPU_IMAGE
+from kinora.data.features.definitions import ONLINE, REGISTRY
+from serving.request_log import DAYS_KEPT, REQUESTS, SWITCH
 
 KUBERNETES = ("1.30.0", "1.37.0")  # the oldest that the chart allows and the newest that the schemas know
 GATEWAY, WORKER = ("Deployment", "demo-kinora-gateway"), ("Deployment", "demo-kinora-worker")
@@ -26,10 +28,12 @@ VARIANTS = {
         "gateway": {"persistence": {"existingClaim": "jobs"}, "nodeSelector": {"disk": "ssd"}, "tolerations": []},
         "serviceAccount": {"annotations": {"team": "video"}},
         "priorityClassName": "kinora-serving",
+        "features": {"existingSecret": "features"},
         "model": {"version": "0123456789abcdef", "storage": {"region": "eu-1"}},
         "worker": {"nodeSelector": {"pool": "a100"}, "tolerations": [{"key": "a100", "operator": "Exists"}]},
     },
     "no GPUs, no volume": {"worker": {"gpu": False}, "gateway": {"persistence": {"enabled": False}}},
+    "nothing kept": {"gateway": {"requestLog": False}},
     "public": {
         "ingress": {
             "enabled": True,
@@ -47,6 +51,12 @@ VARIANTS = {
 BAD = {
     "a folder": ({"model": {"artifactRoot": "work/artifacts"}}, "/model/artifactRoot"),
     "no registry": ({"model": {"artifactRoot": ""}}, "model.artifactRoot is empty: name the pipeline's artifact root"),
+    "features of no registry": (
+        {"model": {"artifactRoot": "", "storage": {"endpoint": ""}}, "features": {"existingSecret": "features"}},
+        "leave model.version, model.storage and features out too",
+    ),
+    "every port": ({"networkPolicy": {"featurePorts": []}}, "/networkPolicy/featurePorts"),
+    "room": ({"gateway": {"temporaryStorage": "much"}}, "/gateway/temporaryStorage"),
     "no name of a version": ({"model": {"version": "newest"}}, "/model/version"),
     "no storage": ({"model": {"storage": {"endpoint": ""}}}, "model.storage.endpoint is empty"),
     "no credentials": ({"model": {"storage": {"existingSecret": ""}}}, "model.storage.existingSecret is empty"),
@@ -160,9 +170,12 @@ def test_without_any_values_it_serves_the_model_of_the_package_on_any_cluster(re
     assert {container["image"] for container in containers(objects)} == {CPU_IMAGE}
     worker = pods(objects)[WORKER[1]]
     assert not {"nodeSelector", "tolerations"} & set(worker)
-    (container,) = worker["containers"]
-    assert not [e["name"] for e in container["env"] if e["name"].startswith(("AWS_", "KINORA_S3", "KINORA_ARTIFACT"))]
-    assert "nvidia.com/gpu" not in container["resources"]["limits"]
+    assert "nvidia.com/gpu" not in worker["containers"][0]["resources"]["limits"]
+    for container in containers(objects):
+        named = {e["name"] for e in container.get("env", [])}
+        assert not {name for name in named if name.startswith(("AWS_", "KINORA_S3", "KINORA_FEATURES"))}
+        assert not any("artifact-root" in argument for argument in container["args"])
+    assert objects["NetworkPolicy", "demo-kinora-gateway"]["spec"]["egress"] == []
     (volume,) = (v for v in pods(objects)[GATEWAY[1]]["volumes"] if v["name"] == "data")
     assert volume["emptyDir"] == {"sizeLimit": "20Gi"}
 
@@ -300,22 +313,54 @@ def test_gateway_and_worker_share_one_token(render):
         assert (("Secret", secret) in objects) == (not changes)
 
 
-def test_workers_are_given_the_registry(render):
-    worker = render()[WORKER]["spec"]["template"]["spec"]["containers"][0]
-    environment = {e["name"]: e.get("value") for e in worker["env"]}
-    assert environment["KINORA_ARTIFACT_ROOT"] == "s3://kinora/video"
+def container_of(kind: tuple[str, str], rendered: dict) -> dict:
+    """The one container of a deployment."""
+    (container,) = rendered[kind]["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+@pytest.mark.parametrize("kind", [GATEWAY, WORKER], ids=["gateway", "worker"])
+def test_gateway_and_workers_are_given_the_artifact_root(render, kind):
+    container = container_of(kind, render({"model": {"storage": {"region": "eu-1"}}}))
+    environment = {e["name"]: e.get("value") or e["valueFrom"] for e in container["env"]}
+    assert "--artifact-root=s3://kinora/video" in container["args"]
     assert environment["KINORA_S3_ENDPOINT"] == "seaweedfs.storage:8333"
     assert environment["KINORA_S3_SECURE"] == "true"
-    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(environment)
-    assert not any("model-version" in argument for argument in worker["args"])
-    fixed = render({"model": {"version": "0123456789abcdef"}})[WORKER]["spec"]["template"]["spec"]["containers"][0]
+    assert environment["AWS_REGION"] == "eu-1"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert environment[name] == {"secretKeyRef": {"name": "kinora-artifacts", "key": name}}
+
+
+def test_workers_stay_with_a_version(render):
+    assert not any("model-version" in argument for argument in container_of(WORKER, render())["args"])
+    fixed = container_of(WORKER, render({"model": {"version": "0123456789abcdef"}}))
     assert "--model-version=0123456789abcdef" in fixed["args"]
 
 
-def test_only_workers_have_the_storage_keys(render):
+def test_only_gateway_and_workers_have_the_storage_keys(render):
     for container in containers(render()):
         names = {e["name"] for e in container.get("env", [])}
-        assert ("AWS_SECRET_ACCESS_KEY" in names) == (container["name"] == "worker")
+        assert ("AWS_SECRET_ACCESS_KEY" in names) == (container["name"] in ("gateway", "worker"))
+
+
+def test_only_the_gateway_has_the_servers_of_the_feature_store(render):
+    """Either server may be missing from the Secret, and without a Secret both are."""
+    for secret in ("", "features"):
+        for container in containers(render({"features": {"existingSecret": secret}})):
+            given = {e["name"]: e["valueFrom"] for e in container.get("env", []) if "FEATURES" in e["name"]}
+            names = (REGISTRY, ONLINE) if secret and container["name"] == "gateway" else ()
+            assert given == {n: {"secretKeyRef": {"name": secret, "key": n, "optional": True}} for n in names}
+
+
+@pytest.mark.parametrize(("keeps", "value"), [(True, "1"), (False, "0")])
+def test_the_log_of_requests_can_be_switched_off(render, keeps, value):
+    environment = container_of(GATEWAY, render({"gateway": {"requestLog": keeps}}))["env"]
+    assert {"name": SWITCH, "value": value} in environment
+
+
+def test_the_gateway_has_room_for_its_copy_of_the_feature_store(render):
+    pod = render({"gateway": {"temporaryStorage": "3Gi"}})[GATEWAY]["spec"]["template"]["spec"]
+    assert {"name": "tmp", "emptyDir": {"sizeLimit": "3Gi"}} in pod["volumes"]
 
 
 def test_workers_scale_on_unfinished_jobs(render):
@@ -364,16 +409,23 @@ def test_pod_labels_do_not_change_with_the_version(render):
         )
 
 
+def egress_ports(policy: dict) -> list[str | int]:
+    """The ports that a network policy opens; a rule without ports would open all."""
+    return [port["port"] for rule in policy["egress"] for port in rule["ports"]]
+
+
 def test_network_policies_allow_what_is_needed_and_no_more(render):
     objects = render()
     gateway = objects["NetworkPolicy", "demo-kinora-gateway"]["spec"]
     worker = objects["NetworkPolicy", "demo-kinora-worker"]["spec"]
-    assert gateway["egress"] == []
     assert worker["ingress"] == []
     peers = [peer for rule in gateway["ingress"] for peer in rule.get("from", [])]
     assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}} in peers
-    ports = [p["port"] for rule in worker["egress"] for p in rule["ports"]]
-    assert ports == ["http", 53, 53, 8333]  # the gateway, the name service, S3
+    assert egress_ports(worker) == ["http", 53, 53, 8333]  # the gateway, the name service, S3
+    assert egress_ports(gateway) == [53, 53, 8333]
+    asked = {"features": {"existingSecret": "features"}, "networkPolicy": {"featurePorts": [5432]}}
+    gateway = render(asked)["NetworkPolicy", "demo-kinora-gateway"]["spec"]
+    assert egress_ports(gateway) == [53, 53, 8333, 5432]
 
 
 @pytest.mark.parametrize(
@@ -386,8 +438,9 @@ def test_network_policies_allow_what_is_needed_and_no_more(render):
 )
 def test_storage_ports(render, storage, ports, expected):
     objects = render({"model": {"storage": storage}, "networkPolicy": {"storagePorts": ports}})
-    rule = objects["NetworkPolicy", "demo-kinora-worker"]["spec"]["egress"][-1]
-    assert [port["port"] for port in rule["ports"]] == expected
+    for component in ("gateway", "worker"):
+        rule = objects["NetworkPolicy", f"demo-kinora-{component}"]["spec"]["egress"][-1]
+        assert [port["port"] for port in rule["ports"]] == expected
 
 
 def test_the_outside_does_not_reach_the_internal_routes(render):
@@ -404,6 +457,15 @@ def test_notes_say_where_the_endpoint_is(chart, complete_values):
     assert "port-forward service/demo-kinora-gateway 3000:80" in notes({})
     assert "https://video.example.org" in notes({"ingress": VARIANTS["public"]["ingress"]})
     assert "EXTERNAL-IP" in notes({"service": {"type": "LoadBalancer"}})
+
+
+def test_notes_say_what_is_kept(chart, complete_values):
+    def notes(values):
+        return chart.render(values, name="demo", namespace="n")["kinora/templates/NOTES.txt"]
+
+    assert f"is kept for {DAYS_KEPT} days in s3://kinora/video/{REQUESTS};" in notes(complete_values)
+    assert f"is kept for {DAYS_KEPT} days beside the queue;" in notes({})
+    assert "is kept" not in notes(complete_values | {"gateway": {"requestLog": False}})
 
 
 @pytest.fixture(scope="module")

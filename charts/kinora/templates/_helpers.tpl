@@ -69,8 +69,8 @@ securityContext:
 {{- if .artifactRoot }}
 {{- $_ := required "model.storage.endpoint is empty: give host:port of the S3 server that holds model.artifactRoot." .storage.endpoint }}
 {{- $_ := required "model.storage.existingSecret is empty: name a Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY." .storage.existingSecret }}
-{{- else if or .version .storage.endpoint }}
-{{- fail "model.artifactRoot is empty: name the pipeline's artifact root, such as s3://bucket/prefix, or leave model.version and model.storage out too." }}
+{{- else if or .version .storage.endpoint $.Values.features.existingSecret }}
+{{- fail "model.artifactRoot is empty: name the pipeline's artifact root, such as s3://bucket/prefix, or leave model.version, model.storage and features out too." }}
 {{- end }}
 {{- end }}
 {{- with .Values.autoscaling }}
@@ -94,6 +94,10 @@ securityContext:
   ports:
     - port: http
       protocol: TCP
+{{ include "kinora.egressToNames" . }}
+{{- end }}
+
+{{- define "kinora.egressToNames" -}}
 - to:
     - namespaceSelector:
         matchLabels:
@@ -105,8 +109,43 @@ securityContext:
       protocol: TCP
 {{- end }}
 
-{{/* Where BentoML and the libraries write, as the root file system is read-only: both are volumes. */}}
+{{/* To the S3 server that holds the artifact root. */}}
+{{- define "kinora.egressToStorage" -}}
+- ports:
+    {{- $port := .Values.model.storage.endpoint | regexFind ":[0-9]+$" | trimPrefix ":" }}
+    {{- range .Values.networkPolicy.storagePorts | default (list ($port | default (ternary 443 80 .Values.model.storage.secure))) }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end }}
+
+{{/* Of gateway and workers: their token, the S3 server of the artifact root, if there is one, and where BentoML and the
+libraries write, as the root file system is read-only: both are volumes. */}}
 {{- define "kinora.environment" -}}
+- name: KINORA_WORKER_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "kinora.tokenSecret" . }}
+      key: token
+{{- if .Values.model.artifactRoot }}
+{{- with .Values.model.storage }}
+- name: KINORA_S3_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: KINORA_S3_SECURE
+  value: {{ .secure | quote }}
+{{- with .region }}
+- name: AWS_REGION
+  value: {{ . | quote }}
+{{- end }}
+{{- range $name := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $.Values.model.storage.existingSecret }}
+      key: {{ $name }}
+{{- end }}
+{{- end }}
+{{- end }}
 - name: BENTOML_HOME
   value: /bentoml
 - name: BENTOML_DO_NOT_TRACK
