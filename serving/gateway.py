@@ -6,6 +6,7 @@ KINORA_WORKER_TOKEN set.
 
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -186,12 +187,16 @@ def run(
             timeout_graceful_shutdown=SECONDS_TO_END,
             server_header=False,
         )
+        # When it has ended its work uvicorn raises the signal again that told it to end: what follows must run too.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         known.start()
         log.start()
-        uvicorn.Server(config).run()
-        known.stop()
-        log.stop()
-        endpoint.jobs.close()
+        try:
+            uvicorn.Server(config).run()
+        finally:
+            known.stop()
+            log.stop()
+            endpoint.jobs.close()
     return 0
 
 

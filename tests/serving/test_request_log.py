@@ -1,9 +1,11 @@
 """Requests are kept where steps can read them, on a disk and on S3; no more of them, and no longer, than is said."""
 
 import json
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from kinora.errors import KinoraError
@@ -122,3 +124,24 @@ def test_a_damaged_file_is_one_sentence(tmp_path):
         Path(folder / "1.jsonl").write_text(text)
         with pytest.raises(KinoraError, match=r"1\.jsonl is damaged"):
             read_requests(str(tmp_path), 1, NOON)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_gateway_that_is_told_to_end_loses_no_request(start, free_port, wait_until, tmp_path, number):
+    root, port = f"{tmp_path}/artifacts", free_port()
+    places = ["--work", str(tmp_path / "work"), "--artifact-root", root, "--port", str(port)]
+    gateway = start("serving.gateway", *places, KINORA_WORKER_TOKEN="secret")
+    address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{address}/v1/models").status_code == 200
+        except httpx.TransportError:
+            assert gateway.poll() is None, gateway.stdout.read()
+            return False
+
+    wait_until(answers)
+    assert httpx.post(f"{address}/v1/videos", data={"prompt": "a red circle"}).status_code == 200
+    gateway.send_signal(number)
+    gateway.wait()
+    assert [row["prompt"] for row in read_requests(root, 1).to_dict("records")] == ["a red circle"]
