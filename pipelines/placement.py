@@ -25,6 +25,9 @@ STORAGE_VARIABLES = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
 )
+FEATURE_VARIABLES = ("KINORA_FEATURES_REGISTRY", "KINORA_FEATURES_ONLINE")
+# What every step may need, by the Secret that holds it.
+SECRETS = {"kinora-artifacts": STORAGE_VARIABLES, "kinora-features": FEATURE_VARIABLES}
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,15 @@ def place(
     return task
 
 
-def give_storage(task: dsl.PipelineTask, secret: str = "kinora-artifacts") -> dsl.PipelineTask:
-    """Give `task` the keys of the S3 server from a Secret in the run's namespace, and return it.
+def give_storage(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Give `task` the keys of the S3 server, and the feature store's servers, from Secrets in the run's namespace.
 
-    The Secret's keys are the environment variables that `kinora.storage` reads, as far as it has them. A run with
-    its artifact root on a volume needs no such Secret.
+    A Secret's keys are environment variables, those that `kinora.storage` and `kinora.data.features` read, as far as it
+    has them. A run with its artifact root on a volume needs neither.
     """
-    return kubernetes.use_secret_as_env(task, secret, {name: name for name in STORAGE_VARIABLES}, optional=True)
+    for secret, names in SECRETS.items():
+        kubernetes.use_secret_as_env(task, secret, {name: name for name in names}, optional=True)
+    return task
 
 
 def give_language_model(task: dsl.PipelineTask, secret: str = "kinora-openai") -> dsl.PipelineTask:

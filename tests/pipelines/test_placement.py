@@ -8,7 +8,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl, local
 
-from pipelines.placement import GPU_NODE_SELECTOR, GPU_TOLERATIONS, STORAGE_VARIABLES, GpuPool, give_storage, place
+from pipelines.placement import GPU_NODE_SELECTOR, GPU_TOLERATIONS, SECRETS, GpuPool, give_storage, place
 
 
 @dsl.component(base_image="kinora/python:0.1.0", install_kfp_package=False)
@@ -111,10 +111,12 @@ def test_fixed_placement_makes_a_valid_pod(tmp_path):
 
 def test_keys_of_the_storage_come_from_a_secret(tmp_path):
     _, executors = compile_to_yaml(fixed, tmp_path)
-    (secret,) = executors["exec-double"]["secretAsEnv"]
-    assert secret["secretName"] == "kinora-artifacts"
-    assert secret["optional"] is True
-    assert {(pair["secretKey"], pair["envVar"]) for pair in secret["keyToEnv"]} == {(v, v) for v in STORAGE_VARIABLES}
+    given = executors["exec-double"]["secretAsEnv"]
+    assert {secret["secretName"] for secret in given} == set(SECRETS)
+    for secret in given:
+        assert secret["optional"] is True
+        names = SECRETS[secret["secretName"]]
+        assert {(pair["secretKey"], pair["envVar"]) for pair in secret["keyToEnv"]} == {(v, v) for v in names}
 
 
 def test_runs_where_there_is_no_cluster(tmp_path, monkeypatch):
