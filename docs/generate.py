@@ -41,7 +41,7 @@ FOLDERS = {
     "k8s/kueue": "Queues in which steps wait for GPUs.",
     "k8s/volcano": "The queue of training on several nodes.",
     "pipelines/compiled": "The pipelines as Kubeflow reads them, generated.",
-    "tests": "Mirrors the tree: the tests of `kinora/data/ingest.py` are in `tests/kinora/data/test_ingest.py`.",
+    "tests": "Mirrors the tree: the tests of `kinora/data/shots.py` are in `tests/kinora/data/test_shots.py`.",
 }
 FILES = {
     ".gitignore": "What git leaves out.",

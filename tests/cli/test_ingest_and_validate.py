@@ -14,7 +14,10 @@ def pictures(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     for name, colour in (("a.png", "red"), ("b.png", "blue")):
-        Image.new("RGB", (48, 32), colour).save(folder / name)
+        Image.linear_gradient("L").resize((48, 32)).convert("RGB").save(folder / name)  # a blank one would be dropped
+        picture = Image.open(folder / name)
+        picture.paste(colour, (8, 8, 30, 24))
+        picture.save(folder / name)
     return folder
 
 
@@ -30,7 +33,7 @@ def test_ingest_then_validate(pictures, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["ingest", "/nowhere", "--out", "{out}"], 1, "there is no folder /nowhere"),
+        (["ingest", "/nowhere", "--out", "{out}"], 1, "there is no folder or file /nowhere"),
         (["ingest", "worlds", "--out", "{out}", "--recipe", "huge"], 2, "no recipe 'huge'"),
         (["validate", "/nowhere", "--out", "{out}"], 1, "holds no clip dataset"),
     ],
