@@ -28,16 +28,15 @@ def test_a_refused_failure_ends_with_a_sentence_and_is_left_for_the_watcher(tmp_
 
 @pytest.mark.parametrize("root", ["", "/data", "file:///data"])
 def test_on_a_cluster_the_first_step_refuses_a_root_that_keeps_nothing(tmp_path, monkeypatch, root):
-    from components.ingest.component import ingest
+    from components.plan_ingest.component import plan_ingest
 
     if root:
         monkeypatch.setenv("KFP_POD_NAME", "world-simulator-1-2")  # as Kubeflow sets it; its disk ends with it
-    outputs = [
-        dsl.Artifact(name=name, uri=str(tmp_path / name), metadata={}) for name in ("clips", "report", "metrics")
-    ]
+    outputs = [dsl.Artifact(name=name, uri=str(tmp_path / name), metadata={}) for name in ("report", "metrics")]
     with pytest.raises(SystemExit) as end:
-        ingest.python_func("worlds", "smoke", "", root, "", *outputs)
-    assert re.fullmatch(r"ingest: artifact_root is [^.]* lost[^.]*; give s3://BUCKET/PREFIX[^.]*\.", end.value.code)
+        plan_ingest.python_func("worlds", "smoke", "", root, "", *outputs)
+    sentence = r"plan-ingest: artifact_root is [^.]* lost[^.]*; give s3://BUCKET/PREFIX[^.]*\."
+    assert re.fullmatch(sentence, end.value.code)
     assert not list(tmp_path.iterdir())
 
 

@@ -17,7 +17,7 @@ def run(root, *arguments: str, **environment: str) -> subprocess.CompletedProces
     ("options", "code", "sentence"),
     [
         (["--recipe", "huge"], 2, "there is no recipe 'huge'"),
-        (["--source", "/nowhere/at/all"], 1, "there is no folder /nowhere/at/all"),
+        (["--source", "/nowhere/at/all"], 1, "there is no folder or file /nowhere/at/all"),
         (["--source", "EMPTY"], 1, "is empty"),
         (["--source", "ftp://host/clips"], 2, "ftp://host/clips"),
         (["--artifact-root", "s3://bucket/run"], 1, "does not answer"),

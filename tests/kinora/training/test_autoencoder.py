@@ -19,6 +19,7 @@ from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.data.ingest.dataset import ingest
 from kinora.errors import KinoraError, UsageError
 from kinora.models.captioner import Captioner, CaptionerConfig
+from kinora.models.precision import compute_dtype
 from kinora.models.vae import VAE, VAEConfig
 from kinora.training.autoencoder import train_autoencoder
 from kinora.training.autoencoder_trainer import AutoencoderTraining
@@ -45,6 +46,9 @@ TRAINING = AutoencoderTraining(
     validate_every=30,
     samples=3,
 )
+
+# Between other numbers of processes: what is summed in another order differs more where products are in bfloat16.
+APART = 1e-4 if compute_dtype() is torch.float32 else 2e-3
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +161,7 @@ def test_killed_training_goes_on_and_ends_as_if_never_stopped(dataset, trained, 
     progress = json.loads((tmp_path / "train-autoencoder.json").read_text())
     assert progress["first"] in (20, 40, 60)  # it went on from there
     assert progress["done"] == 60
-    assert_same_weights(out, trained.path, 1e-6 if processes == 1 else 1e-4)
+    assert_same_weights(out, trained.path, 1e-6 if processes == 1 else APART)
     if processes == 1:
         assert course(out) == course(trained.path)
     assert not list(checkpoints.iterdir())  # the result stands; nothing is left to resume
@@ -174,7 +178,7 @@ def test_four_processes_train_what_one_does_with_every_term_of_the_loss(dataset,
     for processes in (1, 4):
         outs[processes] = tmp_path / str(processes)
         train_autoencoder(dataset, outs[processes], config, compute=Compute(processes=processes), features=captioner)
-    assert_same_weights(outs[4], outs[1], 1e-4)
+    assert_same_weights(outs[4], outs[1], APART)
     one, four = (course(outs[processes]) for processes in (1, 4))
     terms = {"loss", "squared", "absolute", "kl", "perceptual", "adversarial", "discriminator", "held_out_loss"}
     for row, other in zip(one, four, strict=True):

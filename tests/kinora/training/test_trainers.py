@@ -70,6 +70,8 @@ def test_all_configurations_have_the_same_names_for_the_same_things():
 def test_the_folder_holds_the_model_and_what_explains_it(results, name):
     result = results[name]
     beside = {"config.json", "metrics.json", "training.jsonl", "report.html"}
+    if name == "captioner":
+        beside |= {"calibration.json", "familiar.safetensors"}  # how sure it has to be, and of which clips
     models = set(result.checkpoints) or {"model.safetensors"}
     assert {path.name for path in result.path.iterdir()} == beside | models
     assert read_json(result.path / "metrics.json") == pytest.approx(result.metrics)
