@@ -75,11 +75,11 @@ def plan_shards(
     shards.remove_unfinished()
     inputs, left = shards.plan(_open(source, config).items(), config.shard_items)
     count = max(1, min(config.pods, -(-left // config.shard_items)))
-    return [f"{number + 1} of {count}" for number in range(count)], {"inputs": float(inputs), "left": float(left)}
+    return [f"{number + 1}-of-{count}" for number in range(count)], {"inputs": float(inputs), "left": float(left)}
 
 
 def read_shards(
-    source: str, place: str, config: IngestConfig, grid: Grid = DEFAULT_GRID, portion: str = "1 of 1"
+    source: str, place: str, config: IngestConfig, grid: Grid = DEFAULT_GRID, portion: str = "1-of-1"
 ) -> dict[str, float]:
     """Read all shards of a portion that are not there yet.
 
@@ -87,7 +87,7 @@ def read_shards(
         How many `shards` and `inputs` were read, how many `clips` that made, and how many were `rejected`.
     """
     shards = _shards(source, place, config, grid)
-    number, count = (int(word) for word in portion.split(" of "))
+    number, count = (int(word) for word in portion.split("-of-"))
     left = sorted(set(shards.planned()[number - 1 :: count]) - set(shards.committed()))
     if not left:
         return dict.fromkeys(("shards", "inputs", "clips", "rejected"), 0.0)

@@ -15,7 +15,7 @@ def plan_page(portions: Sequence[str], figures: Mapping[str, float]) -> Page:
 
 def portion_page(portion: str, figures: Mapping[str, float]) -> Page:
     """Say what a portion read."""
-    page = Page(f"Reading, portion {portion}", f"{figures['inputs']:,.0f} inputs were read.")
+    page = Page(f"Reading, portion {portion.replace('-', ' ')}", f"{figures['inputs']:,.0f} inputs were read.")
     names = {"inputs": "inputs", "shards": "shards", "clips": "clips made", "rejected": "inputs or parts rejected"}
     page.figures({shown: f"{figures[name]:,.0f}" for name, shown in names.items()})
     return page

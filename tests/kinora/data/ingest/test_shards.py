@@ -98,7 +98,7 @@ def test_shards_that_several_machines_read_make_the_same_dataset(folder, tmp_pat
     one = ingest(str(folder), tmp_path / "one", config)
     for place in (str(tmp_path / "place"), f"{s3}/ingest"):
         portions, figures = plan_shards(str(folder), place, config)
-        assert portions == ["1 of 3", "2 of 3", "3 of 3"]
+        assert portions == ["1-of-3", "2-of-3", "3-of-3"]
         assert figures == {"inputs": 19.0, "left": 19.0}
         with pytest.raises(KinoraError, match=r"5 shards at .* have not been read"):
             collect(str(folder), place, tmp_path / "many", config)
