@@ -40,6 +40,19 @@ if __name__ == "__main__":
 """
 
 
+READ = """
+import sys, time
+from kinora import recipes
+from kinora.data.ingest.dataset import plan_shards, read_shards
+
+chosen = recipes.get("tiny")
+plan_shards(sys.argv[1], sys.argv[2], chosen.ingest, chosen.grid)
+begin = time.monotonic()
+read_shards(sys.argv[1], sys.argv[2], chosen.ingest, chosen.grid)
+print(time.monotonic() - begin)
+"""
+
+
 def ingest_command(source: Path, out: Path) -> list[str]:
     """Return the command that ingests a folder with the recipe `tiny`."""
     return [sys.executable, "-m", "cli", "ingest", str(source), "--out", str(out)]
@@ -71,19 +84,20 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def speed(source: Path, rounds: int, work: Path) -> None:
-    """Print the time of ingest as a multiple of that of decoding alone."""
+    """Print the time of ingest as a multiple of that of decoding alone; reading is all but the program's start."""
     (work / "decode.py").write_text(DECODE)
-    ratios, times = [], []
+    times = []
     for number in range(rounds):
         decoding, _ = measured([sys.executable, str(work / "decode.py"), str(source)])
-        ingesting, _ = measured(ingest_command(source, work / f"speed-{number}"))
-        ratios.append(ingesting / decoding)
-        times.append((decoding, ingesting))
-    decoding, ingesting = (statistics.median(column) for column in zip(*times, strict=True))
-    print("| | |\n|---|---|")
-    print(f"| decoding alone | {decoding:.1f} s |\n| ingest | {ingesting:.1f} s |")
-    ends = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    print(f"| ratio, median of {rounds} (range) | {statistics.median(ratios):.2f} ({ends}) |")
+        command = [sys.executable, "-c", READ, str(source), str(work / f"read-{number}")]
+        reading = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        whole, _ = measured(ingest_command(source, work / f"speed-{number}"))
+        times.append((decoding, reading, whole))
+    print(f"\n| median of {rounds} (range) | seconds | beside decoding |\n|---|---|---|")
+    for place, name in enumerate(("decoding alone", "reading the shards", "the whole command")):
+        ratios = [row[place] / row[0] for row in times]
+        seconds = statistics.median(row[place] for row in times)
+        print(f"| {name} | {seconds:.1f} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
 
 
 def small_videos(folder: Path, count: int) -> Path:
