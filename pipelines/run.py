@@ -1,6 +1,5 @@
 """A pipeline, run here: checked before any work, watched, and shown on one page afterwards."""
 
-import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,8 @@ from components.runtime.code_digest import code_digest
 from kinora import recipes
 from kinora.config import digest
 from kinora.data.ingest.config import WORLDS
-from kinora.data.ingest.sources import key, open_source
+from kinora.data.ingest.fingerprint import inputs_digest
+from kinora.data.ingest.sources import open_source
 from kinora.files import friendly_os_errors
 from kinora.storage import artifact_root, open_store
 from kinora.training.launcher import one_node
@@ -140,8 +140,4 @@ def resolved(source: str) -> str:
 
 def fingerprint(source: str) -> str:
     """Return a digest of what the cache cannot see for itself: the code, and the inputs of the source."""
-    inputs = hashlib.sha256()
-    if source != WORLDS:
-        for item in open_source(source).items():
-            inputs.update(key(item).to_bytes(8, "little", signed=True))
-    return digest({"code": code_digest(), "inputs": inputs.hexdigest()})
+    return digest({"code": code_digest(), "inputs": inputs_digest(source)})

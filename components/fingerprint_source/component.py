@@ -8,17 +8,12 @@ from components.images import CPU_IMAGE
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
 def fingerprint_source(source: str, artifact_root: str) -> str:
     """Return the digest of the code and of the source's inputs as they are now, as `kinora pipeline` makes it."""
-    import hashlib
-
     from components.runtime.step import running
 
     with running("fingerprint-source", artifact_root):
         from components.runtime.code_digest import code_digest
         from kinora.config import digest
-        from kinora.data.ingest.config import WORLDS
-        from kinora.data.ingest.sources import key, open_source
+        from kinora.data.ingest.fingerprint import inputs_digest
 
-        inputs = hashlib.sha256()
-        for item in open_source(source).items() if source != WORLDS else ():
-            inputs.update(key(item).to_bytes(8, "little", signed=True))
-    return digest({"code": code_digest(), "inputs": inputs.hexdigest()})
+        inputs = inputs_digest(source)
+    return digest({"code": code_digest(), "inputs": inputs})
