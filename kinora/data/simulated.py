@@ -21,7 +21,7 @@ PREFIX = "worlds"
 
 
 class WorldsSource:
-    """The simulated worlds as a source: each clip is an input, made from its name and the configuration alone.
+    """The simulated worlds, listed as a source is: each clip is an input, made from its name and configuration alone.
 
     Raises:
         UsageError: if the configuration asks for no clip.
@@ -37,14 +37,6 @@ class WorldsSource:
         """Yield every clip, by name."""
         for kind, count in (("image", self.clips.images), ("video", self.clips.videos)):
             yield from (Item(f"{PREFIX}/{kind}/{index:08d}") for index in range(count))
-
-    def local(self, item: Item, folder: Path) -> Path:
-        """There is no file: the process that reads inputs makes the clip."""
-        raise NotImplementedError
-
-    def caption(self, item: Item, folder: Path) -> str:
-        """Return nothing: the clip comes with the simulator's caption, if with any."""
-        return ""
 
 
 def simulated_clip(media: Path, name: str, config: IngestConfig) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def collect(source: str, place: str, out: str | Path, config: IngestConfig, grid
     return dataset
 
 
-def _read(source: Source, pool: WorkerPool, media: Path, item: Item) -> Reading:
+def _read(source: Source | WorldsSource, pool: WorkerPool, media: Path, item: Item) -> Reading:
     """Return what becomes of one input; whatever is wrong with it ends nothing but it."""
     if item.problem:
         rejected = [rejection(item.name, item.problem, item.explanation)]
@@ -154,7 +154,7 @@ def _unused(item: Item, caption: str) -> list[dict[str, Any]]:
     return [rejection(item.caption_from or item.name, "caption_unused", sentence)]
 
 
-def _open(source: str, config: IngestConfig) -> Source:
+def _open(source: str, config: IngestConfig) -> Source | WorldsSource:
     return WorldsSource(config) if source == WORLDS else open_source(source)
 
 
