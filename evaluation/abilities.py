@@ -17,10 +17,10 @@ import numpy as np
 from evaluation.fidelity.motions import find_bounces
 from evaluation.fidelity.prompt import match
 from evaluation.fidelity.scenes import PIECES, behind, breaking, off_ball, pieces, shattered
-from evaluation.ground import Geometry, find_turns
-from evaluation.observation import Observation
-from evaluation.strokes import Stroke, find_stroke
-from evaluation.tracking import Track
+from evaluation.objects.ground import Geometry, find_turns
+from evaluation.objects.observation import Observation
+from evaluation.objects.strokes import Stroke, find_stroke
+from evaluation.objects.tracking import Track
 from kinora.worlds.game import WALL_WIDTH
 
 SHORTEST_S = 1.0  # seconds that show an ability

@@ -17,7 +17,7 @@ from evaluation.findings import ClipInput
 from evaluation.footage import ContinuationTask, continue_clips, judge_footage
 from evaluation.footage_report import footage_page, sentence
 from evaluation.generating import Continues, Generates, generated
-from evaluation.observation import observe
+from evaluation.objects.observation import observe
 from evaluation.rates import METRICS, mean_rates, rates
 from evaluation.report import checkpoint_page, failed_types
 from kinora.config import to_dict, write_json

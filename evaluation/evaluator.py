@@ -12,7 +12,7 @@ from evaluation.consistency.freeze import freeze
 from evaluation.consistency.incoherence import incoherence
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
-from evaluation.observation import Observation, observe
+from evaluation.objects.observation import Observation, observe
 from evaluation.physics.gravity import gravity
 from evaluation.physics.permanence import appearance, disappearance, permanence
 from evaluation.rates import mean_rates, quality, rates
@@ -30,11 +30,8 @@ DETECTORS: dict[str, Callable[[Observation], Finding]] = {
     "prompt_mismatch": prompt_mismatch,
 }
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
-DECIDING = (
-    "abilities.py", "camera.py", "evaluator.py", "findings.py", "ground.py", "lit.py", "motion.py", "observation.py",
-    "rates.py", "segmentation.py", "strokes.py", "tracking.py",
-)  # fmt: skip
-DECIDING_FOLDERS = ("physics", "consistency", "fidelity")
+DECIDING = ("abilities.py", "evaluator.py", "findings.py", "rates.py")
+DECIDING_FOLDERS = ("objects", "physics", "consistency", "fidelity")
 
 
 def judge(clip: ClipInput) -> dict[str, Finding]:

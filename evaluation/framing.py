@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.findings import ClipInput
-from evaluation.observation import observe
+from evaluation.objects.observation import observe
 from evaluation.study import (
     Comparison,
     Spread,

@@ -4,7 +4,7 @@ import numpy as np
 
 from evaluation.fidelity.motions import EVEN
 from evaluation.findings import Failure, Finding, measured, stretches, unmeasurable
-from evaluation.observation import Observation
+from evaluation.objects.observation import Observation
 
 TYPE = "freeze"
 RESTING = ("still", "shatter", "behind left", "behind right")  # motions in which nothing may move for a while

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from evaluation.findings import Failure, Finding, measured, stretches
-from evaluation.observation import Observation
+from evaluation.objects.observation import Observation
 
 TYPE = "incoherence"
 LONGEST_SIDE = 24  # motion is searched at this size, rounded to whole blocks

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.findings import stretches
-from evaluation.motion import Motion, fit_motion, longest_run
-from evaluation.observation import Observation
-from evaluation.tracking import Track
+from evaluation.objects.motion import Motion, fit_motion, longest_run
+from evaluation.objects.observation import Observation
+from evaluation.objects.tracking import Track
 from kinora.worlds import GRAVITY
 
 AT_REST = 0.04  # world units a second: slower than this is no motion; the slowest prompted motion is near 0.1

@@ -11,8 +11,8 @@ from evaluation.fidelity.motions import CHECKED, EVEN, motion_of, name_speed, na
 from evaluation.fidelity.scenes import SCENES, breaking, pieces, shattered
 from evaluation.fidelity.shapes import CENTRES, SOLIDS, classify_shape
 from evaluation.findings import Failure, Finding, stretches, unmeasurable
-from evaluation.observation import Observation
-from evaluation.tracking import Track
+from evaluation.objects.observation import Observation
+from evaluation.objects.tracking import Track
 from kinora.worlds import BACKGROUNDS, PALETTE, Attributes
 from kinora.worlds.language import BEFORE
 

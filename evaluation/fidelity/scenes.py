@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from evaluation.fidelity.motions import find_bounces
-from evaluation.ground import find_turns
-from evaluation.observation import Observation
-from evaluation.tracking import Track
+from evaluation.objects.ground import find_turns
+from evaluation.objects.observation import Observation
+from evaluation.objects.tracking import Track
 
 NEARER = 0.12  # world units by which things come nearer, and then part again
 PIECES = 3  # a thing that shatters leaves so many at least

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.segmentation import Blob
+from evaluation.objects.segmentation import Blob
 
 # |m_3| / A^2.5 of an equilateral triangle and |m_4| / A^3 of a square, by integration over the figures.
 TRIANGLE_M3 = 0.067541

@@ -9,9 +9,9 @@ import numpy as np
 
 from evaluation.fidelity.motions import BOUNCING, EVEN, FLYING, find_bounces
 from evaluation.findings import Failure, Finding, measured, unmeasurable
-from evaluation.motion import Motion, Parabola, fit_motion
-from evaluation.observation import Observation
-from evaluation.tracking import Track
+from evaluation.objects.motion import Motion, Parabola, fit_motion
+from evaluation.objects.observation import Observation
+from evaluation.objects.tracking import Track
 from kinora.worlds import GRAVITY
 
 TYPE = "gravity"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.findings import Failure, Finding, measured, unmeasurable
-from evaluation.observation import Observation
-from evaluation.tracking import Track, begins_hidden, ends_hidden
+from evaluation.objects.observation import Observation
+from evaluation.objects.tracking import Track, begins_hidden, ends_hidden
 
 CHANGING = ("shatter", "paint right", "paint left", "paint up", "paint down")
 SHORTEST = 2  # frames that a clip must have

@@ -8,7 +8,7 @@ import pytest
 from evaluation.abilities import ABILITIES, abilities
 from evaluation.benchmark import blurred
 from evaluation.findings import ClipInput
-from evaluation.observation import observe
+from evaluation.objects.observation import observe
 from kinora.worlds import WorldsConfig, draw_sample
 
 WORLDS = WorldsConfig(

@@ -7,7 +7,7 @@ import pytest
 from evaluation.consistency.freeze import freeze
 from evaluation.consistency.incoherence import incoherence
 from evaluation.findings import ClipInput
-from evaluation.observation import observe
+from evaluation.objects.observation import observe
 
 RESTS = "A red circle rests on a grey background."
 

@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import ClipInput
-from evaluation.observation import observe
+from evaluation.objects.observation import observe
 from kinora.worlds import BACKGROUNDS, PALETTE
 
 SLOW = "A red circle moves slowly to the right on a grey background."

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from evaluation.fidelity.shapes import SQUARE_M4, TRIANGLE_M3, classify_shape
-from evaluation.segmentation import measuring_size, segment
+from evaluation.objects.segmentation import measuring_size, segment
 
 SHAPES = ("circle", "square", "triangle")
 

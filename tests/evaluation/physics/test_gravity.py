@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from evaluation.findings import ClipInput
-from evaluation.motion import fit_motion
-from evaluation.observation import observe
+from evaluation.objects.motion import fit_motion
+from evaluation.objects.observation import observe
 from evaluation.physics.gravity import gravity
 from kinora.worlds import GRAVITY
 

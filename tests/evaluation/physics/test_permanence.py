@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation.findings import ClipInput
-from evaluation.observation import observe
+from evaluation.objects.observation import observe
 from evaluation.physics.permanence import appearance, disappearance, permanence
 
 BLUE = (40, 80, 215)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evaluation.findings import ClipInput
-from evaluation.segmentation import LUMA, Segmentation, measuring_size, segment
-from evaluation.tracking import Track, begins_hidden, ends_hidden, follow
+from evaluation.objects.segmentation import LUMA, Segmentation, measuring_size, segment
+from evaluation.objects.tracking import Track, begins_hidden, ends_hidden, follow
 from kinora.worlds import Attributes, parse
 
 LARGEST = 0.14  # square world units: the area of the largest things, of which there is one in a clip

@@ -6,7 +6,7 @@ counts and less does not, for shadows are darker than what they fall on. The bac
 second degree a frame and channel, fitted to what is like the commonest colour of the clip's border. A pixel that stands
 out belongs to the colour of the palette that is nearest in direction, white where none is saturated.
 
-Layouts as in `evaluation.segmentation`.
+Layouts as in `evaluation.objects.segmentation`.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.segmentation import measuring_size, segment
+from evaluation.objects.segmentation import measuring_size, segment
 
 
 def segmented(frames):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.camera import find_camera
+from evaluation.objects.camera import find_camera
 
 SIDE, FRAMES = 48, 9
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.tracking import Track
+from evaluation.objects.tracking import Track
 
 CENTROID_NOISE = 0.12  # pixels: no centroid is known better than this
 FEWEST = 3  # frames that determine a parabola

@@ -1,7 +1,7 @@
 """Objects in front of a background, found in RGB alone: nothing here knows what a simulator drew.
 
-`evaluation.lit` says what every pixel shows; here that becomes objects with a place, a size and a colour, and the
-camera's motion is taken from the background.
+`evaluation.objects.lit` says what every pixel shows; here that becomes objects with a place, a size and a colour, and
+the camera's motion is taken from the background.
 
 Layouts: frames `[T, H, W, 3]`, RGB levels 0..255; mattes `[T, H, W]` in [0, 1]; positions in pixels, x to the right,
 y downward, the centre of the first pixel at 0.5.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from evaluation.camera import Camera, find_camera, still_camera
-from evaluation.lit import Layers, find_layers, mattes
+from evaluation.objects.camera import Camera, find_camera, still_camera
+from evaluation.objects.lit import Layers, find_layers, mattes
 
 LONGEST_SIDE = 96  # larger frames are measured at this size: what counts here is whole objects
 LIKE = 48.0  # RGB distance from the background's surface, in its shadows and bright spots too

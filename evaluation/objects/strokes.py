@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from evaluation.observation import Observation
+from evaluation.objects.observation import Observation
 from kinora.worlds.figures import HANDLE, capsule_distance
 from kinora.worlds.painter import DIRECTIONS, SIZE, STROKE
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from evaluation.segmentation import measuring_size, segment
-from evaluation.tracking import begins_hidden, ends_hidden, follow
+from evaluation.objects.segmentation import measuring_size, segment
+from evaluation.objects.tracking import begins_hidden, ends_hidden, follow
 
 
 def tracked(frames):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from evaluation.segmentation import Blob, Segmentation
+from evaluation.objects.segmentation import Blob, Segmentation
 
 REACH = 0.4  # an object moves at most this share of the shorter side, plus its own radius, between two frames
 ANOTHER_COLOUR = 60.0  # RGB distance from which a blob cannot be the same object
