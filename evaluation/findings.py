@@ -1,13 +1,19 @@
 """What goes into an evaluation and what comes out of each detector.
 
-A score says how strongly a failure of one type is present: 0 none, 1 complete. Where a detector cannot measure a clip
-it says why instead, and gives no score.
+A detector gives candidates, each with a strength on a scale of its own. `evaluation.calibration` turns strengths into
+scores that mean the same for every type: 0 what one faultless clip in ten shows, 0.5 one in a thousand, 1 one in a
+hundred thousand. Where a detector cannot measure a clip it says why instead, and gives no score.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+
+from evaluation.calibration import score
+
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in a clip's pixels, the last two exclusive
 
 FAILS_FROM = 0.5  # a stretch of frames that scores this much or more is listed as a failure
 
@@ -40,27 +46,49 @@ TYPES = {
 
 @dataclass(frozen=True, eq=False)
 class ClipInput:
-    """A clip to judge: frames `uint8 [T, H, W, 3]`, and the prompt it was made from where there is one."""
+    """A clip to judge: frames `uint8 [T, H, W, 3]`, and the prompt it was made from where there is one.
+
+    `one_shot` says that a cut inside is a failure. Edited footage has cuts: there every shot is judged alone.
+    """
 
     name: str
     frames: np.ndarray
     fps: float
     prompt: str | None = None
+    one_shot: bool = True
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may be a failure: frames `start_frame` to `end_frame`, both inclusive, counted from 0, and where.
+
+    `strength` is at least 0 and finite, on any scale that rises with how surely it is one. No `box`: the whole frame.
+    """
+
+    start_frame: int
+    end_frame: int
+    strength: float
+    explanation: str
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One failure, located: frames `start_frame` to `end_frame`, both inclusive, counted from 0."""
+    """One failure, located: frames `start_frame` to `end_frame`, both inclusive, counted from 0, and where.
+
+    No `box`: the whole frame.
+    """
 
     type: str
     start_frame: int
     end_frame: int
     score: float
     explanation: str
+    box: Box | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the failure as `report.json` holds it."""
-        return {**asdict(self), "score": round(self.score, 4)}
+        return {**asdict(self), "score": round(self.score, 4), "box": None if self.box is None else list(self.box)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +96,8 @@ class Finding:
     """What one detector found: a score 0..1, or None and the reason why it could not measure.
 
     `due` says whether the clip had to be measurable: a clip whose prompt names an object that nobody can see is not
-    excused for it, and the unmeasured score counts as failed.
+    excused for it, and the unmeasured score counts as failed. `strength` is what the score was made from, None where a
+    detector scores without calibration.
     """
 
     type: str
@@ -77,11 +106,32 @@ class Finding:
     reason: str = ""
     due: bool = True
     parts: dict[str, float] = field(default_factory=dict)
+    strength: float | None = None
 
 
 def unmeasurable(kind: str, reason: str, *, due: bool) -> Finding:
     """Return the finding of a detector that cannot measure this clip."""
     return Finding(kind, None, reason=reason, due=due)
+
+
+def calibrated(kind: str, candidates: Sequence[Candidate], *, parts: dict[str, float] | None = None) -> Finding:
+    """Return the finding of the strongest candidate; those as strong as one faultless clip in 1,000 are failures.
+
+    Give the strongest candidate however weak it is: calibration needs the strengths of faultless clips.
+
+    Raises:
+        ValueError: a strength is negative, infinite or not a number.
+    """
+    if not all(0 <= c.strength < float("inf") for c in candidates):
+        raise ValueError(f"the detector of {kind} gave strengths that cannot be ranked: {candidates}")
+    strength = max((float(c.strength) for c in candidates), default=0.0)
+    scored = [(c, score(kind, c.strength)) for c in candidates]
+    failures = tuple(
+        Failure(kind, c.start_frame, c.end_frame, value, c.explanation, c.box)
+        for c, value in scored
+        if value >= FAILS_FROM
+    )
+    return Finding(kind, score(kind, strength), failures, parts=parts or {}, strength=strength)
 
 
 def measured(kind: str, candidates: list[Failure], parts: dict[str, float] | None = None) -> Finding:

@@ -1,0 +1,81 @@
+"""Strengths made comparable: a score says how seldom a faultless clip is as suspicious as this one.
+
+With p the share of faultless clips whose strength of a type is at least this one's,
+
+    score = clip((-log10 p - 1) / 4, 0, 1)
+
+so that p = 0.1 scores 0, p = 0.001 scores 0.5, from where a failure is listed, and p = 0.00001 scores 1. Up to the
+strength that one clip in ten reaches, p is counted. Beyond it the excess is taken to be distributed exponentially (the
+peaks over a threshold of Pickands, "Statistical inference using extreme order statistics", 1975, without a shape).
+
+`calibration.json` is made by `evaluation.proving.fitting` from faultless clips alone. A type that is not in it scores
+strength / (1 + strength): its detector is to give 1 where it would call a failure.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+FILE = Path(__file__).with_name("calibration.json")
+TAIL = 0.1  # share of the faultless clips that the tail is fitted to
+LEAST_SCALE = 0.05  # of the strength 1 at which a detector would call a failure
+
+
+def score(kind: str, strength: float) -> float:
+    """Return the score, 0..1, of a strength of one type of failure."""
+    entry = _entries().get(kind)
+    if entry is None:
+        return strength / (1 + strength)
+    return score_of(chance(entry, strength))
+
+
+def score_of(p: float) -> float:
+    """Return the score of what a share p > 0 of faultless clips shows."""
+    return float(np.clip((-np.log10(max(p, 1e-300)) - 1) / 4, 0, 1))
+
+
+def chance(entry: dict[str, float], strength: float) -> float:
+    """Return the share of faultless clips with at least this strength; 1 below the tail, where no score depends on it.
+
+    Args:
+        entry: what `fitted` returned.
+        strength: 0 or more.
+    """
+    if strength < entry["from"]:
+        return 1.0
+    return entry["share"] * float(np.exp(-(strength - entry["from"]) / entry["scale"]))
+
+
+def strength_at(entry: dict[str, float], p: float) -> float:
+    """Return the strength that a share p of faultless clips reaches, p at most the share of the tail."""
+    return entry["from"] + entry["scale"] * float(np.log(entry["share"] / p))
+
+
+def fitted(strengths: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Return the tail of the strengths of faultless clips: where it begins, its share, and its mean excess.
+
+    Where less than a tenth has any strength, the tail is what has. A scale is at least `LEAST_SCALE`, so that faultless
+    clips which are all alike do not make anything else a failure.
+
+    Raises:
+        ValueError: no strengths.
+    """
+    values = np.sort(np.asarray(strengths, dtype=float))
+    if not len(values):
+        raise ValueError("a calibration needs the strengths of faultless clips; there is none.")
+    start = float(np.quantile(values, 1 - TAIL))
+    beyond = values[values > start]
+    share = max(len(beyond), 1) / (len(values) + 1)
+    excess = float((beyond - start).mean()) if len(beyond) else 0.0
+    return {"clips": len(values), "from": start, "share": share, "scale": max(excess, LEAST_SCALE)}
+
+
+@cache
+def _entries() -> dict[str, dict[str, float]]:
+    if not FILE.exists():
+        return {}
+    entries: dict[str, dict[str, float]] = json.loads(FILE.read_text())["types"]
+    return entries

@@ -1,0 +1,1 @@
+"""Proves what the detectors are worth, on clips whose failures are known."""
