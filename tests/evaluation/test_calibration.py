@@ -39,13 +39,13 @@ def test_no_faultless_clips_no_calibration():
 def test_a_type_without_entry_fails_from_the_strength_its_detector_calls_one(monkeypatch):
     monkeypatch.setattr(calibration, "_entries", dict)
     found = calibrated("flicker", [Candidate(1, 2, 1.0, "It flickers."), Candidate(5, 5, 0.2, "Hardly.", (0, 0, 2, 2))])
-    assert found.score == 0.5 and found.strength == 1.0
+    assert (found.score, found.strength) == (0.5, 1.0)
     assert [(f.start_frame, f.end_frame, f.box) for f in found.failures] == [(1, 2, None)]
 
 
 def test_nothing_suspicious_is_no_failure():
     found = calibrated("flicker", [])
-    assert found.score == 0 and found.strength == 0 and not found.failures
+    assert (found.score, found.strength, found.failures) == (0, 0, ())
 
 
 @pytest.mark.parametrize("strength", [float("nan"), float("inf"), -1.0])
