@@ -96,8 +96,8 @@ class Finding:
     """What one detector found: a score 0..1, or None and the reason why it could not measure.
 
     `due` says whether the clip had to be measurable: a clip whose prompt names an object that nobody can see is not
-    excused for it, and the unmeasured score counts as failed. `strength` is what the score was made from, None where a
-    detector scores without calibration.
+    excused for it, and the unmeasured score counts as failed. `strength` is what the score was made from, the largest of
+    the `candidates`'; None where a detector scores without calibration.
     """
 
     type: str
@@ -107,6 +107,7 @@ class Finding:
     due: bool = True
     parts: dict[str, float] = field(default_factory=dict)
     strength: float | None = None
+    candidates: tuple[Candidate, ...] = ()
 
 
 def unmeasurable(kind: str, reason: str, *, due: bool) -> Finding:
@@ -131,7 +132,9 @@ def calibrated(kind: str, candidates: Sequence[Candidate], *, parts: dict[str, f
         for c, value in scored
         if value >= FAILS_FROM
     )
-    return Finding(kind, score(kind, strength), failures, parts=parts or {}, strength=strength)
+    return Finding(
+        kind, score(kind, strength), failures, parts=parts or {}, strength=strength, candidates=tuple(candidates)
+    )
 
 
 def measured(kind: str, candidates: list[Failure], parts: dict[str, float] | None = None) -> Finding:
