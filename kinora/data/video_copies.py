@@ -34,7 +34,7 @@ PIECE = 2**14  # snapshots that are worked on together
 # (likewise) and in CHANGE_S, so that it tells one moment from another.
 NOISE, STILL, CHANGED = 0.6, 1.0, 2.0
 FEWEST_CELLS = 2  # in which something must happen
-ALIKE, RATHER_ALIKE = 0.9, 0.6  # of change: enough by itself, and enough for a clip of a video that is a copy
+ALIKE, RATHER_ALIKE = 0.84, 0.6  # of change: enough by itself, and enough for a clip of a video that is a copy
 # Encoding may leave little of faint change. Where the mean pictures differ by no more than EQUAL levels (root mean
 # square), which those of other moments seldom do, what is unlike counts only by a FAINT part.
 EQUAL, FAINT = 1.3, 0.2
