@@ -1,0 +1,1 @@
+"""What is measured once in a clip and shared by every detector."""
