@@ -13,6 +13,7 @@ import numpy as np
 from evaluation.evidence.shots import Shot
 
 CORNERS, APART, WINDOW = 200, 5, 9  # of a frame, and pixels: between corners, and the side of what is compared
+LEVELS = 3  # of the pyramid
 RETURNS = 0.5  # pixels from its place to which a corner that is followed and followed back returns
 AGREES = 1.0  # pixels from where the homography carries it
 FEWEST, FEWEST_FOR_HOMOGRAPHY = 8, 24  # corners
@@ -66,10 +67,9 @@ def _motion(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, bool]:
     start = cv2.goodFeaturesToTrack(a, CORNERS, 0.01, APART)
     if start is None or len(start) < FEWEST:
         return np.eye(3), False
-    follow = {"winSize": (WINDOW, WINDOW), "maxLevel": 3}
-    end, found, _ = cv2.calcOpticalFlowPyrLK(a, b, start, None, **follow)
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(b, a, end, None, **follow)
-    good = (found & returned).ravel().astype(bool) & (np.abs(back - start).max(axis=(1, 2)) < RETURNS)
+    end, found = _followed(a, b, start)
+    back, returned = _followed(b, a, end)
+    good = found & returned & (np.abs(back - start).max(axis=(1, 2)) < RETURNS)
     start, end = start[good, 0], end[good, 0]
     if len(start) < FEWEST:
         return np.eye(3), False
@@ -83,3 +83,9 @@ def _motion(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, bool]:
     if matrix is None or inside.mean() < SHARE or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 0.1:
         return np.eye(3), False
     return matrix, True
+
+
+def _followed(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where points `[n, 1, 2]` of a are in b, and which of them are found `[n]`."""
+    end, found, _ = cv2.calcOpticalFlowPyrLK(a, b, start, start.copy(), winSize=(WINDOW, WINDOW), maxLevel=LEVELS)
+    return np.asarray(end), np.asarray(found, bool).ravel()

@@ -67,8 +67,8 @@ def pixel_grid(height: int, width: int) -> np.ndarray:
 
 def sample(frame: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return what a frame shows at places `float32 [h, w, 2]` (x, y); beyond its border, what is at the border."""
-    nothing = np.empty(0, np.float32)
-    return np.asarray(cv2.remap(frame, places, nothing, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    x, y = np.ascontiguousarray(places[..., 0]), np.ascontiguousarray(places[..., 1])
+    return np.asarray(cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _camera_flow(matrix: np.ndarray, grid: np.ndarray) -> np.ndarray:
