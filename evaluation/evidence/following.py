@@ -1,0 +1,331 @@
+"""Segments associated from frame to frame within one shot: which thing every pixel of every frame is of.
+
+Three things say where a thing is next: its pixels carried on by the flow, its motion (a Kalman filter of its centre
+with a constant velocity, in the camera's moving frame, whose expected acceleration is learnt from the thing's own
+surprises), and its look. They are weighed together (Hungarian method). A segment that several things claim is shared
+out among them by their last whole shapes and their colours; pieces within a thing's last shape are put together. A
+thing that has no segment, because it came to rest, is kept while the picture is still of it. A thing that looks the
+same as one that is missing is taken for it however far it jumped: its innovation says so.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from evaluation.evidence.camera import carry
+from evaluation.evidence.looks import Regions, regions, unlike
+from evaluation.evidence.segments import smallest
+
+if TYPE_CHECKING:
+    from evaluation.evidence.clip import Evidence
+
+SAME = 0.35  # unlikeness of looks, up to which two may be one thing
+OVERLAPS = 0.3  # of the smaller region: an overlap from which the flow's word counts whatever the look
+CLAIMS = 0.5  # of a thing's carried pixels in a segment, from which it has a claim to it
+ANOTHER_SIZE = 1.0  # difference of the areas' logarithms from which a thing that jumped is another
+VISIBLE = 0.12  # of a thing's whole area: less is out of sight
+JITTER = 0.3  # pixels: standard deviation of a measured centre, beside 3 % of the radius
+STEADIEST = 0.1  # pixels a frame, squared by frames: the least expected acceleration
+FORBIDDEN = 1e6
+
+
+@dataclass
+class Sight:
+    """A thing in one frame."""
+
+    frame: int
+    area: float
+    centre: np.ndarray
+    box: np.ndarray
+    colour: np.ndarray
+    look: np.ndarray
+    innovation: float  # distance from where it was expected, in standard deviations of that
+    fit: float  # overlap of the thing carried on by the flow with what was found, intersection over union
+    shared: bool  # its outline against another thing is a guess
+    kept: bool  # it had no segment of its own: known by its pixels being as before
+
+
+@dataclass(eq=False)
+class Thing:
+    """A thing while it is followed. `number` is its value in the map of owners."""
+
+    number: int
+    sights: list[Sight] = field(default_factory=list)
+    state: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))  # position, velocity; x, y
+    spread: np.ndarray = field(default_factory=lambda: np.eye(2))  # covariance of one axis' position and velocity
+    acceleration: float = 1.0  # expected variance of an axis, pixels^2 a frame^4
+    look: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    colour: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    variance: float = 0.0  # of its colours
+    area: float = 0.0  # when last seen whole
+    shape: np.ndarray = field(default_factory=lambda: np.zeros((1, 1), bool))  # the mask then
+    corner: np.ndarray = field(default_factory=lambda: np.zeros(2))  # of the mask, from the centre
+
+    @property
+    def radius(self) -> float:
+        """Radius of the disc of its area."""
+        return float(np.sqrt(self.area / np.pi))
+
+    def begin(self, velocity: np.ndarray, sight: Sight) -> None:
+        """Take a first sight, with the velocity that the flow gives."""
+        self.area = sight.area
+        self.state = np.stack([sight.centre, velocity])
+        self.acceleration = (0.1 * self.radius + STEADIEST) ** 2
+        self.spread = np.diag([self._jitter(sight), (0.2 * np.hypot(*velocity) + 0.2 * self.radius) ** 2])
+        self.look, self.colour = sight.look.astype(float), sight.colour
+        self.sights.append(sight)
+
+    def predict(self, to_next: np.ndarray) -> None:
+        """Move on by one frame: its own velocity, then the camera's motion, a homography."""
+        position, velocity = self.state
+        at = carry(to_next, np.stack([position + velocity, position + 2 * velocity]))
+        self.state = np.stack([at[0], at[1] - at[0]])
+        step = np.array([[1.0, 1.0], [0.0, 1.0]])
+        self.spread = step @ self.spread @ step.T + self.acceleration * np.array([[0.25, 0.5], [0.5, 1.0]])
+
+    def take(self, sight: Sight) -> None:
+        """Correct the motion and the look by a sight; its innovation is put in."""
+        error = sight.centre - self.state[0]
+        expected = self.spread[0, 0] + self._jitter(sight)
+        sight.innovation = float(np.hypot(*error) / np.sqrt(2 * expected))
+        surprise = min(sight.innovation, 3.0) ** 2 * expected
+        if sight.innovation > 6:  # it jumped: it goes on from there
+            self.state[0] = sight.centre
+        else:
+            gain = self.spread[:, 0] / expected
+            self.state = self.state + gain[:, None] * error
+            self.spread = self.spread - np.outer(gain, self.spread[0])
+        self.acceleration = 0.8 * self.acceleration + 0.2 * max(surprise, STEADIEST**2)
+        if not sight.shared:
+            self.look = 0.8 * self.look + 0.2 * sight.look
+            self.colour = 0.8 * self.colour + 0.2 * sight.colour
+            if not sight.kept:
+                self.area = sight.area if sight.area > self.area else 0.8 * self.area + 0.2 * sight.area
+        self.sights.append(sight)
+
+    def remember(self, mask: np.ndarray, box: np.ndarray, centre: np.ndarray) -> None:
+        """Keep its mask `[h, w]` as the shape it has when it is seen whole."""
+        x0, y0, x1, y1 = box
+        self.shape, self.corner = mask[y0:y1, x0:x1].copy(), np.array([x0, y0]) - centre
+
+    def drawn(self, centre: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Return its last whole shape at another centre, `bool [h, w]`."""
+        mask = np.zeros((height, width), bool)
+        x, y = np.round(centre + self.corner).astype(int)
+        rows, columns = self.shape.shape
+        top, left = max(0, -y), max(0, -x)
+        piece = self.shape[top : max(top, min(rows, height - y)), left : max(left, min(columns, width - x))]
+        mask[y + top : y + top + piece.shape[0], x + left : x + left + piece.shape[1]] = piece
+        return mask
+
+    def _jitter(self, sight: Sight) -> float:
+        hidden = max(0.0, 1 - sight.area / max(self.area, 1.0)) if (sight.shared or self.area) else 0.0
+        return (JITTER + 0.03 * self.radius + hidden * self.radius) ** 2
+
+
+def follow_shot(evidence: "Evidence", segments: np.ndarray, start: int, end: int) -> tuple[np.ndarray, list[Thing]]:
+    """Follow things from frame `start` to `end`, inclusive.
+
+    Returns the owner of every pixel, `uint16 [end - start + 1, h, w]` (0 nobody), and the things in order of number.
+    """
+    owners = np.zeros((end - start + 1, *segments.shape[1:]), np.uint16)
+    things: list[Thing] = []
+    active: list[Thing] = []
+    for t in range(start, end + 1):
+        active = _Frame(evidence, segments[t], t, things, active, owners[t - start - 1] if t > start else None).solve(
+            owners[t - start]
+        )
+    return owners, things
+
+
+class _Frame:
+    """The association of one frame: things so far against its segments."""
+
+    def __init__(
+        self,
+        evidence: "Evidence",
+        segments: np.ndarray,
+        t: int,
+        things: list[Thing],
+        active: list[Thing],
+        before: np.ndarray | None,
+    ) -> None:
+        self.evidence, self.segments, self.t, self.things, self.active = evidence, segments, t, things, active
+        self.h, self.w = segments.shape
+        self.count = int(segments.max())
+        self.found = regions(evidence.rgb[t], evidence.luma[t], segments, self.count)
+        self.carried = np.zeros((self.h, self.w), np.uint8)
+        if before is not None and active:
+            local = np.zeros(len(things) + 1, np.uint8)
+            for index, thing in enumerate(active):
+                local[thing.number] = index + 1
+                thing.predict(evidence.camera.to_next[t - 1])
+            self.carried = carried_by(evidence.flow.backward[t - 1], local[before])
+        size = (len(active) + 1) * (self.count + 1)
+        pairs = self.carried.astype(np.intp) * (self.count + 1) + segments
+        table = np.bincount(pairs.ravel(), minlength=size).reshape(len(active) + 1, self.count + 1)
+        self.overlap, self.carried_areas = table[1:, 1:], table[1:].sum(axis=1)
+
+    def solve(self, owners: np.ndarray) -> list[Thing]:
+        """Write who owns the frame's pixels and return the things that are in it."""
+        matched = self._match()
+        claims = self._claims(matched)
+        local = np.zeros((self.h, self.w), np.uint8)
+        shared: set[int] = set()
+        people = list(self.active)
+        for segment in range(self.count):
+            mine = [i for i, segment_of in claims if segment_of == segment]
+            if not mine and len(people) < 250:
+                people.append(Thing(0))
+                mine = [len(people) - 1]
+            if len(mine) == 1:
+                local[self.segments == segment + 1] = mine[0] + 1
+            elif mine:
+                self._share(local, segment, mine)
+                shared.update(mine)
+        kept = self._keep(local, {i for i, _ in claims})
+        seen = regions(self.evidence.rgb[self.t], self.evidence.luma[self.t], local, len(people))
+        return self._take(local, people, seen, shared, kept, owners)
+
+    def _match(self) -> dict[int, int]:
+        """Return the best segment of every thing that has one."""
+        if not self.active or not self.count:
+            return {}
+        areas = np.array([thing.area for thing in self.active])
+        within = self.overlap / np.maximum(np.minimum(self.carried_areas[:, None], self.found.areas), 1)
+        looks = unlike(np.stack([thing.look for thing in self.active])[:, None], self.found.looks)
+        expected = np.stack([thing.state[0] for thing in self.active])
+        away = np.linalg.norm(expected[:, None] - self.found.centres, axis=-1)
+        reach = np.array([2 + thing.radius + np.hypot(*thing.state[1]) for thing in self.active])[:, None]
+        size = np.abs(np.log(self.found.areas / areas[:, None]))
+        cost = looks + 0.6 * (1 - within) + 0.4 * np.minimum(away / reach, 3.0) + 0.15 * size
+        alike = (looks < SAME) & ((size < ANOTHER_SIZE) | (away < reach))
+        cost[~(alike | (within > OVERLAPS))] = FORBIDDEN
+        rows, columns = linear_sum_assignment(cost)
+        return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if cost[r, c] < FORBIDDEN}
+
+    def _claims(self, matched: dict[int, int]) -> list[tuple[int, int]]:
+        """Return (thing, segment) for every claim: the matched ones, pieces of a thing, and things in one segment."""
+        claims = list(matched.items())
+        taken = set(matched.values())
+        for i in range(len(self.active)):
+            if i not in matched and self.carried_areas[i]:
+                segment = int(self.overlap[i].argmax()) if self.count else -1
+                if segment >= 0 and self.overlap[i, segment] > CLAIMS * self.carried_areas[i]:
+                    claims.append((i, segment))
+        for segment in set(range(self.count)) - taken - {s for _, s in claims}:
+            i = int(self.overlap[:, segment].argmax()) if len(self.active) else -1
+            if i in matched and self.overlap[i, segment] > CLAIMS * self.found.areas[segment]:
+                whole = self.active[i].drawn(self.active[i].state[0], self.h, self.w)
+                inside = cv2.dilate(whole.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+                if inside[self.segments == segment + 1].mean() > 0.6:
+                    claims.append((i, segment))
+        return claims
+
+    def _share(self, local: np.ndarray, segment: int, mine: list[int]) -> None:
+        """Share out a segment: each pixel to the thing whose shape and colour it fits best."""
+        x0, y0, x1, y1 = self.found.boxes[segment]
+        here = self.segments[y0:y1, x0:x1] == segment + 1
+        pixels = self.evidence.rgb[self.t, y0:y1, x0:x1][here].astype(np.float32)
+        costs = []
+        for i in mine:
+            thing = self.active[i]
+            shape = thing.drawn(thing.state[0], self.h, self.w)
+            if not shape.any():
+                costs.append(np.full(len(pixels), FORBIDDEN))
+                continue
+            outside = cv2.distanceTransform((~shape).astype(np.uint8), cv2.DIST_L2, 3)[y0:y1, x0:x1][here]
+            colour = ((pixels - thing.colour) ** 2).mean(axis=1) / (2 * (thing.variance + 12.0**2))
+            costs.append(outside / 2 + np.minimum(colour, 4.0))
+        local[y0:y1, x0:x1][here] = np.array(mine, np.uint8)[np.argmin(costs, axis=0)] + 1
+
+    def _keep(self, local: np.ndarray, claimed: set[int]) -> dict[int, np.ndarray]:
+        """Put in the things without a segment of which the picture still is, and return their centres."""
+        kept = {}
+        for i in set(range(len(self.active))) - claimed:
+            thing = self.active[i]
+            still = still_there(self.evidence, thing, self.carried == i + 1, self.t)
+            if still is not None and (local[still[0]] == 0).mean() > CLAIMS:
+                local[still[0] & (local == 0)] = i + 1
+                kept[i] = still[1]
+        return kept
+
+    def _take(
+        self,
+        local: np.ndarray,
+        people: list[Thing],
+        seen: Regions,
+        shared: set[int],
+        kept: dict[int, np.ndarray],
+        owners: np.ndarray,
+    ) -> list[Thing]:
+        least = smallest(self.h, self.w)
+        size = (len(self.active) + 1) * (len(people) + 1)
+        both = np.bincount((self.carried.astype(np.intp) * (len(people) + 1) + local).ravel(), minlength=size)
+        both = both.reshape(len(self.active) + 1, len(people) + 1)
+        present: list[Thing] = []
+        numbers = np.zeros(len(people) + 1, np.uint16)
+        for i, thing in enumerate(people):
+            area = seen.areas[i]
+            new = i >= len(self.active)
+            if area < (1 if new else max(VISIBLE * thing.area, 0.5 * least)):
+                continue
+            fit = 0.0 if new else both[i + 1, i + 1] / max(self.carried_areas[i] + area - both[i + 1, i + 1], 1)
+            sight = Sight(
+                self.t, float(area), seen.centres[i], seen.boxes[i], seen.colours[i], seen.looks[i], 0.0, float(fit),
+                i in shared, i in kept,
+            )  # fmt: skip
+            mask = local == i + 1
+            if new:
+                self.things.append(thing)
+                thing.number = len(self.things)
+                thing.begin(self._velocity(mask), sight)
+            else:
+                if i in kept:  # to less than a pixel, which its mask is not
+                    sight.centre = kept[i]
+                thing.take(sight)
+            if not sight.shared and not sight.kept and area > 0.7 * thing.area:
+                thing.remember(mask, sight.box, sight.centre)
+                thing.variance = float(seen.spreads[i] ** 2)
+            numbers[i + 1] = thing.number
+            present.append(thing)
+        owners[:] = numbers[local]
+        return present
+
+    def _velocity(self, mask: np.ndarray) -> np.ndarray:
+        """Return how a new thing moves against the scene, in pixels a frame, by the flow to the next frame."""
+        if self.t >= len(self.evidence.flow.forward):
+            return np.zeros(2)
+        y, x = np.nonzero(mask)
+        at = np.array([x.mean(), y.mean()])
+        step = np.median(self.evidence.flow.forward[self.t][mask], axis=0)
+        return np.asarray(step - (carry(self.evidence.camera.to_next[self.t], at[None])[0] - at))
+
+
+def still_there(
+    evidence: "Evidence", thing: Thing, carried: np.ndarray, t: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the mask and centre in frame `t` of a thing without a segment, if its pixels there are as they were."""
+    if carried.sum() < max(CLAIMS * thing.area, 1):
+        return None
+    if evidence.flow.residual[t - 1][carried].mean() > 3 * evidence.noise + 3:
+        return None
+    back = np.median(evidence.flow.backward[t - 1][carried], axis=0)
+    at = thing.sights[-1].centre - back
+    mask = thing.drawn(at, *carried.shape)
+    if not mask.any():
+        return None
+    look = regions(evidence.rgb[t], evidence.luma[t], mask.astype(np.uint8), 1).looks[0]
+    return None if unlike(look, thing.look) > SAME else (mask, at)
+
+
+def carried_by(back: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return labels `[h, w]` of one frame carried to another, whose flow `[h, w, 2]` back to the first is given."""
+    h, w = labels.shape
+    y, x = np.mgrid[:h, :w].astype(np.float32)
+    return np.asarray(
+        cv2.remap(labels, x + back[..., 0], y + back[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    )
