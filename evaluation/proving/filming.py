@@ -1,0 +1,148 @@
+"""From scenes to cases: takes are painted, their failures checked to be visible, the pictures finished and compressed."""
+
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import av
+import numpy as np
+
+from evaluation.findings import Box, ClipInput
+from evaluation.proving.case import Case, Known
+from evaluation.proving.stage.dynamics import simulate
+from evaluation.proving.stage.failures import Fault, due, faults
+from evaluation.proving.stage.scene import Scene, Take
+
+VISIBLE = 14.0  # levels by which a pixel must differ from the faultless take's to be seen to
+CRFS = (None, 18, 23, 28, 33)  # of H.264; None: not compressed
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A painted take: `frames` float32 `[T, H, W, 3]` in 0..255, `owner` int8 `[T, H, W]`, the thing seen there or negative."""
+
+    frames: np.ndarray
+    owner: np.ndarray
+
+
+class Painter(Protocol):
+    size: tuple[int, int]
+    finish: Callable[[np.ndarray], np.ndarray]  # float [T, H, W, 3] to uint8: lens, sensor, grain
+
+    def paint(self, take: Take) -> Picture: ...
+
+
+Stage = Callable[[np.random.Generator, "Scene | None", "tuple[int, int] | None"], tuple[Scene, Painter]]
+
+
+def film(family: str, stage: Stage, count: int, seed: int, *, faultless: bool) -> Iterator[Case]:
+    """`count` cases of a family; `stage` draws a scene and who paints it, as long and large as another one if asked."""
+    made, number = 0, 0
+    while made < count:
+        for case in _of_one_base(family, stage, seed, number, faultless):
+            yield case
+            made += 1
+            if made == count:
+                return
+        number += 1
+
+
+def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: bool) -> Iterator[Case]:
+    rng = np.random.default_rng([seed, number, zlib.crc32(family.encode())])
+    scene, painter = stage(rng, None, None)
+    take = simulate(scene)
+    picture = painter.paint(take)
+    seen = visibility(scene, take, picture)
+    if (seen.max(1) > 0.5).mean() < 0.4:  # too little to be seen: not a clip that anybody would judge
+        return
+    base, crf = f"{family}-{seed}-{number}", CRFS[rng.integers(len(CRFS))]
+    judged = due(scene, take, seen)
+
+    def case(frames: np.ndarray, way: str, failure: Known | None) -> Case:
+        name = f"{base}-{failure.type if failure else 'faultless'}"
+        finished = compressed(painter.finish(frames), scene.fps, crf)
+        due_here = judged | {failure.type} if failure else judged
+        return Case(ClipInput(name, finished, scene.fps), family, base, way, failure, frozenset(due_here))
+
+    yield case(picture.frames, f"{scene.kind}, as nature does it", None)
+    if faultless:
+        return
+    for fault in faults(scene, take, seen, rng):
+        if fault.mix is None:
+            failed = painter.paint(fault.take)
+        else:
+            other, stranger = stage(rng, scene, painter.size)
+            share = fault.mix[:, None, None, None].astype(np.float32)
+            frames = picture.frames * (1 - share) + stranger.paint(simulate(other)).frames * share
+            failed = Picture(frames, picture.owner)
+        known = evidence(fault, picture, failed)
+        if known is not None:
+            yield case(failed.frames, f"{scene.kind}: {fault.way}", known)
+
+
+def visibility(scene: Scene, take: Take, picture: Picture) -> np.ndarray:
+    """The share of each thing that is seen: float `[T, N]`."""
+    height = picture.owner.shape[1]
+    seen = np.zeros(take.angle.shape)
+    for index, thing in enumerate(scene.things):
+        x, y = thing.outline.T * thing.radius * height
+        area = 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+        there = (picture.owner == index).sum((1, 2))
+        whole = area * (take.size[:, index] * take.camera[:, 2]) ** 2
+        seen[:, index] = np.clip(there / whole, 0, 1.0)
+    return seen
+
+
+def evidence(fault: Fault, right: Picture, wrong: Picture) -> Known | None:
+    """The failure as an eye can see it: from the first frame that looks other than it should; None if none does.
+
+    A failure that shows only after it happened (behind something) begins when it shows.
+    """
+    differs = np.abs(wrong.frames - right.frames).max(3) > VISIBLE  # [T, H, W]
+    area = differs.sum((1, 2))
+    needed = max(4.0, 0.0004 * differs[0].size)
+    if fault.things:
+        needed = max(4.0, 0.08 * _size(fault, right))
+    shown = np.flatnonzero(area >= needed)
+    shown = shown[shown >= fault.start]
+    if not len(shown):
+        return None
+    start = int(shown[0])
+    end = max(start, fault.end)
+    box = _box(fault, right, wrong, start, end) if fault.things else None
+    return Known(fault.type, start, min(end, len(area) - 1), box, fault.severity)
+
+
+def _size(fault: Fault, picture: Picture) -> float:
+    """Pixels of the smallest of the fault's things where it is best seen."""
+    return float(min((picture.owner == index).sum((1, 2)).max() for index in fault.things))
+
+
+def _box(fault: Fault, right: Picture, wrong: Picture, start: int, end: int) -> Box | None:
+    """What the things cover over these frames, where they are and where they should be."""
+    span = slice(max(0, start - 1), end + 1)
+    covered = np.isin(right.owner[span], fault.things).any(0) | np.isin(wrong.owner[span], fault.things).any(0)
+    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def compressed(frames: np.ndarray, fps: float, crf: int | None) -> np.ndarray:
+    """uint8 `[T, H, W, 3]` as H.264 at this quality gives them back."""
+    if crf is None:
+        return frames
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=round(fps), options={"crf": str(crf), "preset": "veryfast", "threads": "1"})
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    file.seek(0)
+    with av.open(file) as container:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(decoded) == len(frames)
+    return np.stack(decoded)
