@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from evaluation.evidence.uncovering import uncovered
+
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
 
@@ -16,18 +18,27 @@ MOVES = 0.75  # pixels a frame against the scene, from which a region is taken t
 
 def find_segments(evidence: "Evidence") -> np.ndarray:
     """Return which segment every pixel of every frame is of, `uint8 [T, h, w]`: 0 none, 1 the largest."""
-    T, h, w = evidence.luma.shape
-    labels = np.zeros((T, h, w), np.uint8)
-    for t in range(T):
-        labels[t] = _numbered(standing_out(evidence, t))
+    labels = np.stack([_numbered(standing_out(evidence, t)) for t in range(len(evidence.luma))])
+    if evidence.background.reliable:
+        for shot in evidence.shots:
+            frames = slice(shot.start, shot.end + 1)
+            foreground = uncovered(evidence, shot, labels[frames])
+            labels[frames] = [_numbered(_clean(mask)) for mask in foreground]
     return labels
 
 
 def standing_out(evidence: "Evidence", t: int) -> np.ndarray:
     """Return which pixels of frame `t` are not the scene behind, `uint8 [h, w]`, specks left out."""
     background = evidence.background
-    known = background.known[t] if background.reliable else np.zeros(evidence.luma.shape[1:], bool)
-    mask = np.where(known, background.foreground[t], _moving(evidence, t))
+    if not background.reliable:
+        return _clean(_moving(evidence, t))
+    known = background.known[t]
+    return _clean(
+        background.foreground[t] if known.all() else np.where(known, background.foreground[t], _moving(evidence, t))
+    )
+
+
+def _clean(mask: np.ndarray) -> np.ndarray:
     mask = cv2.medianBlur(mask.astype(np.uint8), 3)
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.evidence.endings import ending
 from evaluation.evidence.following import Sight, Thing, follow_shot
 from evaluation.evidence.looks import unlike
 from evaluation.evidence.segments import find_segments
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
 
 EDGE = 1  # pixels: a thing as near to the frame's edge is cut by it
-COVERED = 0.5  # of where a thing would be, from which what is there hides it
 LINKED = 0.45  # unlikeness up to which two tracks may be one thing
 LONGEST_GAP = 1.5  # seconds out of sight
 
@@ -27,7 +27,8 @@ class Track:
 
     `begins` and `ends` say why it is not seen before and after: "clip" and "cut" (the first or last frame of the clip,
     of a shot), "border" (it is cut by the frame's edge, or would be beyond it), "occluded" (something that hides it is
-    where it would be), "merged" (it came out of another thing, or went into one), "unexplained".
+    where it would be), "merged" (it came out of another thing, or went into one), "blended" (it is still there, but
+    cannot be told from what is around it), "unexplained".
     """
 
     frames: np.ndarray  # int [n]
@@ -43,6 +44,8 @@ class Track:
     innovation: np.ndarray  # float [n]: distance from the predicted centre, in standard deviations of it; 0 at first
     begins: str
     ends: str
+    appears: float  # 0..1: how little of it is to be found in the frame before; 0 where the frame's edge or a cut explains it
+    vanishes: float  # the same in the frame after
     quality: float  # 0..1, how surely this is one thing, followed well
     rigid: bool  # its outline keeps its shape, but for place, turn and size
 
@@ -107,8 +110,8 @@ def _track(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing
     at_border = (boxes[:, :2].min(axis=1) < EDGE) | (boxes[:, 2] > w - EDGE) | (boxes[:, 3] > h - EDGE)
     areas = np.array([sight.area for sight in sights])
     shared = np.array([sight.shared for sight in sights])
-    begins = _begins(evidence, owners, start, thing, bool(at_border[0]))
-    ends = _ends(evidence, owners, start, end, thing, bool(at_border[-1]))
+    begins, appears = ending(evidence, owners, start, end, thing, -1)
+    ends, vanishes = ending(evidence, owners, start, end, thing, 1)
     return Track(
         frames=frames,
         centres=centres,
@@ -123,52 +126,11 @@ def _track(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing
         innovation=np.array([sight.innovation for sight in sights]),
         begins=begins,
         ends=ends,
+        appears=appears,
+        vanishes=vanishes,
         quality=_quality(sights),
         rigid=_rigid(masks, ~at_border & ~shared),
     )
-
-
-def _begins(evidence: "Evidence", owners: np.ndarray, start: int, thing: Thing, at_border: bool) -> str:
-    first = thing.sights[0]
-    if first.frame == start:
-        return "clip" if start == 0 else "cut"
-    return _missing(evidence, owners, start, thing, first, thing.sights[:3], -1, at_border)
-
-
-def _ends(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing: Thing, at_border: bool) -> str:
-    last = thing.sights[-1]
-    if last.frame == end:
-        return "clip" if end == len(evidence.luma) - 1 else "cut"
-    return _missing(evidence, owners, start, thing, last, thing.sights[-3:], 1, at_border)
-
-
-def _missing(
-    evidence: "Evidence",
-    owners: np.ndarray,
-    start: int,
-    thing: Thing,
-    sight: Sight,
-    sights: list[Sight],
-    way: int,
-    at_border: bool,
-) -> str:
-    """Return why a thing is not seen in the frame before (`way` -1) or after (1) a sight."""
-    h, w = owners.shape[1:]
-    step = way * (sights[-1].centre - sights[0].centre) / max(len(sights) - 1, 1)
-    x, y = sight.centre + 1.5 * step
-    if at_border or min(x, y, w - 1 - x, h - 1 - y) < thing.radius:
-        return "border"
-    mask = thing.drawn(sight.centre + step, h, w)
-    there = owners[sight.frame + way - start][mask]
-    if not len(there):
-        return "unexplained"
-    numbers = np.bincount(there)
-    numbers[0] = 0
-    if numbers.sum() < COVERED * len(there):
-        return "unexplained"
-    other = int(numbers.argmax())
-    now, then = (int((owners[t - start] == other).sum()) for t in (sight.frame, sight.frame + way))
-    return "merged" if then - now > 0.5 * sight.area else "occluded"
 
 
 def _quality(sights: list[Sight]) -> float:

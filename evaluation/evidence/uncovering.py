@@ -1,0 +1,118 @@
+"""What rested in a place for so long that it was taken for the scene, and is seen for what it is when it leaves or comes.
+
+Where such a thing is not, the scene behind it differs from the background's picture: it stands out, but as a hole does.
+A hole has the thing's outline in the background's picture and none in the frame. What is seen through a hole is the
+scene, so that the thing stands out wherever it is instead.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from evaluation.evidence.background import BEYOND, LEVELS
+from evaluation.evidence.shots import Shot
+
+if TYPE_CHECKING:
+    from evaluation.evidence.clip import Evidence
+
+OUTLINED = 1.25  # times the contrast along an outline in the frame: the least in the background for a hole
+AGREE = 0.6  # intersection over union of one hole in two frames
+FEWEST = 3  # frames in which a hole must be seen
+MOST = 16  # holes of a shot
+SAMPLES = 15  # frames that what is seen through a hole is the median of
+KERNEL = np.ones((3, 3), np.uint8)
+
+
+@dataclass(eq=False)
+class _Hole:
+    """A hole: its outline in one frame, and what is seen through it."""
+
+    frame: int
+    mask: np.ndarray  # bool [h, w]
+    seen: list[tuple[int, np.ndarray]] = field(default_factory=list)  # frame, mask
+
+
+def uncovered(evidence: "Evidence", shot: Shot, components: np.ndarray) -> np.ndarray:
+    """Return the foreground of a shot, bool `[n, h, w]`, with holes filled and what left them put in.
+
+    `components` uint8 [n, h, w] numbers the regions of each frame that differ from the background.
+    """
+    foreground = components > 0
+    holes = _holes(evidence, shot, components)
+    for hole in holes:
+        scene = _through(evidence, hole)
+        for t in range(shot.start, shot.end + 1):
+            matrix = _between(evidence, hole.frame, t)
+            mask = _warped(hole.mask.astype(np.uint8), matrix) > 0
+            if not mask.any():
+                continue
+            x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+            place = slice(y, y + h), slice(x, x + w)
+            behind = _warped(scene, matrix)[place]
+            differs = _differs(evidence.rgb[t][place].astype(np.float32), behind, evidence.noise)
+            foreground[t - shot.start][place] = np.where(mask[place], differs, foreground[t - shot.start][place])
+    return foreground
+
+
+def _holes(evidence: "Evidence", shot: Shot, components: np.ndarray) -> list[_Hole]:
+    holes: list[_Hole] = []
+    for t in range(shot.start, shot.end + 1):
+        labels = components[t - shot.start]
+        count = int(labels.max())
+        if not count:
+            continue
+        frame, scene = (_contrast(picture) for picture in (evidence.rgb[t], evidence.background.rgb[t]))
+        outline = np.where(cv2.dilate(labels, KERNEL) != cv2.erode(labels, KERNEL), cv2.dilate(labels, KERNEL), 0)
+        flat = outline.ravel()
+        now, then = (np.bincount(flat, weights=c.ravel(), minlength=count + 1)[1:] for c in (frame, scene))
+        for number in np.flatnonzero(then > OUTLINED * now) + 1:
+            mask = labels == number
+            for hole in holes:
+                known = _warped(hole.mask.astype(np.uint8), _between(evidence, hole.frame, t)) > 0
+                if (known & mask).sum() > AGREE * (known | mask).sum():
+                    hole.seen.append((t, mask))
+                    break
+            else:
+                if len(holes) < MOST:
+                    holes.append(_Hole(t, mask, [(t, mask)]))
+    return [hole for hole in holes if len(hole.seen) >= FEWEST]
+
+
+def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
+    """Return what is seen through a hole as seen from its frame, float32 [h, w, 3]; the hole becomes its usual outline."""
+    chosen = [hole.seen[i] for i in np.unique(np.linspace(0, len(hole.seen) - 1, SAMPLES).round().astype(int))]
+    pictures, masks = [], []
+    for t, mask in chosen:
+        matrix = _between(evidence, t, hole.frame)
+        pictures.append(_warped(evidence.rgb[t], matrix))
+        masks.append(_warped(mask.astype(np.uint8), matrix))
+    usual = (np.mean(masks, axis=0) >= 0.5).astype(np.uint8)
+    hole.mask = cv2.dilate(usual, KERNEL).astype(bool)
+    return np.median(pictures, axis=0).astype(np.float32)
+
+
+def _contrast(picture: np.ndarray) -> np.ndarray:
+    """Return the largest difference of a channel around every pixel, in levels `[h, w]`."""
+    smooth = cv2.blur(picture.astype(np.float32), (3, 3))
+    return np.asarray((cv2.dilate(smooth, KERNEL) - cv2.erode(smooth, KERNEL)).max(axis=-1))
+
+
+def _differs(frame: np.ndarray, scene: np.ndarray, noise: float) -> np.ndarray:
+    beyond = cv2.max(cv2.subtract(frame, cv2.dilate(scene, KERNEL)), cv2.subtract(cv2.erode(scene, KERNEL), frame))
+    return np.asarray(beyond.max(axis=-1) > LEVELS + BEYOND * noise)
+
+
+def _between(evidence: "Evidence", start: int, end: int) -> np.ndarray | None:
+    """Return the homography from one frame of a shot to another, None where the camera stands still."""
+    if not evidence.camera.moves or start == end:
+        return None
+    return np.asarray(np.linalg.inv(evidence.camera.to_first[end]) @ evidence.camera.to_first[start])
+
+
+def _warped(picture: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
+    if matrix is None:
+        return picture
+    how = cv2.INTER_NEAREST if picture.ndim == 2 else cv2.INTER_LINEAR
+    return cv2.warpPerspective(picture, matrix, picture.shape[1::-1], flags=how)
