@@ -87,13 +87,9 @@ def _flow(luma: np.ndarray, fps: float) -> float:
     step = min(max(1, round(fps * FLOW_STEP_S)), len(luma) - 1)
     starts = np.unique(np.linspace(0, len(luma) - 1 - step, FLOW_PAIRS).round().astype(int))
     unmoved = np.zeros((*luma.shape[1:], 2), np.float32)
-    flows = [np.asarray(search.calc(luma[i], luma[i + step], unmoved.copy())) for i in starts]
-    return (
-        float(np.mean([np.hypot(flow[..., 0], flow[..., 1]).mean() for flow in flows]))
-        / float(np.hypot(*luma.shape[1:]))
-        * fps
-        / step
-    )
+    flows = np.stack([search.calc(luma[i], luma[i + step], unmoved.copy()) for i in starts])
+    speed = float(np.hypot(flows[..., 0], flows[..., 1]).mean())
+    return speed / float(np.hypot(*luma.shape[1:])) * fps / step
 
 
 def _still_share(luma: np.ndarray) -> float:
@@ -101,7 +97,7 @@ def _still_share(luma: np.ndarray) -> float:
 
     Frames are compared with the last that was different, so that slow change is change.
     """
-    smooth = [cv2.blur(frame.astype(np.float32), (3, 3)) for frame in luma]
+    smooth = [cv2.boxFilter(frame, cv2.CV_32F, (3, 3)) for frame in luma]
     reference, still = smooth[0], 0
     for frame in smooth[1:]:
         if cv2.norm(frame, reference, cv2.NORM_INF) < CHANGE:

@@ -56,14 +56,17 @@ def picture_box(pictures: Sequence[np.ndarray]) -> Box:
         return Box()
     luma = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
     brightest = np.max(luma, axis=0)
-    return Box(*_edges(brightest), *_edges(brightest.T))
+    return Box(*_edges(brightest), *_edges(np.ascontiguousarray(brightest.T)))
 
 
 def _edges(brightest: np.ndarray) -> tuple[float, float]:
     """Return where the picture starts and ends among the lines of the brightest levels `uint8 [lines, N]`."""
-    lines = len(brightest)
-    lit = (brightest > DARK).mean(axis=1)
-    shown = np.flatnonzero((lit > STRAY) | (brightest.std(axis=1, dtype=np.float32) > EVEN))
+    lines, width = brightest.shape
+    bright = (brightest > DARK).view(np.uint8)
+    lit = cv2.reduce(bright, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / width
+    seen = lit > STRAY
+    seen[~seen] = brightest[~seen].std(axis=1, dtype=np.float32) > EVEN
+    shown = np.flatnonzero(seen)
     if not len(shown):
         return 0.0, 1.0
     before, after = int(shown[0]), lines - 1 - int(shown[-1])
@@ -103,7 +106,8 @@ def text_share(pictures: Sequence[np.ndarray]) -> float:
 
 def _letters(strokes: np.ndarray) -> np.ndarray:
     """Return the boxes [left, top, width, height] of what may be letters among strokes `bool [H, W]`, left to right."""
-    _, _, found, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
+    # The default algorithm gives the same, and takes three times as long.
+    _, _, found, _ = cv2.connectedComponentsWithStatsWithAlgorithm(strokes.view(np.uint8), 8, cv2.CV_32S, cv2.CCL_GRANA)
     found = found[1:]  # without the background
     width, height, area = found[:, 2], found[:, 3], found[:, 4]
     tallest = max(8.0, TALLEST_LETTER * len(strokes))

@@ -136,8 +136,8 @@ def mark_cuts(frames: Iterable[tuple[T, np.ndarray]]) -> Iterator[tuple[T, bool]
 
 
 def _is_cut(near: Sequence[tuple[T, np.ndarray, float]], i: int) -> bool:
-    if i == 0:
-        return False  # nothing comes before the first frame
+    if i == 0 or near[i][2] < CUT_CHANGE:
+        return False  # nothing comes before the first frame, and little changes at most others
     # A flash of one frame is no cut: what comes after it looks like what came before it.
     after, before = near[min(i + 1, len(near) - 1)][1], near[max(i - 2, 0)][1]
     change = min(near[i][2], _change(after, near[i - 1][1]), _change(near[i][1], before))

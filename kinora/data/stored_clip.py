@@ -3,8 +3,9 @@
 Imported by the processes that read a person's files, which therefore do without torch and pandas.
 """
 
+import hashlib
+import io
 import os
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,6 @@ import numpy as np
 
 from kinora.data.columns import CLIP_COLUMNS, defaults
 from kinora.data.curation import curation_scores
-from kinora.files import file_digest
 from kinora.media import write_image, write_video
 
 
@@ -37,20 +37,20 @@ def store_clip(
     image = len(frames) == 1
     suffix = "png" if image else "mp4"
     media.mkdir(parents=True, exist_ok=True)
-    # The name is the digest of the bytes, so it is known only once they are written.
-    descriptor, name = tempfile.mkstemp(prefix=".clip.", suffix=f".{suffix}", dir=media)
-    os.close(descriptor)
-    temporary = Path(name)
+    buffer = io.BytesIO()
+    if image:
+        write_image(buffer, frames[0])
+    else:
+        write_video(buffer, frames, fps, playable=False)
+    clip_id = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    # Under its name it is whole, however this process ends; others may write the same clip at once.
+    temporary = media / f".clip.{os.getpid()}.{suffix}"
     try:
-        if image:
-            write_image(temporary, frames[0])
-        else:
-            write_video(temporary, frames, fps, playable=False)
-        clip_id = file_digest(temporary)
-        temporary.chmod(0o644)
+        temporary.write_bytes(buffer.getbuffer())
         temporary.replace(media / f"{clip_id}.{suffix}")
-    finally:
+    except OSError:
         temporary.unlink(missing_ok=True)
+        raise
     certain = columns.get("caption_source") in ("human", "simulator")
     return {
         **defaults(CLIP_COLUMNS),

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, atomic_write
@@ -177,6 +178,7 @@ def _encoder(
     stream.options = dict(options)
     stream.codec_context.thread_count = 1
     even = pixel_format == "yuv420p"
+    converter = VideoReformatter()  # one for all frames: a small one takes longer to make than to use
 
     def write(frames: np.ndarray) -> None:
         for frame in frames:
@@ -184,8 +186,9 @@ def _encoder(
             if not stream.codec_context.is_open:
                 stream.height, stream.width = picture.shape[:2]
             matrix = usual_matrix(stream.width, stream.height)
-            coded = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-                format=pixel_format, dst_colorspace=matrix, interpolation="BILINEAR", threads=1
+            rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            coded = converter.reformat(
+                rgb, format=pixel_format, dst_colorspace=matrix, interpolation="BILINEAR", threads=1
             )
             container.mux(stream.encode(coded))
 
