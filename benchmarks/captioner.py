@@ -3,8 +3,8 @@
 python -m benchmarks.captioner --footage FOLDER
 
 On the simulated worlds of recipes, held-out combinations by attribute, and how many of the captions that it says are
-wrong. With a folder of real clips: what the captioner of the tiny worlds says of them, and one that learned from their
-own captions of those that were kept from it.
+wrong. With a folder of real clips: what the captioners of these worlds say of them, and one that learned from their own
+captions of those that were kept from it.
 """
 
 import argparse
@@ -26,10 +26,8 @@ from kinora.models.captioner import sample_frames
 from kinora.training.captioner import train_captioner
 from kinora.worlds.scene import SHAPES
 
-# Clips and steps enough for the attributes of the worlds, whose recipe need not caption at all.
+# Clips enough for the attributes of the worlds, whose recipe need not caption at all.
 CLIPS = {"tiny": SimulatedClips(2400, 900), "reference": SimulatedClips(4500, 900, 1.0)}
-STEPS = {"tiny": 600, "reference": 2400}
-BATCH_SIZE = 32
 SHOWN = 80  # characters of a caption in a table
 
 
@@ -50,7 +48,7 @@ def measure(names: Sequence[str] = ("tiny", "reference"), footage: Path | None =
         figures = {name: worlds(name, work) for name in names}
         lines = ["## The captioner", "", *(table(_rows(figures)) if figures else [])]
         if footage is not None:
-            lines += ["", *real_clips(footage, work)]
+            lines += ["", *real_clips(names, footage, work)]
     return "\n".join(lines) + "\n"
 
 
@@ -59,31 +57,30 @@ def worlds(name: str, work: Path) -> dict[str, float]:
     recipe = recipes.get(name)
     dataset = ingest("worlds", work / f"{name}-clips", replace(recipe.ingest, simulated=CLIPS[name]))
     began = _processor_seconds()
-    config = replace(recipe.captioner, steps=STEPS[name], batch_size=BATCH_SIZE)
-    metrics = train_captioner(dataset, work / f"{name}-captioner", config, worlds=recipe.ingest.worlds).metrics
+    captioner = work / f"{name}-captioner"
+    metrics = train_captioner(dataset, captioner, recipe.captioner, worlds=recipe.ingest.worlds).metrics
     return metrics | {"processor": _processor_seconds() - began}
 
 
-def real_clips(footage: Path, work: Path) -> list[str]:
-    """Return what captioners say of real clips: one that knows the worlds, and one that learned from other clips."""
+def real_clips(names: Sequence[str], footage: Path, work: Path) -> list[str]:
+    """Return what captioners say of real clips: those that know worlds, and one that learned from other clips."""
     recipe = recipes.get("tiny")
     dataset = ingest(str(footage), work / "footage", recipe.ingest)
     lines = [f"### Real clips: {len(dataset.clips)} of {dataset.clips['source'].nunique()} files", ""]
-    foreign = work / "tiny-captioner"
-    if not foreign.exists():
-        worlds("tiny", work)
-    lines += ["Trained on the tiny worlds:", "", *_what_it_says(TrainedWriter(foreign), dataset, "all clips")]
+    for name in names:
+        seen = ingest(str(footage), work / f"footage-{name}", recipes.get(name).ingest)
+        foreign = TrainedWriter(work / f"{name}-captioner")
+        lines += [f"Trained on the worlds of `{name}`:", "", *_what_it_says(foreign, seen, "all clips"), ""]
     own = train_captioner(dataset, work / "own-captioner", recipe.captioner, worlds=recipe.ingest.worlds)
     held = dataset.derive(
         work / "held-out", dataset.clips[dataset.clips["split"] == "validation"], dataset.quarantine, {}
     )
-    lines += [
-        "",
+    return [
+        *lines,
         "Trained on the captions of these clips:",
         "",
         *_what_it_says(TrainedWriter(own.path), held, "held out"),
     ]
-    return lines
 
 
 def _what_it_says(writer: TrainedWriter, dataset: ClipDataset, which: str) -> list[str]:

@@ -29,9 +29,10 @@ FASTEST_CYCLE_S, SLOWEST_CYCLE_S = 0.5, 16.0  # of the embedding of durations
 class CaptionerConfig:
     """`frames` evenly spaced frames of a clip are encoded, the shorter side at most `side` pixels.
 
-    `keypoints` channels are each reduced to where and how strong they are. The decoder attends to
-    `visual_tokens` vectors of these, and to the features of `grid` x `grid` areas of every frame, for what has no one
-    place; 0 areas: to none, as in captioners that were trained before there were any.
+    `keypoints` channels of every frame are each reduced to where and how strong they are, and so are `changes` channels
+    of every two frames in turn. The decoder attends to `visual_tokens` vectors of these, and to the features of
+    `grid` x `grid` areas of every frame, for what has no one place. 0 changes or areas: none, as in captioners that
+    were trained before there were any.
     `vocabulary` is filled from the captions when training starts: a word's place in it is the word's token id.
     """
 
@@ -40,6 +41,7 @@ class CaptionerConfig:
     side: int = 32
     channels: int = 24
     keypoints: int = 64
+    changes: int = 0
     visual_tokens: int = 4
     grid: int = 0
     width: int = 128
@@ -120,8 +122,11 @@ class Captioner(nn.Module):
             nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.GELU(),
             nn.Conv2d(2 * c, config.keypoints, 3, padding=1),
         )  # fmt: skip
-        self.softmax_scale = nn.Parameter(torch.ones(config.keypoints))
-        self.frame_projection = nn.Linear(4 * config.keypoints, d)
+        if config.changes:
+            self.change = nn.Conv2d(2 * 2 * c, config.changes, 3, padding=1)
+        points = config.keypoints + config.changes
+        self.softmax_scale = nn.Parameter(torch.ones(points))
+        self.frame_projection = nn.Linear(4 * points, d)
         self.pool = nn.Sequential(
             nn.Linear(config.frames * d + d, 2 * d), nn.GELU(), nn.Linear(2 * d, config.visual_tokens * d)
         )
@@ -141,8 +146,10 @@ class Captioner(nn.Module):
 
     def encode(self, frames_BFHWC: Tensor, seconds_B: Tensor) -> Seen:
         """Return what the decoder sees of frames `uint8 [B, F, H, W, 3]` of clips that last so many seconds."""
-        map_NChw = self.backbone(self._pixels(frames_BFHWC)).float()
-        tokens_BGD = self._tokens(map_NChw, frames_BFHWC.shape, seconds_B)
+        edges_NChw = self.backbone[:-1](self._pixels(frames_BFHWC))
+        map_NChw = self.backbone[-1](edges_NChw)
+        points_NChw = torch.cat([map_NChw, *self._changes(edges_NChw, len(frames_BFHWC))], dim=1)
+        tokens_BGD = self._tokens(points_NChw, frames_BFHWC.shape, seconds_B)
         return Seen(tokens_BGD, self._areas(map_NChw, len(frames_BFHWC)) if self.config.grid else None)
 
     @torch.no_grad()
@@ -214,6 +221,14 @@ class Captioner(nn.Module):
         """Return all frames as pictures `[N, 3, H, W]` in [-1, 1]."""
         pixels = frames_BFHWC.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1
         return pixels.contiguous(memory_format=torch.channels_last)
+
+    def _changes(self, edges_NChw: Tensor, b: int) -> list[Tensor]:
+        """Return what changes from each frame of `b` clips to the next, `[N, C, h, w]`; to none from the last."""
+        if not self.config.changes:
+            return []
+        edges_BFChw = edges_NChw.view(b, -1, *edges_NChw.shape[1:])
+        next_BFChw = torch.cat([edges_BFChw[:, 1:], edges_BFChw[:, -1:]], dim=1)
+        return [self.change(torch.cat([edges_BFChw, next_BFChw], dim=2).flatten(0, 1))]
 
     def _tokens(self, map_NChw: Tensor, shape: torch.Size, seconds_B: Tensor) -> Tensor:
         """Return visual tokens `[B, G, D]` of the points of clips of `shape` [B, F, H, W, 3]."""

@@ -2,6 +2,7 @@
 
 from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.diffusion.sampler import Sampling
+from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.vae import VAEConfig
@@ -37,7 +38,12 @@ def reference() -> Recipe:
             max_frames=25,
             fps=8.0,
         ),
-        captioner=CaptionerTraining(steps=400, batch_size=16),
+        captioner=CaptionerTraining(
+            # Which way a camera circles shows from one frame to the next alone, and half of the things are small.
+            model=CaptionerConfig(frames=8, side=48, changes=32, grid=4, max_words=64),
+            steps=1200,
+            batch_size=16,
+        ),
         autoencoder=AutoencoderTraining(
             model=VAEConfig(latent_channels=LATENT_CHANNELS),
             steps=2000,
@@ -71,6 +77,6 @@ def reference() -> Recipe:
             validate_every=500,
         ),
         sampling=Sampling(steps=25, guidance=2.0, shift=3.0),
-        evaluation=EvaluationPlan(prompts=96),
+        evaluation=EvaluationPlan(prompts=24, decision_prompts=72),
         compute=Compute(processes=2),
     )

@@ -25,10 +25,11 @@ SENTENCES = ["A red circle falls.", "It's a dog, on grass."]
 VOCABULARY = build_vocabulary(map(split_sentence, SENTENCES), SPECIAL)
 
 
-@pytest.fixture(params=[0, 3], ids=["points", "points and areas"])
+@pytest.fixture(params=[(0, 0), (3, 0), (3, 5)], ids=["points", "points and areas", "points, changes and areas"])
 def model(request):
     torch.manual_seed(0)
-    config = CaptionerConfig(vocabulary=VOCABULARY, channels=8, keypoints=16, grid=request.param, width=32)
+    grid, changes = request.param
+    config = CaptionerConfig(vocabulary=VOCABULARY, channels=8, keypoints=16, changes=changes, grid=grid, width=32)
     model = Captioner(config).eval()
     for name, parameter in model.named_parameters():
         if name.endswith("gate"):
@@ -124,3 +125,17 @@ def test_saved_and_loaded_it_is_the_same(model, tmp_path):
         assert torch.equal(tensor, again.state_dict()[name])
     with pytest.raises(KinoraError, match="no captioner"):
         Captioner.load(tmp_path / "nothing")
+
+
+def test_a_change_is_from_each_frame_of_a_clip_to_the_next():
+    torch.manual_seed(0)
+    model = Captioner(CaptionerConfig(vocabulary=VOCABULARY, frames=4, channels=8, changes=5, width=32))
+    now, following = model.change.weight.data.chunk(2, dim=1)
+    now.copy_(-following)  # the difference of the two
+    model.change.bias.data.zero_()
+    first, second = torch.randn(2, 16, 8, 8)
+    clips = torch.stack([first, first, second, second, *[second] * 4])  # one that changes once, and one that does not
+    with torch.no_grad():
+        (changes,) = model._changes(clips, 2)
+    assert changes.shape == (8, 5, 8, 8)
+    assert (changes.abs() > 1e-5).flatten(1).any(1).tolist() == [False, True, False, False, *[False] * 4]
