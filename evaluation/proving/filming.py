@@ -33,6 +33,8 @@ class Painter(Protocol):
 
     def paint(self, take: Take) -> Picture: ...
 
+    def centres(self, take: Take) -> np.ndarray: ...  # of the things: float [T, N, 2] in pixels
+
 
 Stage = Callable[[np.random.Generator, "Scene | None", "tuple[int, int] | None"], tuple[Scene, Painter]]
 
@@ -58,7 +60,8 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
     if (seen.max(1) > 0.5).mean() < 0.4:  # too little to be seen: not a clip that anybody would judge
         return
     base, crf = f"{family}-{seed}-{number}", CRFS[rng.integers(len(CRFS))]
-    judged = due(scene, take, seen)
+    inside = within(painter.centres(take), painter.size)
+    judged = due(scene, take, seen, inside)
 
     def case(frames: np.ndarray, way: str, failure: Known | None) -> Case:
         name = f"{base}-{failure.type if failure else 'faultless'}"
@@ -69,7 +72,7 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
     yield case(picture.frames, f"{scene.kind}, as nature does it", None)
     if faultless:
         return
-    for fault in faults(scene, take, seen, rng):
+    for fault in faults(scene, take, seen, inside, rng):
         if fault.mix is None:
             failed = painter.paint(fault.take)
         else:
@@ -78,6 +81,8 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
             frames = picture.frames * (1 - share) + stranger.paint(simulate(other)).frames * share
             failed = Picture(frames, picture.owner)
         known = evidence(fault, picture, failed)
+        if known is not None and not convinces(fault, known, scene, take, visibility(scene, fault.take, failed)):
+            continue
         if known is not None:
             yield case(failed.frames, f"{scene.kind}: {fault.way}", known)
 
@@ -95,6 +100,27 @@ def visibility(scene: Scene, take: Take, picture: Picture) -> np.ndarray:
     return seen
 
 
+def within(centres: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Whether the middle of each thing is in the picture: bool `[T, N]`."""
+    return ((centres > 0) & (centres < np.array(size))).all(2)
+
+
+def convinces(fault: Fault, known: Known, scene: Scene, take: Take, seen: np.ndarray) -> bool:
+    """Whether a failure of motion leads so far from what should happen, while it can be seen, that an eye is sure to tell."""
+    if fault.type not in ("gravity", "momentum", "teleport"):
+        return True
+    span = slice(known.start_frame, known.start_frame + max(4, round(scene.fps)))
+    away = np.linalg.norm(fault.take.position[span] - take.position[span], axis=2)
+    least = 1.0 if fault.severity == "subtle" else 1.6  # radii
+    shown = seen[span] > 0.6
+    if fault.type == "teleport" and not shown[0, list(fault.things)].all():
+        return False
+    return any(
+        shown[:, index].sum() >= 3 and away[shown[:, index], index].max() >= least * scene.things[index].radius
+        for index in fault.things
+    )
+
+
 def evidence(fault: Fault, right: Picture, wrong: Picture) -> Known | None:
     """The failure as an eye can see it: from the first frame that looks other than it should; None if none does.
 
@@ -110,7 +136,7 @@ def evidence(fault: Fault, right: Picture, wrong: Picture) -> Known | None:
     if not len(shown):
         return None
     start = int(shown[0])
-    end = max(start, fault.end)
+    end = max(start, min(fault.end, int(shown[-1])))  # what has left the picture fails no more
     box = _box(fault, right, wrong, start, end) if fault.things else None
     return Known(fault.type, start, min(end, len(area) - 1), box, fault.severity)
 
@@ -136,7 +162,9 @@ def compressed(frames: np.ndarray, fps: float, crf: int | None) -> np.ndarray:
         return frames
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=round(fps), options={"crf": str(crf), "preset": "veryfast", "threads": "1"})
+        stream = container.add_stream(
+            "libx264", rate=round(fps), options={"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        )
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

@@ -43,13 +43,15 @@ class Paper:
             self.ground_depth = 1.0
         self.plane_depth = 0.25 if scene.kind == "drift" else 0.0
         width, height = round((scene.aspect + 2 * MARGIN) * self.unit), round((1 + 2 * MARGIN) * self.unit)
-        self.ground = prints.sheet(rng, (width, height), self.unit, calm=True)
+        self.ground = prints.sheet(rng, (width, height), self.unit, calm=True, scenery=rng.random() < 0.6)
         self.mean = self.ground.reshape(-1, 3).mean(0)
         self.shade = rng.uniform(0.15, 0.5), rng.uniform(-0.03, 0.03), rng.uniform(0.005, 0.03)
         self.blurred = rng.random() < 0.25  # by motion
         self.wet_ink = prints.ink(rng, self.mean)
         self.walls = self._walls(rng, (width, height))
-        self.pillars = {before: self._pillars(before, (width, height)) for before in {o.before for o in scene.occluders}}
+        self.pillars = {
+            before: self._pillars(before, (width, height)) for before in {o.before for o in scene.occluders}
+        }
         self.finish = prints.Finish(rng, size)
         self._cut_out = lru_cache(512)(self._cut_out_of)
 
@@ -63,25 +65,44 @@ class Paper:
         for x0, y0, x1, y1 in self.scene.walls:
             along = np.array([x1 - x0, y1 - y0]) / np.hypot(x1 - x0, y1 - y0)
             behind = np.array([along[1], -along[0]])
-            corners = [np.array([x0, y0]), np.array([x1, y1]), np.array([x1, y1]) + 3 * behind, np.array([x0, y0]) + 3 * behind]
+            corners = [
+                np.array([x0, y0]),
+                np.array([x1, y1]),
+                np.array([x1, y1]) + 3 * behind,
+                np.array([x0, y0]) + 3 * behind,
+            ]
             cv2.fillPoly(mask, [self._sheet_points(np.array(corners))], 255)
         sheet = prints.sheet(rng, shape, self.unit, calm=True, unlike=self.mean)
         if self.scene.wet:
             x0, y0, x1, y1 = self.scene.wet
             lo, hi = self._sheet_points(np.array([[x0, y1], [x1, y0]]))
             centre, axes = (lo + hi) // 2, (hi - lo) // 2
-            cv2.ellipse(sheet, tuple(map(int, centre)), tuple(map(int, axes)), 0, 0, 360, self.wet_ink.tolist(), -1, cv2.LINE_AA)
-        return np.dstack([sheet, mask])
+            cv2.ellipse(
+                sheet, tuple(map(int, centre)), tuple(map(int, axes)), 0, 0, 360, self.wet_ink.tolist(), -1, cv2.LINE_AA
+            )
+        return self._layer(sheet, mask)
+
+    def _layer(self, sheet: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """A sheet cut along its mask, with its shadow: what it adds, and in the fourth channel what it lets through."""
+        strength, right, down = self.shade
+        shift = np.array([[1, 0, right * self.unit], [0, 1, down * self.unit]])
+        shadow = cv2.blur(cv2.warpAffine(mask, shift, mask.shape[::-1]), (int(self.unit * 0.03) | 1,) * 2)
+        cover = mask[:, :, None] / np.float32(255)
+        through = (255 - strength * shadow[:, :, None].astype(np.float32)) * (1 - cover)
+        return np.round(np.dstack([sheet * cover, through])).astype(np.uint8)
 
     def _pillars(self, before: int, shape: tuple[int, int]) -> np.ndarray:
-        layer = np.zeros((shape[1], shape[0], 4), np.uint8)
+        whole, mask = np.zeros((shape[1], shape[0], 3), np.uint8), np.zeros(shape[::-1], np.uint8)
         for occluder in self.scene.occluders:
             if occluder.before == before:
                 rng = np.random.default_rng(occluder.look)
-                (x0, y0), (x1, y1) = self._sheet_points(np.array([[occluder.x0, occluder.y1], [occluder.x1, occluder.y0]]))
+                (x0, y0), (x1, y1) = self._sheet_points(
+                    np.array([[occluder.x0, occluder.y1], [occluder.x1, occluder.y0]])
+                )
                 sheet = prints.sheet(rng, shape, self.unit, calm=rng.random() < 0.5, unlike=self.mean)
-                layer[max(y0, 0) : y1, x0:x1] = np.dstack([sheet, np.full(sheet.shape[:2], 255, np.uint8)])[max(y0, 0) : y1, x0:x1]
-        return layer
+                whole[max(y0, 0) : y1, x0:x1] = sheet[max(y0, 0) : y1, x0:x1]
+                mask[max(y0, 0) : y1, x0:x1] = 255
+        return self._layer(whole, mask)
 
     def _cut_out_of(self, index: int, turned: float, morphed: float, mark: float) -> np.ndarray:
         """RGBA of a thing, upright, uint8 square that holds its unit circle and a rim."""
@@ -92,7 +113,9 @@ class Paper:
         if turned:
             own = _mixed(own, prints.cut_out(thing.look + 1, thing.outline, pixels, unlike[0], edge=thing.look), turned)
         if morphed:
-            own = _mixed(own, prints.cut_out(thing.look, other_outline(thing.look, thing.outline), pixels, unlike[0]), morphed)
+            own = _mixed(
+                own, prints.cut_out(thing.look, other_outline(thing.look, thing.outline), pixels, unlike[0]), morphed
+            )
         if mark:
             marked = prints.cracked(own, thing.look) if thing.fragile else prints.painted(own, thing.look, self.wet_ink)
             own = _mixed(own, marked, mark)
@@ -112,6 +135,15 @@ class Paper:
         to_plane = np.array([[1 / self.unit, 0, -MARGIN], [0, -1 / self.unit, 1 + MARGIN], [0, 0, 1]])
         return view @ to_plane
 
+    def centres(self, take: Take) -> np.ndarray:
+        """Where the middle of each thing is, hidden or not: float `[T, N, 2]` in pixels."""
+        places = np.empty(take.position.shape)
+        for index, thing in enumerate(self.scene.things):
+            for frame, camera in enumerate(take.camera):
+                view = self._view(camera, 1 + self.plane_depth * thing.plane)
+                places[frame, index] = (view[:, :2] @ take.position[frame, index] + view[:, 2]) / OVER
+        return places
+
     def paint(self, take: Take) -> Picture:
         frames, owners = zip(*(self._frame(take, frame) for frame in range(len(take.angle))), strict=True)
         return Picture(np.stack(frames), np.stack(owners))
@@ -129,36 +161,38 @@ class Paper:
     def _moment(self, take: Take, frame: int, seconds: float) -> tuple[np.ndarray, np.ndarray]:
         size = (self.size[0] * OVER, self.size[1] * OVER)
         camera, scene = take.camera[frame], self.scene
-        canvas = cv2.warpAffine(self.ground, self._sheet_view(camera, self.ground_depth), size, borderMode=cv2.BORDER_REFLECT)
+        canvas = cv2.warpAffine(
+            self.ground, self._sheet_view(camera, self.ground_depth), size, borderMode=cv2.BORDER_REFLECT
+        )
         owner = np.full(size[::-1], -1, np.int8)
         if self.walls is not None:
-            self._lay(canvas, owner, self.walls, self._sheet_view(camera, 1.0), camera)
+            self._lay(canvas, owner, self.walls, self._sheet_view(camera, 1.0))
         for plane in sorted({thing.plane for thing in scene.things} | set(self.pillars), reverse=True):
             depth = 1 + self.plane_depth * plane
             for index, thing in enumerate(scene.things):
                 if thing.plane == plane and take.opacity[frame, index] > 0:
                     self._put(canvas, owner, take, frame, index, seconds, depth)
             if plane in self.pillars:
-                self._lay(canvas, owner, self.pillars[plane], self._sheet_view(camera, depth - self.plane_depth / 2), camera)
+                self._lay(canvas, owner, self.pillars[plane], self._sheet_view(camera, depth - self.plane_depth / 2))
         if take.bend[frame]:
             canvas, owner = self._bent(canvas, owner, camera, take.bend[frame])
         return canvas, owner
 
-    def _lay(self, canvas: np.ndarray, owner: np.ndarray, layer: np.ndarray, view: np.ndarray, camera: np.ndarray) -> None:
-        laid = cv2.warpAffine(layer, view, canvas.shape[1::-1])
-        alpha = laid[:, :, 3]
-        strength, right, down = self.shade
-        shadow = np.float32([[1, 0, right * self.unit], [0, 1, down * self.unit]])
-        dark = cv2.blur(cv2.warpAffine(alpha, shadow, canvas.shape[1::-1]), (int(self.unit * 0.03) | 1,) * 2)
-        weight = 1 - strength * (dark.astype(np.float32) / 255)
-        cover = (alpha.astype(np.float32) / 255)[:, :, None]
-        canvas[:] = canvas * weight[:, :, None] * (1 - cover) + laid[:, :, :3] * cover
-        owner[alpha > 127] = -2
+    def _lay(self, canvas: np.ndarray, owner: np.ndarray, layer: np.ndarray, view: np.ndarray) -> None:
+        laid = cv2.warpAffine(layer, view, canvas.shape[1::-1], borderValue=(0, 0, 0, 255))
+        through = laid[:, :, 3]
+        cv2.multiply(canvas, cv2.merge([through] * 3), canvas, 1 / 255)
+        cv2.add(canvas, np.ascontiguousarray(laid[:, :, :3]), canvas)
+        owner[through < 64] = -2
 
-    def _put(self, canvas: np.ndarray, owner: np.ndarray, take: Take, frame: int, index: int, seconds: float, depth: float) -> None:
+    def _put(
+        self, canvas: np.ndarray, owner: np.ndarray, take: Take, frame: int, index: int, seconds: float, depth: float
+    ) -> None:
         thing = self.scene.things[index]
         step = 1 / 16
-        turned, morphed, mark = (round(float(of[frame, index]) / step) * step for of in (take.turned, take.morphed, take.mark))
+        turned, morphed, mark = (
+            round(float(of[frame, index]) / step) * step for of in (take.turned, take.morphed, take.mark)
+        )
         piece = self._cut_out(index, turned, morphed, mark)
         view = self._view(take.camera[frame], depth)
         place = take.position[frame, index] + take.velocity[frame, index] * seconds
@@ -187,16 +221,22 @@ class Paper:
         region[:] = region * (weight * (1 - alpha))[:, :, None] + ink * alpha[:, :, None]
         owner[y0:y1, x0:x1][alpha > 0.4] = index
 
-    def _bent(self, canvas: np.ndarray, owner: np.ndarray, camera: np.ndarray, bend: float) -> tuple[np.ndarray, np.ndarray]:
+    def _bent(
+        self, canvas: np.ndarray, owner: np.ndarray, camera: np.ndarray, bend: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The picture drawn out of shape by waves that stand in the scene."""
         view = self._view(camera, 1.0)
         y, x = np.mgrid[: canvas.shape[0], : canvas.shape[1]].astype(np.float32)
         plane = np.linalg.inv(view[:, :2]) @ (np.stack([x.ravel(), y.ravel()]) - view[:, 2:])
         wave = np.sin(2 * np.pi * 1.1 * plane[1] + 1), np.sin(2 * np.pi * 0.9 * plane[0] + 2)
         amount = np.float32(bend * self.unit)
-        x, y = (axis + amount * bent.reshape(axis.shape).astype(np.float32) for axis, bent in zip((x, y), wave, strict=True))
+        x, y = (
+            axis + amount * bent.reshape(axis.shape).astype(np.float32) for axis, bent in zip((x, y), wave, strict=True)
+        )
         canvas = cv2.remap(canvas, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        return canvas, cv2.remap(owner.view(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT).view(np.int8)
+        return canvas, cv2.remap(owner.view(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT).view(
+            np.int8
+        )
 
 
 def other_outline(look: int, outline: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def _pattern(rng: np.random.Generator, shape: tuple[int, int], pitch: float) -> 
 
 
 def sheet(rng: np.random.Generator, shape: tuple[int, int], unit: float, *, calm: bool = False,
-          unlike: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+          unlike: np.ndarray | None = None, scenery: bool = False) -> np.ndarray:  # fmt: skip
     """A printed sheet, uint8 [height, width, 3]; `unit` pixels are as wide as a picture is high."""
     first = ink(rng, unlike)
     second = np.clip(first + rng.uniform(-1, 1, 3) * (60 if calm else 160), 0, 255)
@@ -60,9 +60,24 @@ def sheet(rng: np.random.Generator, shape: tuple[int, int], unit: float, *, calm
     paper = first + (second - first) * (slope * rng.uniform(0, 1) if calm else slope)[:, :, None]
     if rng.random() < (0.6 if calm else 0.9):
         third = np.clip(first + rng.choice([-1, 1], 3) * rng.uniform(12, 40 if calm else 150, 3), 0, 255)
-        paper += (third - paper) * (_pattern(rng, shape, unit * rng.uniform(0.06, 0.3)) * rng.uniform(0.4, 1))[:, :, None]
+        paper += (third - paper) * (_pattern(rng, shape, unit * rng.uniform(0.06, 0.3)) * rng.uniform(0.4, 1))[
+            :, :, None
+        ]
+    if scenery:
+        for _ in range(int(rng.integers(3, 16))):
+            _paste(rng, paper, unit, first)
     paper += pulp(rng, shape, shape[0] / unit * rng.uniform(3, 12))[:, :, None] * rng.uniform(3, 16)
     return np.clip(paper, 0, 255).astype(np.uint8)
+
+
+def _paste(rng: np.random.Generator, paper: np.ndarray, unit: float, near: np.ndarray) -> None:
+    """A hill, a house, a cloud: a piece of much the same colour, pasted on the sheet."""
+    turn = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 12))))
+    radii = unit * rng.uniform(0.08, 0.4) * rng.uniform(0.7, 1, len(turn))
+    centre = rng.uniform([0, 0], paper.shape[1::-1])
+    corners = np.round(centre + np.stack([np.cos(turn), np.sin(turn)], 1) * radii[:, None]).astype(np.int32)
+    colour = np.clip(near + rng.choice([-1, 1], 3) * rng.uniform(8, 55, 3), 0, 255)
+    cv2.fillPoly(paper, [corners], tuple(map(float, colour)), cv2.LINE_AA)
 
 
 def cut_out(look: int, outline: np.ndarray, pixels: float, unlike: np.ndarray, edge: int | None = None) -> np.ndarray:
@@ -80,7 +95,9 @@ def cut_out(look: int, outline: np.ndarray, pixels: float, unlike: np.ndarray, e
     cv2.fillPoly(alpha, [np.round(corners).astype(np.int32)], 255, cv2.LINE_AA, 4)
     if tear.random() < 0.5:  # the white of the tear, or a printed line
         line = (245, 240, 232) if rough else tuple(int(value) for value in ink(rng))
-        cv2.polylines(piece, [np.round(corners).astype(np.int32)], True, line, max(1, round(radius / 12)), cv2.LINE_AA, 4)
+        cv2.polylines(
+            piece, [np.round(corners).astype(np.int32)], True, line, max(1, round(radius / 12)), cv2.LINE_AA, 4
+        )
     return np.dstack([piece, alpha])
 
 

@@ -37,9 +37,16 @@ class World:
         thing = self.scene.things[index]
         corners = [tuple(corner) for corner in thing.outline * thing.radius]
         mass = thing.density * (np.pi * thing.radius**2 if thing.round else pymunk.Poly(None, corners).area)
-        moment = pymunk.moment_for_circle(mass, 0, thing.radius) if thing.round else pymunk.moment_for_poly(mass, corners)
+        moment = (
+            pymunk.moment_for_circle(mass, 0, thing.radius) if thing.round else pymunk.moment_for_poly(mass, corners)
+        )
         body = pymunk.Body(mass, moment)
-        body.position, body.velocity, body.angle, body.angular_velocity = thing.at, thing.velocity, thing.angle, thing.spin
+        body.position, body.velocity, body.angle, body.angular_velocity = (
+            thing.at,
+            thing.velocity,
+            thing.angle,
+            thing.spin,
+        )
         plane = 2 << thing.plane
         hulls: dict[str, pymunk.Shape] = {}
         for against, mask in (("things", plane), ("walls", 1)):
@@ -109,7 +116,11 @@ def simulate(scene: Scene, meddle: Meddling | None = None) -> Take:
         if frame:
             world.step(1 / scene.fps)
         for index, body in enumerate(world.bodies):
-            position[frame, index], velocity[frame, index], angle[frame, index] = body.position, body.velocity, body.angle
+            position[frame, index], velocity[frame, index], angle[frame, index] = (
+                body.position,
+                body.velocity,
+                body.angle,
+            )
         floor_touch[frame], thing_touch[frame] = world.floor_touch, world.thing_touch
     times = np.arange(total)[:, None] / scene.fps
     growth = np.array([thing.growth for thing in scene.things])
@@ -133,11 +144,13 @@ def marks(scene: Scene, take: Take) -> np.ndarray:
             touch = take.floor_touch[:, index] | take.thing_touch[:, index].any(1)
             hard = np.flatnonzero(touch & (blow > 0.5))
             start = hard[0] if len(hard) else None
-        elif scene.wet and thing.plane == 0:
+        elif scene.wet:
             x0, y0, x1, y1 = scene.wet
             x, y = take.position[:, index].T
             inside = np.flatnonzero((x > x0) & (x < x1) & (y - thing.radius < y1) & (y + thing.radius > y0))
             start = inside[0] if len(inside) else None
         if start is not None:
-            mark[start:, index] = np.clip((np.arange(scene.frames - start) + 1) / (0.1 * scene.fps), 0, 1)
+            mark[start:, index] = (
+                1 if start == 0 else np.clip((np.arange(scene.frames - start) + 1) / (0.1 * scene.fps), 0, 1)
+            )
     return mark

@@ -31,10 +31,16 @@ class Fault:
 
 
 class Shot:
-    """A scene, its faultless take, and what can be seen of each thing: float `[T, N]`, 0 hidden or out of the picture to 1."""
+    """A scene, its faultless take, and what can be seen of each thing.
 
-    def __init__(self, scene: Scene, take: Take, seen: np.ndarray, rng: np.random.Generator) -> None:
-        self.scene, self.take, self.seen, self.rng = scene, take, seen, rng
+    `seen` (float `[T, N]`) is 0 hidden or out of the picture to 1; `inside` (bool `[T, N]`) says whether its middle is in the
+    picture, hidden or not.
+    """
+
+    def __init__(
+        self, scene: Scene, take: Take, seen: np.ndarray, inside: np.ndarray, rng: np.random.Generator
+    ) -> None:
+        self.scene, self.take, self.seen, self.inside, self.rng = scene, take, seen, inside, rng
         self.total, self.fps = scene.frames, scene.fps
         self.open = seen > 0.85
         self.touch = take.floor_touch | take.thing_touch.any(2)
@@ -86,11 +92,10 @@ class Shot:
         seen = self.seen[:, index] > 0.02
         edges = np.flatnonzero(np.diff(seen.astype(int)))
         pairs = zip(edges[:-1], edges[1:], strict=True)
-        inside = self.take.position[:, index, 0]
         return [
             (int(a) + 1, int(b))
             for a, b in pairs
-            if not seen[a + 1] and b - a >= 2 and -0.02 < inside[a + 1 : b + 1].min() and inside[a + 1 : b + 1].max() < self.scene.aspect + 0.02
+            if not seen[a + 1] and b - a >= 2 and self.inside[a + 1 : b + 1, index].all()
         ]
 
     def flights(self, index: int, seconds: float) -> list[tuple[int, int]]:
@@ -99,7 +104,11 @@ class Shot:
             return []
         free = self.open[:, index] & ~self.touch[:, index]
         bounds = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(int), [0]])))
-        return [(int(a), int(b) - 1) for a, b in zip(bounds[::2], bounds[1::2], strict=True) if b - 1 - a >= max(4, seconds * self.fps)]
+        return [
+            (int(a), int(b) - 1)
+            for a, b in zip(bounds[::2], bounds[1::2], strict=True)
+            if b - 1 - a >= max(4, seconds * self.fps)
+        ]
 
     @property
     def camera_moves(self) -> bool:
@@ -114,22 +123,22 @@ class Shot:
 Way = Callable[[Shot], Fault | None]
 
 
-def faults(scene: Scene, take: Take, seen: np.ndarray, rng: np.random.Generator) -> Iterator[Fault]:
+def faults(scene: Scene, take: Take, seen: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> Iterator[Fault]:
     """One failure of every type that the scene allows, in a way and at a severity drawn at random."""
     from evaluation.proving.stage import motion_ways, sight_ways
 
     for kind, ways in (sight_ways.WAYS | motion_ways.WAYS).items():
         for way in rng.permutation(len(ways)):
-            fault = ways[way](Shot(scene, take, seen, rng))
+            fault = ways[way](Shot(scene, take, seen, inside, rng))
             if fault is not None:
                 assert fault.type == kind
                 yield fault
                 break
 
 
-def due(scene: Scene, take: Take, seen: np.ndarray) -> frozenset[str]:
+def due(scene: Scene, take: Take, seen: np.ndarray, inside: np.ndarray) -> frozenset[str]:
     """The types of failure that an eye can judge in the faultless take, and so in any other."""
-    shot = Shot(scene, take, seen, np.random.default_rng(0))
+    shot = Shot(scene, take, seen, inside, np.random.default_rng(0))
     things = range(len(scene.things))
     types = {"freeze", "flicker", "incoherence"}
     long_seen = [index for index in things if (seen[:, index] > 0.5).sum() >= max(5, 0.5 * scene.fps)]

@@ -45,7 +45,11 @@ def _fits(shot: Shot, index: int, frame: int, there: np.ndarray) -> bool:
         if along[0] * (there[1] - y0) - along[1] * (there[0] - x0) < thing.radius * 0.98:
             return False
     for o in shot.scene.occluders:
-        if o.before <= thing.plane and o.x0 - thing.radius < there[0] < o.x1 + thing.radius and there[1] - thing.radius < o.y1:
+        if (
+            o.before <= thing.plane
+            and o.x0 - thing.radius < there[0] < o.x1 + thing.radius
+            and there[1] - thing.radius < o.y1
+        ):
             return False
     return all(
         np.linalg.norm(there - shot.take.position[frame, other]) > 1.1 * (thing.radius + another.radius)
@@ -87,7 +91,14 @@ def gravity_fails(shot: Shot) -> Fault | None:
             if 0.5 * np.linalg.norm(pull) * lasts**2 < 1.2 * shot.scene.things[index].radius:
                 continue
 
-            def meddle(world: World, frame: int, index: int = index, start: int = start, pull: np.ndarray = pull, way: str = way) -> None:
+            def meddle(
+                world: World,
+                frame: int,
+                index: int = index,
+                start: int = start,
+                pull: np.ndarray = pull,
+                way: str = way,
+            ) -> None:
                 if frame == start:
                     world.pull[index] = pull
                     if way == "hovers":
@@ -112,7 +123,9 @@ def sinks_into_wall(shot: Shot) -> Fault | None:
         factor = {"subtle": 0.45, "plain": 0.0, "gross": 0.0}[shot.severity] * shot.rng.uniform(0.8, 1.1)
         take = simulate(shot.scene, _at(start, lambda world, k=index, f=factor: world.shrink(k, "walls", f)))
         way = "passes through the floor or a wall" if factor == 0 else "sinks into the floor or a wall"
-        return Fault("interpenetration", way, shot.severity, take, start, min(shot.total - 1, start + shot.frames(0.6)), (index,))
+        return Fault(
+            "interpenetration", way, shot.severity, take, start, min(shot.total - 1, start + shot.frames(0.6)), (index,)
+        )
     return None
 
 
@@ -120,7 +133,9 @@ def sink_into_one_another(shot: Shot) -> Fault | None:
     for one, other, start in _meetings(shot):
         factor = {"subtle": 0.5, "plain": 0.3, "gross": 0.1}[shot.severity] * shot.rng.uniform(0.8, 1.1)
 
-        def meddle(world: World, frame: int, pair: tuple[int, int] = (one, other), start: int = start, factor: float = factor) -> None:
+        def meddle(
+            world: World, frame: int, pair: tuple[int, int] = (one, other), start: int = start, factor: float = factor
+        ) -> None:
             if frame == start:
                 for index in pair:
                     world.shrink(index, "things", factor)
@@ -145,7 +160,8 @@ def _blow(shot: Shot, index: int, least: float) -> int | None:
         for t in first
         if 3 <= t < shot.total - shot.frames(0.3, 3)
         and shot.open[max(0, t - 3) : t + 2, index].all()
-        and np.linalg.norm(shot.take.velocity[t - 1, index] - shot.take.velocity[min(t + 1, shot.total - 1), index]) > least
+        and np.linalg.norm(shot.take.velocity[t - 1, index] - shot.take.velocity[min(t + 1, shot.total - 1), index])
+        > least
     ]
     return int(shot.rng.choice(ok)) if ok else None
 
@@ -216,7 +232,9 @@ def collision_fails(shot: Shot) -> Fault | None:
     for one, other, start in _meetings(shot):
         before = {k: shot.take.velocity[start - 1, k] for k in (one, other)}
         striker, struck = sorted((one, other), key=lambda k: -np.linalg.norm(before[k]))
-        way = str(shot.rng.choice(["both stop dead", "the struck one is shot off", "the striker goes on as if nothing were"]))
+        way = str(
+            shot.rng.choice(["both stop dead", "the struck one is shot off", "the striker goes on as if nothing were"])
+        )
         along = before[striker] / max(np.linalg.norm(before[striker]), 1e-6)
         speed = float(np.linalg.norm(before[striker]))
         if way == "both stop dead":
@@ -225,13 +243,18 @@ def collision_fails(shot: Shot) -> Fault | None:
             new = {struck: along * speed * shot.graded(1.8, 2.4, 3.5)}
         else:
             new = {striker: before[striker], struck: along * speed * shot.graded(1.3, 1.6, 2.0)}
-        if max(np.linalg.norm(v - shot.take.velocity[start + 1, k]) for k, v in new.items()) < 2.5 * shot.scene.things[one].radius:
+        if (
+            max(np.linalg.norm(v - shot.take.velocity[start + 1, k]) for k, v in new.items())
+            < 2.5 * shot.scene.things[one].radius
+        ):
             continue
 
         def act(world: World, new: dict[int, np.ndarray] = new) -> None:
             for index, velocity in new.items():
                 world.bodies[index].velocity = tuple(map(float, velocity))
-                world.bodies[index].angular_velocity = -float(velocity[0]) / world.scene.things[index].radius * world.scene.upright
+                world.bodies[index].angular_velocity = (
+                    -float(velocity[0]) / world.scene.things[index].radius * world.scene.upright
+                )
 
         take = simulate(shot.scene, _at(start + 1, act))
         return Fault("momentum", way, shot.severity, take, start + 1, start + 2, (one, other))

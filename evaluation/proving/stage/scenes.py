@@ -1,6 +1,7 @@
 """Scenes drawn at random: what is thrown, dropped, rolled, hit, painted or left to rest, and how the camera looks on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,24 @@ SIZES = (  # width, height; mostly 96 to 192 pixels
 )  # fmt: skip
 LARGE = ((240, 160), (256, 144), (320, 180))
 RATES = (8.0, 10.0, 12.0, 12.0, 15.0, 16.0, 24.0, 24.0, 25.0, 30.0, 30.0, 50.0, 60.0)
-KINDS = ("toss", "toss", "drop", "roll", "roll", "hide", "hide", "hit", "billiard", "slope", "drift", "drift", "still", "paint", "break")
+KINDS = (
+    "toss",
+    "toss",
+    "drop",
+    "roll",
+    "roll",
+    "hide",
+    "hide",
+    "hit",
+    "billiard",
+    "slope",
+    "slide",
+    "drift",
+    "drift",
+    "still",
+    "paint",
+    "break",
+)
 FLOOR = 0.14  # height of a floor
 
 
@@ -60,7 +78,9 @@ def camera(rng: np.random.Generator, frames: int, fps: float, *, moves: bool) ->
     time = np.arange(frames) / fps
     style = rng.choice(["pan", "zoom", "hand", "swing"]) if moves or rng.random() < 0.5 else "still"
     if style == "pan":
-        path[:, :2] = np.outer(time - time.mean(), rng.uniform(0.04, 0.12) * np.array([rng.choice([-1, 1]), rng.uniform(-0.3, 0.3)]))
+        path[:, :2] = np.outer(
+            time - time.mean(), rng.uniform(0.04, 0.12) * np.array([rng.choice([-1, 1]), rng.uniform(-0.3, 0.3)])
+        )
     elif style == "zoom":
         path[:, 2] = np.exp(rng.choice([-1, 1]) * rng.uniform(0.03, 0.1) * (time - time.mean()))
     elif style == "swing":
@@ -68,7 +88,9 @@ def camera(rng: np.random.Generator, frames: int, fps: float, *, moves: bool) ->
     if style in ("hand", "pan") and (style == "hand" or rng.random() < 0.4):
         for axis, strength in ((0, 0.012), (1, 0.012), (3, 0.012)):
             for rate in rng.uniform(0.4, 3.5, 4):
-                path[:, axis] += strength * rng.uniform(0.1, 0.7) / rate**0.5 * np.sin(2 * np.pi * rate * time + rng.uniform(0, 6))
+                path[:, axis] += (
+                    strength * rng.uniform(0.1, 0.7) / rate**0.5 * np.sin(2 * np.pi * rate * time + rng.uniform(0, 6))
+                )
     return path
 
 
@@ -102,12 +124,11 @@ class _Draft:
     def size(self) -> float:
         return self.between(*self.radius)
 
-    def add(self, at: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0), *, radius: float, round_: bool = False,
+    def add(self, at: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0), *, radius: float, outline: str = "",
             spin: float | None = None, angle: float | None = None, **more: object) -> Thing:  # fmt: skip
-        name = "disc" if round_ else str(self.rng.choice(list(self.outlines)))
-        outline = OUTLINES[name](self.rng)
+        name = outline or str(self.rng.choice(list(self.outlines)))
         thing = Thing(
-            outline, name == "disc", radius, self.between(0.8, 1.2), at, velocity,
+            OUTLINES[name](self.rng), name == "disc", radius, self.between(0.8, 1.2), at, velocity,
             self.between(0, 6.28) if angle is None else angle,
             self.between(-3, 3) if spin is None else spin,
             look=int(self.rng.integers(1 << 30)), **more,
@@ -130,7 +151,9 @@ class _Draft:
 
     def pillar(self, x: float, width: float, before: int = 0, low: float = 0.0, high: float | None = None) -> None:
         height = self.between(0.55, 1.1) if high is None else high
-        self.occluders.append(Occluder(x - width / 2, x + width / 2, low, height, before, int(self.rng.integers(1 << 30))))
+        self.occluders.append(
+            Occluder(x - width / 2, x + width / 2, low, height, before, int(self.rng.integers(1 << 30)))
+        )
 
     def rest(self, count: int, plane: int = 1) -> None:
         """Things that only lie on the floor, in a plane of their own."""
@@ -138,7 +161,7 @@ class _Draft:
             radius = self.size()
             at = (self.between(radius, self.aspect - radius), FLOOR + radius)
             if self.apart(at, radius, plane):
-                self.add(at, radius=radius, round_=True, spin=0.0, plane=plane)
+                self.add(at, radius=radius, outline="disc", spin=0.0, plane=plane)
 
     def toss(self) -> None:
         self.floor()
@@ -169,7 +192,9 @@ class _Draft:
             radius = self.size()
             start = self.aspect / 2 - side * self.aspect * self.between(0.35, 0.75)
             speed = side * self.aspect * self.between(0.8, 1.3) / self.seconds
-            self.add((start, FLOOR + radius), (speed, 0), radius=radius, round_=True, spin=-speed / radius, plane=index)
+            self.add(
+                (start, FLOOR + radius), (speed, 0), radius=radius, outline="disc", spin=-speed / radius, plane=index
+            )
         for _ in range(int(self.rng.integers(0, 2))):
             self.pillar(self.aspect * self.between(0.3, 0.7), 2 * self.radius[1] * self.between(0.5, 1.3))
         self.rest(int(self.rng.integers(0, 2)), plane=4)
@@ -179,7 +204,9 @@ class _Draft:
         self.roll()
         widest = max(2 * thing.radius for thing in self.things)
         self.occluders.clear()
-        self.pillar(self.aspect * self.between(0.42, 0.58), widest * self.between(1.15, 1.7), high=self.between(0.5, 1.1))
+        self.pillar(
+            self.aspect * self.between(0.42, 0.58), widest * self.between(1.15, 1.7), high=self.between(0.5, 1.1)
+        )
 
     def hit(self) -> None:
         self.floor()
@@ -187,8 +214,8 @@ class _Draft:
         one, other = self.size(), self.size()
         speed = side * self.aspect * self.between(0.35, 0.8)
         self.add((self.aspect / 2 - side * self.aspect * self.between(0.3, 0.6), FLOOR + one), (speed, 0), radius=one,
-                 round_=True, spin=-speed / one)  # fmt: skip
-        self.add((self.aspect / 2 + side * self.between(0, 0.1), FLOOR + other), radius=other, round_=True, spin=0.0)
+                 outline="disc", spin=-speed / one)  # fmt: skip
+        self.add((self.aspect / 2 + side * self.between(0, 0.1), FLOOR + other), radius=other, outline="disc", spin=0.0)
         self.rest(int(self.rng.integers(0, 2)), plane=4)
 
     def billiard(self) -> None:
@@ -197,14 +224,14 @@ class _Draft:
             self.sides()
             self.walls += [(-9.0, 0.05, 9.0 + self.aspect, 0.05), (9.0 + self.aspect, 0.95, -9.0, 0.95)]
         target = (self.aspect * self.between(0.4, 0.6), self.between(0.4, 0.6))
-        self.add(target, radius=self.size(), round_=True, spin=0.0)
+        self.add(target, radius=self.size(), outline="disc", spin=0.0)
         for _ in range(int(self.rng.integers(1, 4))):
             radius, turn = self.size(), self.between(0, 6.28)
             away = np.array([np.cos(turn) * self.aspect, np.sin(turn)]) * self.between(0.3, 0.4)
             at = (float(target[0] + away[0]), float(target[1] + away[1]))
             if self.apart(at, radius):
                 velocity = -away * self.between(1.2, 2.5) / self.seconds**0.5
-                self.add(at, (float(velocity[0]), float(velocity[1])), radius=radius, round_=True, spin=0.0)
+                self.add(at, (float(velocity[0]), float(velocity[1])), radius=radius, outline="disc", spin=0.0)
 
     def slope(self) -> None:
         side, tilt = self.side(), self.between(0.12, 0.35)
@@ -218,7 +245,7 @@ class _Draft:
             at = middle + side * along * self.aspect * self.between(-0.45, -0.1) + normal * radius
             uphill = -side * along * self.between(0, 0.3)
             speed = float(uphill @ along)
-            self.add((float(at[0]), float(at[1])), (float(uphill[0]), float(uphill[1])), radius=radius, round_=True,
+            self.add((float(at[0]), float(at[1])), (float(uphill[0]), float(uphill[1])), radius=radius, outline="disc",
                      spin=-speed / radius, plane=index)  # fmt: skip
 
     def drift(self) -> None:
@@ -228,11 +255,21 @@ class _Draft:
             radius, turn = self.size(), self.between(0, 6.28)
             speed = self.between(0.4, 1.0) * self.aspect / self.seconds
             velocity = np.array([np.cos(turn), np.sin(turn) * 0.6]) * speed
-            at = np.array([self.aspect * self.between(0.35, 0.65), self.between(0.35, 0.65)]) - velocity * self.seconds * self.between(0.2, 0.7)
+            at = np.array(
+                [self.aspect * self.between(0.35, 0.65), self.between(0.35, 0.65)]
+            ) - velocity * self.seconds * self.between(0.2, 0.7)
             growth = self.between(-0.15, 0.15) if self.rng.random() < 0.4 else 0.0
-            self.add((float(at[0]), float(at[1])), (float(velocity[0]), float(velocity[1])), radius=radius, plane=index, growth=growth)
+            self.add(
+                (float(at[0]), float(at[1])),
+                (float(velocity[0]), float(velocity[1])),
+                radius=radius,
+                plane=index,
+                growth=growth,
+            )
         if self.rng.random() < 0.6:
-            self.pillar(self.aspect * self.between(0.3, 0.7), self.radius[1] * 2 * self.between(1.1, 1.8), high=1.6, low=-0.6)
+            self.pillar(
+                self.aspect * self.between(0.3, 0.7), self.radius[1] * 2 * self.between(1.1, 1.8), high=1.6, low=-0.6
+            )
 
     def still(self) -> None:
         self.floor()
@@ -240,15 +277,31 @@ class _Draft:
         if self.rng.random() < 0.5:
             self.pillar(self.aspect * self.between(0.1, 0.9), self.radius[1] * self.between(0.5, 1.5))
         if not self.things:
-            self.add((self.aspect / 2, FLOOR + self.radius[0]), radius=self.radius[0], round_=True, spin=0.0)
+            self.add((self.aspect / 2, FLOOR + self.radius[0]), radius=self.radius[0], outline="disc", spin=0.0)
 
     def paint(self) -> None:
         self.roll()
         self.occluders.clear()
         middle, wide = self.aspect * self.between(0.4, 0.6), self.between(0.1, 0.16)
         self.wet = (middle - wide, FLOOR - 0.05, middle + wide, FLOOR + 0.01)
-        self.things = [Thing(**(vars(thing) | {"plane": 0 if index == 0 else thing.plane})) for index, thing in enumerate(self.things)]
+        self.things = [
+            thing
+            for thing in self.things
+            if any(thing.velocity) or abs(thing.at[0] - middle) > wide + 1.5 * thing.radius
+        ]
+
+    def slide(self) -> None:
+        """Along the floor without rolling, slower and slower."""
+        self.floor()
+        side = self.side()
+        for index in range(int(self.rng.integers(1, 3))):
+            radius, speed = self.size(), side * self.aspect * self.between(0.5, 1.0)
+            thing = self.add((0.0, 0.0), (speed, 0.0), radius=radius, outline="box", spin=0.0, angle=0.0, plane=index)
+            start = self.aspect / 2 - side * self.aspect * self.between(0.3, 0.6)
+            self.things[-1] = replace(thing, at=(start, FLOOR - radius * float(thing.outline[:, 1].min())))
+        if self.rng.random() < 0.5:
+            self.pillar(self.aspect * self.between(0.3, 0.7), 2 * self.radius[1] * self.between(0.5, 1.3))
 
     def break_(self) -> None:
         self.drop()
-        self.things = [Thing(**(vars(thing) | {"fragile": thing.plane < 4})) for thing in self.things]
+        self.things = [replace(thing, fragile=thing.plane < 4) for thing in self.things]

@@ -9,21 +9,29 @@ from evaluation.proving.stage.failures import Fault, Shot, Way
 
 def appears(shot: Shot) -> Fault | None:
     for index in shot.things():
-        fade = {"subtle": int(shot.rng.integers(4, 9)), "plain": int(shot.rng.integers(0, 4)), "gross": 0}[shot.severity]
+        fade = {"subtle": int(shot.rng.integers(4, 9)), "plain": int(shot.rng.integers(0, 4)), "gross": 0}[
+            shot.severity
+        ]
         start = shot.pick(shot.open_for(index, 0, fade + shot.frames(0.3)))
         if start is not None and not shot.take.thing_touch[: start + 1, index].any():
             take = shot.changed(opacity=(index, slice(None), shot.ramp(start, fade)))
-            return Fault("appearance", "fades in" if fade else "pops up", shot.severity, take, start, start + fade, (index,))
+            return Fault(
+                "appearance", "fades in" if fade else "pops up", shot.severity, take, start, start + fade, (index,)
+            )
     return None
 
 
 def disappears(shot: Shot) -> Fault | None:
     for index in shot.things():
-        fade = {"subtle": int(shot.rng.integers(4, 9)), "plain": int(shot.rng.integers(0, 4)), "gross": 0}[shot.severity]
+        fade = {"subtle": int(shot.rng.integers(4, 9)), "plain": int(shot.rng.integers(0, 4)), "gross": 0}[
+            shot.severity
+        ]
         start = shot.pick(shot.open_for(index, shot.frames(0.25, 2), fade + shot.frames(0.3, 3)))
         if start is not None and shot.alone(index, start):
             take = shot.changed(opacity=(index, slice(None), 1 - shot.ramp(start, fade)))
-            return Fault("disappearance", "fades out" if fade else "is gone", shot.severity, take, start, start + fade, (index,))
+            return Fault(
+                "disappearance", "fades out" if fade else "is gone", shot.severity, take, start, start + fade, (index,)
+            )
     return None
 
 
@@ -69,7 +77,9 @@ def _hidden(shot: Shot) -> Fault | None:
                 if moments[-1] <= last:
                     way, moments = "never", moments  # so late that it does not come at all
                 names = ("position", "velocity", "angle", "size")
-                take = shot.changed(**{name: (index, slice(None), getattr(shot.take, name)[moments, index]) for name in names})
+                take = shot.changed(
+                    **{name: (index, slice(None), getattr(shot.take, name)[moments, index]) for name in names}
+                )
                 out = min(out + max(delay, 0), shot.total - 1)
             return Fault("permanence", f"hidden: {way} comes out" if way == "never" else f"hidden: comes out {way}",
                          shot.severity, take, first, out, (index,))  # fmt: skip
@@ -83,7 +93,9 @@ def turns_into_another(shot: Shot) -> Fault | None:
 
 def morphs(shot: Shot) -> Fault | None:
     share = min(1.0, shot.graded(0.9, 1.0, 1.0))
-    return _drift(shot, "shape", lambda ramp: {"morphed": ramp * share} | ({"turned": ramp} if shot.severity == "gross" else {}))
+    return _drift(
+        shot, "shape", lambda ramp: {"morphed": ramp * share} | ({"turned": ramp} if shot.severity == "gross" else {})
+    )
 
 
 def swells(shot: Shot) -> Fault | None:
@@ -149,7 +161,11 @@ def state_fails(shot: Shot) -> Fault | None:
     """A mark that heals, one that comes of itself, or one that should come and does not."""
     way = str(shot.rng.choice(["heals", "comes of itself", "does not come"]))
     fade = {"subtle": 4, "plain": 2, "gross": 0}[shot.severity]
-    starts = {index: int(np.argmax(shot.take.mark[:, index] > 0)) for index in shot.things() if shot.take.mark[:, index].max() > 0}
+    starts = {
+        index: int(np.argmax(shot.take.mark[:, index] > 0))
+        for index in shot.things()
+        if shot.take.mark[:, index].max() > 0
+    }
     for index in shot.things():
         if way == "heals" and index in starts:
             whole = shot.take.mark[:, index] >= 1
@@ -166,13 +182,23 @@ def state_fails(shot: Shot) -> Fault | None:
             if start is not None:
                 mark = np.maximum(shot.ramp(start, fade) * min(1.0, shot.graded(0.7, 1, 1)), shot.take.mark[:, index])
                 take = shot.changed(mark=(index, slice(None), mark))
-                return Fault("state_change", "a mark comes of itself", shot.severity, take, start, start + fade, (index,))
+                return Fault(
+                    "state_change", "a mark comes of itself", shot.severity, take, start, start + fade, (index,)
+                )
         elif way == "does not come" and index in starts:
             start = starts[index]
             told = any(other != index and start > earlier + shot.frames(0.3) for other, earlier in starts.items())
             if told and shot.seen[start : start + shot.frames(0.3), index].min() > 0.6:
                 take = shot.changed(mark=(index, slice(None), 0.0))
-                return Fault("state_change", "a cause without its mark", shot.severity, take, start, start + shot.frames(0.3), (index,))
+                return Fault(
+                    "state_change",
+                    "a cause without its mark",
+                    shot.severity,
+                    take,
+                    start,
+                    start + shot.frames(0.3),
+                    (index,),
+                )
     return None
 
 
@@ -194,8 +220,9 @@ def things_shift_with_view(shot: Shot) -> Fault | None:
         return None
     index = still[0]
     start = int(shot.rng.integers(2, max(3, shot.total // 3)))
-    time = np.maximum(np.arange(shot.total) - start, 0) / shot.fps
-    sway = shot.graded(0.8, 1.5, 2.5) * shot.scene.things[index].radius * np.sin(2 * np.pi * time / shot.rng.uniform(1.5, 3)) ** 2
+    view = np.abs(shot.take.camera[:, :3] - shot.take.camera[start, :3]).sum(1)
+    view[:start] = 0
+    sway = shot.graded(0.8, 1.5, 2.5) * shot.scene.things[index].radius * view / view.max()
     position = shot.take.position.copy()
     position[:, index, 1] += sway
     return Fault("view_inconsistency", "a still thing shifts with the view", shot.severity, shot.take.with_(position=position),
@@ -203,7 +230,11 @@ def things_shift_with_view(shot: Shot) -> Fault | None:
 
 
 def another_scene(shot: Shot) -> Fault | None:
-    length = {"subtle": shot.frames(shot.rng.uniform(1.0, 2.0)), "plain": shot.frames(shot.rng.uniform(0.3, 1.0)), "gross": 0}[shot.severity]
+    length = {
+        "subtle": shot.frames(shot.rng.uniform(1.0, 2.0)),
+        "plain": shot.frames(shot.rng.uniform(0.3, 1.0)),
+        "gross": 0,
+    }[shot.severity]
     length = min(length, shot.total // 2)
     start = int(shot.rng.integers(max(3, shot.total // 5), max(4, shot.total - length - shot.frames(0.3, 3)) + 1))
     way = "turns into another scene" if length else "is spliced to another scene"
@@ -212,7 +243,10 @@ def another_scene(shot: Shot) -> Fault | None:
 
 def stops(shot: Shot) -> Fault | None:
     length = shot.frames(shot.graded(0.45, 0.9, 9.0), 4)
-    good = shot.moving() & (np.convolve(shot.moving(), np.ones(2 * min(length, shot.frames(0.5)) + 1), "same") >= 0.9 * min(length, shot.frames(0.5)))
+    good = shot.moving() & (
+        np.convolve(shot.moving(), np.ones(2 * min(length, shot.frames(0.5)) + 1), "same")
+        >= 0.9 * min(length, shot.frames(0.5))
+    )
     start = shot.pick(good)
     if start is None:
         return None
@@ -247,7 +281,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     "identity_drift": (turns_into_another, morphs, swells),
     "flicker": (light_flickers, thing_flickers),
     "state_change": (state_fails, state_fails, state_fails),
-    "view_inconsistency": (scene_bends, things_shift_with_view),
+    "view_inconsistency": (scene_bends, scene_bends, things_shift_with_view),
     "incoherence": (another_scene,),
     "freeze": (stops, loops),
 }
