@@ -27,12 +27,17 @@ class listening:  # used as a function, of which `contextmanager` would make a s
         self._logs = self._capture.__enter__()
         return self._said
 
-    def __exit__(self, *error: Any) -> None:
-        self._capture.__exit__(*error)
+    def hear(self) -> None:
+        """Fill in what has been said until now."""
         for level, name, message in self._logs:
             if level <= av.logging.ERROR and not message.startswith(HARMLESS):
                 text = " ".join(message.split())
                 self._said.append(f"{name.partition(',')[0]}: {text}" if name else text)
+        self._logs.clear()
+
+    def __exit__(self, *error: Any) -> None:
+        self._capture.__exit__(*error)
+        self.hear()
 
 
 def is_cut_short(message: str) -> bool:

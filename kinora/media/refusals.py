@@ -15,18 +15,18 @@ class refusing(listening):  # used as a function
 
     Args:
         source: the file that is read.
-        frames: how many frames of it have been decoded.
+        frames: how many frames of it have been decoded, to be kept up to date.
     """
 
     def __init__(self, source: Source, frames: int = 0):
-        self._source, self._frames = source, frames
+        self._source, self.frames = source, frames
 
     def __exit__(self, *raised: Any) -> None:
         super().__exit__(*raised)
         error = raised[1]
         if isinstance(error, av.FFmpegError | ValueError | MemoryError):
             what = self._said[0] if self._said else str(getattr(error, "strerror", None) or error).rstrip(".")
-            raise refusal(self._source, what, self._frames, ended=True) from error
+            raise refusal(self._source, what, self.frames, ended=True) from error
 
 
 def refusal(source: Source, what: str, frames: int, *, ended: bool = False) -> MediaError:

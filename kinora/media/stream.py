@@ -3,9 +3,9 @@
 A decoder conceals damage, so that what libav says, what it marks and what the packets hold are all looked at.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import TypeVar, cast
+from typing import TypeAlias, cast
 
 import av
 from av.stream import Disposition
@@ -16,11 +16,12 @@ from kinora.media.limits import MediaLimits
 from kinora.media.listening import listening
 from kinora.media.refusals import refusal, refusing
 
-R = TypeVar("R")
+Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 # Containers whose header says how long they are, before anything of it is decoded.
 ANNOUNCE_LENGTH = {"mov", "matroska", "webm", "flv", "asf"}
 # Containers that a recorder may have joined in the middle: what comes before the first key frame is no damage.
 BEGIN_ANYWHERE = {"mpegts", "mpeg"}
+FRAMES_TOGETHER, PIXELS_TOGETHER = 16, 2**20  # at most, but always one frame
 LATE = 0.06  # seconds that a file may be shorter than it announces, which rounds its times
 
 
@@ -46,6 +47,9 @@ class PictureStream:
         self.promised = stream.frames
         self._refuse_header()
         self._unit_length_size = length_size(context)
+        self._index = stream.index
+        self._ticks = {stream.index: float(stream.time_base or 0) for stream in container.streams}
+        self._begun = not BEGIN_ANYWHERE & self._formats
         self._decoded = 0  # frames
         self._reached = 0.0  # where the packets of all streams end, in seconds of the file's own clock
         self._pictures: tuple[float, float] | None = None  # where the first and the last picture start
@@ -56,51 +60,73 @@ class PictureStream:
         Raises:
             MediaError: if the file is damaged, or holds less than it announces.
         """
-        begun = not BEGIN_ANYWHERE & self._formats
         packets = self._container.demux()  # of all streams: sound may go on longer than the picture
-        ticks = {stream.index: float(stream.time_base or 0) for stream in self._container.streams}
-        while (packet := self._watched(lambda: next(packets, None))) is not None:
-            index = packet.stream.index
-            if packet.dts is not None and index in ticks:
-                start = (packet.dts if packet.pts is None else packet.pts) * ticks[index]
-                self._reached = max(self._reached, start + (packet.duration or 0) * ticks[index])
-                if index == self._stream.index:
-                    earliest, latest = self._pictures or (start, start)
-                    self._pictures = (min(earliest, start), max(latest, start))
-            if index != self._stream.index:
-                continue
-            for frame in self._frames_of(cast("av.Packet[av.VideoStream]", packet), begun):
-                begun = True
-                self._decoded += 1
-                self._limits.refuse_pixels(self._source, frame.width, frame.height)  # they may change on the way
-                yield frame
+        ended = False
+        while not ended:
+            ready: list[av.VideoFrame] = []
+            try:
+                ended = self._decode_some(packets, ready)
+            except MediaError:
+                yield from ready  # what comes before the damage
+                raise
+            yield from ready
         self._refuse_short()
 
-    def _frames_of(self, packet: "av.Packet[av.VideoStream]", begun: bool) -> list[av.VideoFrame]:
+    def _decode_some(self, packets: Iterator[Packet], ready: list[av.VideoFrame]) -> bool:
+        """Add the next frames to `ready`; say whether the file has ended.
+
+        A few together, because listening to libav takes a while to begin; each packet is still judged by itself.
+        """
+        pixels = 0
+        with (watch := refusing(self._source, self._decoded)) as said:
+            while pixels < PIXELS_TOGETHER and len(ready) < FRAMES_TOGETHER:
+                packet = next(packets, None)
+                watch.hear()
+                if said:
+                    raise self._damaged(said[0])
+                if packet is None:
+                    return True
+                for frame in self._frames_of(packet, watch, said) if self._count(packet) else ():
+                    self._begun = True
+                    self._decoded += 1
+                    watch.frames = self._decoded
+                    self._limits.refuse_pixels(self._source, frame.width, frame.height)  # they may change on the way
+                    pixels += frame.width * frame.height
+                    ready.append(frame)
+        return False
+
+    def _count(self, packet: Packet) -> bool:
+        """Take notice of where a packet is in time; say whether it is of the picture."""
+        index, dts, pts = packet.stream.index, packet.dts, packet.pts
+        tick = self._ticks.get(index)
+        if dts is not None and tick is not None:
+            start = (dts if pts is None else pts) * tick
+            self._reached = max(self._reached, start + (packet.duration or 0) * tick)
+            if index == self._index:
+                earliest, latest = self._pictures or (start, start)
+                self._pictures = (min(earliest, start), max(latest, start))
+        return bool(index == self._index)
+
+    def _frames_of(self, packet: Packet, watch: refusing, said: list[str]) -> list[av.VideoFrame]:
         """Return the frames that a packet completes; before the first key frame, none that is damaged."""
-        if begun:
-            frames = self._watched(packet.decode)
+        if self._begun:
+            frames = cast("av.Packet[av.VideoStream]", packet).decode()
+            watch.hear()
+            if said:
+                raise self._damaged(said[0])
             if packet.is_corrupt or holds_forbidden_bytes(bytes(packet), self._unit_length_size):
                 raise self._damaged("parts of it are missing or overwritten")
             if any(frame.is_corrupt for frame in frames):
                 raise self._damaged("its decoder marks a frame as corrupt")
             return frames
         try:
-            with listening() as said:
-                frames = packet.decode()
+            with listening() as damage:
+                frames = cast("av.Packet[av.VideoStream]", packet).decode()
         except av.FFmpegError:
             return []
-        good = [not said and not frame.is_corrupt for frame in frames]
+        good = [not damage and not frame.is_corrupt for frame in frames]
         first = next((i for i, frame in enumerate(frames) if good[i] and frame.key_frame), len(frames))
         return frames[first:]
-
-    def _watched(self, action: Callable[[], R]) -> R:
-        """Return what an action does; refuse the file where libav raises an error, or only says that there is one."""
-        with refusing(self._source, self._decoded) as said:
-            done = action()
-        if said:
-            raise self._damaged(said[0])
-        return done
 
     def _damaged(self, what: str) -> MediaError:
         return refusal(self._source, what, self._decoded)

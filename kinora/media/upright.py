@@ -66,12 +66,13 @@ class Upright:
             return self._turned(self._scaled(frame, (side, side), "gray8"))
         plane = frame.planes[0]
         luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a buffer
-        rows, columns = (max(1, pixels // (4 * side)) for pixels in (frame.height, frame.width))
-        some = luma[rows // 2 : frame.height : rows, columns // 2 : frame.width : columns]
+        width, height = frame.width, frame.height
+        rows, columns = max(1, height // (4 * side)), max(1, width // (4 * side))
+        some = luma[rows // 2 : height : rows, columns // 2 : width : columns]
         return self._turned(cv2.resize(np.ascontiguousarray(some), (side, side), interpolation=cv2.INTER_AREA))
 
     def _scaled(self, frame: av.VideoFrame, size: tuple[int, int], pixels: str) -> np.ndarray:
-        converter = self._converters.setdefault(size, VideoReformatter())
+        converter = self._converters.get(size) or self._converters.setdefault(size, VideoReformatter())
         matrix = matrix_of(frame)
         with refusing(self._source):
             scaled = converter.reformat(
@@ -82,6 +83,8 @@ class Upright:
     def _turned(self, picture: np.ndarray) -> np.ndarray:
         """Return a stored picture `[H, W, ...]` upright."""
         transposed, mirrored, flipped = self._orientation
+        if not (transposed or mirrored or flipped):
+            return np.ascontiguousarray(picture)
         if transposed:
             picture = picture.swapaxes(0, 1)
         return np.ascontiguousarray(picture[:: -1 if flipped else 1, :: -1 if mirrored else 1])

@@ -12,7 +12,7 @@ import numpy as np
 from kinora.data.curation import Box, picture_box, picture_size
 from kinora.data.grid import Grid
 from kinora.data.ingest.config import IngestConfig
-from kinora.data.shots import THUMBNAIL, fit, mark_cuts, rejections
+from kinora.data.shots import THUMBNAIL, Fit, fit, mark_cuts, rejections
 from kinora.media import Frame, Video, open_video, sample
 
 LOOK_S, LOOKS_PER_S = 20.0, 1.0  # how far and how often frames are looked at that tell bars from a dark scene
@@ -20,7 +20,7 @@ FADED_IN = 64  # the brightest level of a first frame from which on it is more t
 PICTURES = 3  # of a window, at most, in which overlaid text is looked for
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen, it would take three times as long to make
 class _Marked:
     """A frame of the file, its thumbnail, and whether a new shot starts at it."""
 
@@ -35,6 +35,19 @@ class _Marked:
     @property
     def end_s(self) -> float:
         return self.frame.end_s
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """How a file's frames are brought to the size of its clips: scaled `whole` (width, height), then cut."""
+
+    box: Box
+    how: Fit
+    whole: tuple[int, int]
+
+    def frame(self, shown: Frame) -> np.ndarray:
+        """Return a frame as it is in a clip."""
+        return self.how.crop(self.box.crop(shown.rgb(self.whole)))
 
 
 class Footage:
@@ -56,29 +69,28 @@ class Footage:
         """
         config, every = self.config, max(1, self.config.max_frames // PICTURES)
         most = int(config.max_seconds * config.fps)
-        number, cut, box = 0, False, None
+        number, cut = 0, False
+        geometry: _Geometry | None = None
         passed: list[np.ndarray] = []  # thumbnails of the file's frames since the last that was yielded
         with rejections(), open_video(self.path) as video:
             for shown, count in sample(self._marked(video), config.fps):
                 if number >= most:
                     self.unread = True
                     return
-                cut = cut or shown.starts_shot
-                passed = [shown.thumbnail] if shown.starts_shot else [*passed, shown.thumbnail]
+                if shown.starts_shot:
+                    cut, passed = True, []
+                passed.append(shown.thumbnail)
                 if not count:
                     continue
-                picture = shown.frame.rgb(picture_size(*video.size)) if number % every == 0 else None
-                if box is None:
-                    assert picture is not None
-                    box = self._box(picture)
-                if picture is not None:
-                    self._pictures[number] = box.crop(picture)
-                rows, columns = box.bottom - box.top, box.right - box.left
-                inside = (round(columns * video.size[0]), round(rows * video.size[1]))
-                how = fit(*inside, config.max_side, self.grid)
-                whole = (round(how.scaled[0] / columns), round(how.scaled[1] / rows))
-                frame = how.crop(box.crop(shown.frame.rgb(whole)))
-                glimpse, passed = box.crop(np.mean(passed, axis=0).round().astype(np.uint8)), []
+                if number % every == 0:
+                    picture = shown.frame.rgb(picture_size(*video.size))
+                    if geometry is None:
+                        geometry = self._geometry(picture, video.size)
+                    self._pictures[number] = geometry.box.crop(picture)
+                assert geometry is not None  # number was 0 first
+                frame = geometry.frame(shown.frame)
+                glimpse = geometry.box.crop(np.rint(np.add.reduce(passed, dtype=np.float64) / len(passed)))
+                glimpse, passed = glimpse.astype(np.uint8), []
                 for i in range(min(count, most - number)):
                     self._glimpses[number + i] = glimpse
                     yield frame, cut
@@ -100,6 +112,13 @@ class Footage:
         first = round(start_s * self.config.fps)
         self._glimpses = {number: glimpse for number, glimpse in self._glimpses.items() if number >= first}
         return np.stack([self._glimpses[number] for number in range(first, first + frames)])
+
+    def _geometry(self, first: np.ndarray, size: tuple[int, int]) -> "_Geometry":
+        box = self._box(first)
+        rows, columns = box.bottom - box.top, box.right - box.left
+        inside = (round(columns * size[0]), round(rows * size[1]))
+        how = fit(*inside, self.config.max_side, self.grid)
+        return _Geometry(box, how, (round(how.scaled[0] / columns), round(how.scaled[1] / rows)))
 
     def _box(self, first: np.ndarray) -> Box:
         """Find the picture within its bars; only where the first frame may have some, others are looked at too."""
