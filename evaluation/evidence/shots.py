@@ -1,22 +1,27 @@
-"""Hard cuts: from one frame to the next, nearly nothing is found again, and what follows goes on from there.
+"""Hard cuts: from one frame to the next nearly nothing is found again, and what follows goes on from there.
 
 Two frames are compared by blocks: each is looked for around its place in the other frame, whatever its brightness, so
-that pans, flashes and flicker are no cuts. What moves too fast or is too blurred to be found again is unlike both its
-neighbours; a cut is unlike one of them only.
+that pans, flashes and flicker are no cuts; it must be found where some of its neighbours are. What moves too fast or
+is too blurred to be found again is unlike the frames on both its sides; a cut is unlike those on one side only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 SIDE = 32  # pixels of the longer side at which frames are compared
-BLOCK, REACH = 8, 8  # pixels: of a block, and how far around its place it is looked for
-FLAT = 3.0  # levels: standard deviation of a block from which it has something to be recognised by
-SAME = 6.0  # levels by which the colours of flat blocks may differ beyond what all of them do
-CUT = 0.55  # share of the blocks that are not found again
-MARGIN = 0.3  # by which this share is larger than that of the steps before and after
-SHORTEST = 2  # frames of a shot
+BLOCK, STEP, REACH = 12, 6, 8  # pixels: of a block, from block to block, and how far from its place it is looked for
+TOGETHER = 2  # pixels by which neighbours that are found may have moved differently
+FLAT = 3.0  # levels: standard deviation below which a block has nothing to be recognised by
+SAME = 6.0  # levels by which the colours of such blocks may differ, beyond what all of the picture does
+LOST, FOUND = 0.6, 0.9  # correlation of blocks that are surely not found, and surely found
+LITTLE = 2.0  # levels: a mean change, beside an even one, that is surely no cut
+PEAK = 1.6  # times the changes before and after it that a cut's is
+CUT = 0.5  # share of the blocks that are not found again
+MARGIN = 0.25  # by which this share is larger than that of the steps before and after
+PASSES = 3  # frames after which a flash, or what passes close to the lens, is gone
 
 
 @dataclass(frozen=True)
@@ -32,31 +37,10 @@ class Shot:
 
 def find_shots(rgb_THWC: np.ndarray) -> tuple[Shot, ...]:
     """Return the shots of `uint8 [T, H, W, 3]`, in order; together they are the clip."""
-    starts = [0, *find_cuts(rgb_THWC)]
-    return tuple(Shot(a, b - 1) for a, b in zip(starts, [*starts[1:], len(rgb_THWC)], strict=True))
-
-
-def find_cuts(rgb_THWC: np.ndarray) -> list[int]:
-    """Return the first frame of every shot but the first."""
     small = _small(rgb_THWC)
-    T = len(small)
-    change = np.zeros(T)  # change[t]: from t - 1 to t
-    for t in range(1, T):
-        change[t] = unlike(small[t - 1], small[t])
-    return [t for t in range(1, T) if change[t] >= CUT and _is_cut(small, change, t)]
-
-
-def _is_cut(small: np.ndarray, change: np.ndarray, t: int) -> bool:
-    around = [change[s] for s in (t - 1, t + 1) if 1 <= s < len(change)]
-    if around and change[t] - max(around) < MARGIN:
-        return False
-    # A flash, or what passes close to the lens, is gone after a few frames.
-    for before in (1, 2):
-        for after in (0, 1, 2, 3):
-            a, b = t - before, t + after
-            if a >= 0 and b < len(small) and unlike(small[a], small[b]) < CUT:
-                return False
-    return True
+    changes = np.array([_change(a, b) for a, b in zip(small[:-1], small[1:], strict=True)])
+    starts = [0, *(t + 1 for t in range(len(changes)) if _is_peak(changes, t) and _is_cut(small, t + 1))]
+    return tuple(Shot(a, b - 1) for a, b in zip(starts, [*starts[1:], len(small)], strict=True))
 
 
 def _small(rgb_THWC: np.ndarray) -> np.ndarray:
@@ -66,26 +50,72 @@ def _small(rgb_THWC: np.ndarray) -> np.ndarray:
     return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in rgb_THWC]).astype(np.float32)
 
 
+def _change(a: np.ndarray, b: np.ndarray) -> float:
+    change = (b - a).reshape(-1, 3)
+    return float(np.abs(change - change.mean(axis=0)).mean())
+
+
+def _is_peak(changes: np.ndarray, t: int) -> bool:
+    around = np.delete(changes[max(0, t - 1) : t + 2], min(t, 1))
+    return bool(changes[t] > LITTLE and (changes[t] > PEAK * around).all())
+
+
+def _is_cut(small: np.ndarray, t: int) -> bool:
+    """Say whether a shot starts at t."""
+
+    def apart(before: int, after: int) -> float:
+        return unlike(small[before], small[after]) if 0 <= before < after < len(small) else 0.0
+
+    share = apart(t - 1, t)
+    if share < CUT or share - max(apart(t - 2, t - 1), apart(t, t + 1)) < MARGIN:
+        return False
+    late = min(t + PASSES, len(small) - 1)
+    pairs = {(t - 1, t + 1), (t - 1, late), (t - 2, t), (t - 2, late), (max(0, t - PASSES), t)}
+    return all(apart(a, b) >= CUT for a, b in pairs if a >= 0 and b < len(small))
+
+
 def unlike(a_HWC: np.ndarray, b_HWC: np.ndarray) -> float:
-    """Return the share of the blocks of two small frames that are not found in the other one, 0..1."""
-    if np.abs(a_HWC - b_HWC).mean() < 1:
-        return 0.0
+    """Return the share of the blocks of two small frames, float32, that are not found in the other one, 0..1."""
     return (_lost(a_HWC, b_HWC) + _lost(b_HWC, a_HWC)) / 2
 
 
 def _lost(a: np.ndarray, b: np.ndarray) -> float:
-    H, W, _ = a.shape
+    """Return the share of the blocks of a that are not found in b."""
     light = np.median((b - a).reshape(-1, 3), axis=0)
     around = cv2.copyMakeBorder(b, REACH, REACH, REACH, REACH, cv2.BORDER_REFLECT)
-    lost = []
-    for y in range(0, H - BLOCK + 1, BLOCK):
-        for x in range(0, W - BLOCK + 1, BLOCK):
+    rows, columns = _places(a.shape[0]), _places(a.shape[1])
+    lost, moved = np.zeros((len(rows), len(columns))), np.full((len(rows), len(columns), 2), np.nan)
+    for i, y in enumerate(rows):
+        for j, x in enumerate(columns):
             block = a[y : y + BLOCK, x : x + BLOCK]
             if block.std(axis=(0, 1)).max() > FLAT:
                 window = around[y : y + BLOCK + 2 * REACH, x : x + BLOCK + 2 * REACH]
-                found = cv2.matchTemplate(window, block, cv2.TM_CCOEFF_NORMED).max()
-                lost.append(float(np.clip((0.9 - found) / 0.3, 0, 1)))
+                _, best, _, moved[i, j] = cv2.minMaxLoc(cv2.matchTemplate(window, block, cv2.TM_CCOEFF_NORMED))
+                lost[i, j] = np.clip((FOUND - best) / (FOUND - LOST), 0, 1)
             else:
-                off = np.abs((b[y : y + BLOCK, x : x + BLOCK] - block).mean(axis=(0, 1)) - light).max()
-                lost.append(float(off > SAME))
-    return float(np.mean(lost)) if lost else 0.0
+                change = (b[y : y + BLOCK, x : x + BLOCK] - block).mean(axis=(0, 1)) - light
+                lost[i, j] = np.abs(change).max() > SAME
+    lost[_alone(moved)] = 1
+    return float(lost.mean())
+
+
+def _places(length: int) -> Sequence[int]:
+    count = -(-(length - BLOCK) // STEP) + 1
+    places: list[int] = np.linspace(0, length - BLOCK, count).round().astype(int).tolist()
+    return places
+
+
+def _alone(moved: np.ndarray) -> np.ndarray:
+    """Return which blocks moved unlike all but one of their neighbours, of two or more; `[n, m, 2]`, nan is unknown."""
+    rows, columns, _ = moved.shape
+    padded = np.pad(moved, ((1, 1), (1, 1), (0, 0)), constant_values=np.nan)
+    apart = np.stack(
+        [
+            np.abs(padded[1 + i : 1 + i + rows, 1 + j : 1 + j + columns] - moved).max(axis=-1)
+            for i in (-1, 0, 1)
+            for j in (-1, 0, 1)
+            if i or j
+        ]
+    )
+    neighbours, alike = np.isfinite(apart).sum(axis=0), (apart <= TOGETHER).sum(axis=0)
+    return np.asarray((neighbours >= 2) & (alike < 2))
