@@ -1,0 +1,122 @@
+"""Cases made of one piece of footage: itself, and failures of every type that it lets be edited in."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from evaluation.proving.case import Case, Known
+from evaluation.proving.edits import frames, objects, thrown
+from evaluation.proving.edits.acts import MOVERS, Act, Motion, drawn, staging
+from evaluation.proving.edits.workbench import Bench
+from evaluation.proving.real import OF_THINGS, case_of
+
+Edit = Callable[[Bench, np.random.Generator], tuple[np.ndarray, Known] | None]
+
+# Of each type, in words: edits of what is in the footage. Cut-outs put into it fail in the ways of `thrown`.
+EDITS: dict[str, dict[str, Edit]] = {
+    "disappearance": {"a thing is removed": objects.removed},
+    "appearance": {"a thing is not there at first": objects.uncovered},
+    "permanence": {"a thing is gone for a while": objects.gone_for_a_while},
+    "teleport": {"a thing jumps": objects.jumped},
+    "identity_drift": {
+        "a thing takes another colour": objects.recoloured,
+        "a thing changes its size": objects.resized,
+        "a thing turns into another": objects.exchanged,
+    },
+    "flicker": {
+        "the picture flickers": frames.flickering,
+        "one frame flashes": frames.flashing,
+        "a region flickers": frames.region_flickering,
+    },
+    "freeze": {
+        "the picture stands still": frames.stopped,
+        "the picture stands still under grain": frames.stopped_with_grain,
+        "a few frames are repeated": frames.looped,
+    },
+    "incoherence": {
+        "a cut to another clip": frames.cut_away,
+        "a morph into another clip": frames.morphed,
+        "the picture dissolves": frames.dissolved,
+    },
+    "view_inconsistency": {
+        "a region swims under a moving camera": frames.swimming,
+        "the scene wobbles under a moving camera": frames.wobbling,
+    },
+    "state_change": {"a stain comes from nowhere": frames.stained},
+}
+PUT: dict[str, tuple[tuple[str, str, thrown.Way], ...]] = {
+    kind: tuple((mover, words, way) for mover in MOVERS for words, way in thrown.FAILURES[mover].get(kind, {}).items())
+    for kind in (*OF_THINGS, "gravity", "momentum")
+}
+KINDS = sorted({*EDITS, *PUT, "interpenetration"})
+DUE_OF = {"glides": {"momentum"}, "lies": set(), "is thrown": {"gravity", "momentum"}}
+
+
+@dataclass
+class Making:
+    """What is made of one piece, at most `failures` failures; each kind of cut-out's motion is shown rightly once."""
+
+    bench: Bench
+    rng: np.random.Generator
+    failures: int
+    acts: dict[str, tuple[Act, Motion] | None] = field(default_factory=dict)
+
+    def cases(self) -> Iterator[Case]:
+        """Yield the piece, and cases with failures of types that take turns over the pieces."""
+        piece = self.bench.piece
+        yield case_of(piece, piece.frames, "as filmed")
+        first = zlib.crc32(piece.name.encode()) % len(KINDS)
+        made = 0
+        for kind in [*KINDS[first:], *KINDS[:first]]:
+            for way in self._ways(kind):
+                found = list(way())
+                yield from found
+                if found:
+                    made += 1
+                    break
+            if made == self.failures:
+                return
+
+    def _ways(self, kind: str) -> list[Callable[[], Iterator[Case]]]:
+        """Return the ways to make a failure of one type, in random order."""
+        ways: list[Callable[[], Iterator[Case]]] = []
+        ways += [partial(self._edited, words, edit) for words, edit in EDITS.get(kind, {}).items()]
+        self.rng.shuffle(ways)
+        put: list[Callable[[], Iterator[Case]]] = [partial(self._put, *entry) for entry in PUT.get(kind, ())]
+        self.rng.shuffle(put)
+        if kind == "interpenetration":
+            put.append(self._through)
+        return [*ways, *put] if self.rng.random() < 0.6 else [*put, *ways]
+
+    def _edited(self, words: str, edit: Edit) -> Iterator[Case]:
+        found = edit(self.bench, self.rng)
+        if found is not None:
+            yield self._failing(found[0], words, found[1], self.bench.piece.due)
+
+    def _put(self, mover: str, words: str, way: thrown.Way) -> Iterator[Case]:
+        new = mover not in self.acts
+        if new:
+            self.acts[mover] = staging(self.bench, self.rng, MOVERS[mover])
+        act = self.acts[mover]
+        changed = None if act is None else way(self.bench, self.rng, *act)
+        due = self.bench.piece.due | OF_THINGS | DUE_OF[mover]
+        if new and act is not None:
+            yield case_of(self.bench.piece, drawn(self.bench, [act[0]]), f"a cut-out {mover}", due=due)
+        if changed is not None:
+            frames = drawn(self.bench, [changed[0]])
+            yield self._failing(frames, f"a cut-out {mover} and {words}", changed[1], due)
+
+    def _through(self) -> Iterator[Case]:
+        found = thrown.passing_through(self.bench, self.rng) if self.bench.camera.reliable else None
+        if found is not None:
+            right, wrong, known = found
+            due = self.bench.piece.due | OF_THINGS | {"momentum", "interpenetration"}
+            yield case_of(self.bench.piece, drawn(self.bench, right), "two cut-outs meet and part", due=due)
+            yield self._failing(drawn(self.bench, wrong), "two cut-outs go through each other", known, due)
+
+    def _failing(self, frames: np.ndarray, words: str, known: Known, due: frozenset[str]) -> Case:
+        case = case_of(self.bench.piece, frames, words, due=due | {known.type})
+        return replace(case, failure=known)
