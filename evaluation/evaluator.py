@@ -1,7 +1,7 @@
 """Judge clips: every detector on every clip, and the report's data in the form of `report.json`."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import evaluation
 from evaluation.consistency.freeze import freeze
 from evaluation.consistency.incoherence import incoherence
+from evaluation.evidence.clip import gather
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
 from evaluation.objects.observation import Observation, observe
@@ -20,7 +21,7 @@ from kinora import worlds
 from kinora.config import digest
 
 VERSION = "1"
-DETECTORS: dict[str, Callable[[Observation], Finding]] = {
+DETECTORS: dict[str, Callable[..., Finding]] = {
     "appearance": appearance,
     "disappearance": disappearance,
     "permanence": permanence,
@@ -29,19 +30,28 @@ DETECTORS: dict[str, Callable[[Observation], Finding]] = {
     "freeze": freeze,
     "prompt_mismatch": prompt_mismatch,
 }
+# What sees the worlds' own objects (`evaluation.objects`); every other detector takes the evidence in any clip.
+OF_OBJECTS = {"appearance", "disappearance", "permanence", "gravity", "incoherence", "prompt_mismatch"}
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
-DECIDING = ("abilities.py", "evaluator.py", "findings.py", "rates.py")
-DECIDING_FOLDERS = ("objects", "physics", "consistency", "fidelity")
+DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
+DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity")
 
 
-def judge(clip: ClipInput) -> dict[str, Finding]:
-    """Return the finding of every detector on one clip."""
-    return findings(observe(clip))
+def judge(clip: ClipInput, kinds: Collection[str] = TYPES) -> dict[str, Finding]:
+    """Return the finding of every detector on one clip, or of the detectors of some types."""
+    seen = observe(clip) if OF_OBJECTS & set(kinds) else None
+    evidence = gather(clip)
+    return {
+        kind: detector(seen if kind in OF_OBJECTS else evidence)
+        for kind, detector in DETECTORS.items()
+        if kind in kinds
+    }
 
 
 def findings(seen: Observation) -> dict[str, Finding]:
-    """Return the finding of every detector on what is seen in one clip."""
-    return {kind: detector(seen) for kind, detector in DETECTORS.items()}
+    """Return the finding of every detector on one clip whose objects have been observed."""
+    evidence = gather(seen.clip)
+    return {kind: detector(seen if kind in OF_OBJECTS else evidence) for kind, detector in DETECTORS.items()}
 
 
 def evaluate_clips(clips: Sequence[ClipInput], on_clip: Callable[[int], None] | None = None) -> dict[str, Any]:
@@ -115,7 +125,7 @@ def failing(record: dict[str, Any], kind: str) -> bool:
 def evaluator() -> dict[str, Any]:
     """Return which evaluator this is: evaluations with different digests must not be compared."""
     root = Path(evaluation.__file__).parent
-    files = [root / name for name in DECIDING]
+    files = [file for name in DECIDING if (file := root / name).exists()]
     files += [file for folder in DECIDING_FOLDERS for file in sorted((root / folder).glob("*.py"))]
     sources = {str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     words = {"palette": worlds.PALETTE, "backgrounds": worlds.BACKGROUNDS, "gravity": worlds.GRAVITY}
