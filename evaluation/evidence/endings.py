@@ -37,7 +37,7 @@ def ending(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing
     if not start <= t <= end:
         return ("clip" if t in (-1, len(evidence.luma)) else "cut"), 0.0
     h, w = owners.shape[1:]
-    step = _step(evidence, sights, way)
+    step = _step(sights)
     if _leaves(sights[0], step, thing.radius, h, w):
         return "border", 0.0
     there = owners[t - start][_shape(owners, start, thing, sights[0], step)]
@@ -47,13 +47,16 @@ def ending(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing
         other = int(others.argmax())
         grown = int((owners[t - start] == other).sum()) - int((owners[t - way - start] == other).sum())
         return ("merged" if grown > GROWN * sights[0].area else "occluded"), 0.0
+    hidden = hidden_by_scene(evidence, owners, start, thing, sights, way)
+    if hidden == "gradually":
+        return "occluded", 0.0
     absent = _absence(evidence, owners, start, end, thing, sights, step, way)
     if absent < SEEN:
         return "blended", absent
-    return ("occluded" if hidden_by_scene(evidence, owners, start, thing, sights, way) else "unexplained"), absent
+    return ("occluded" if hidden == "at once" else "unexplained"), absent
 
 
-def _step(evidence: "Evidence", sights: list[Sight], way: int) -> np.ndarray:
+def _step(sights: list[Sight]) -> np.ndarray:
     """Return how far it moves a frame, in pixels, towards where it is not seen."""
     few = sights[:4]
     return np.asarray((few[0].centre - few[-1].centre) / max(1, len(few) - 1))
@@ -118,10 +121,17 @@ def _missed(
 
 
 def _contrast(evidence: "Evidence", owners: np.ndarray, start: int, thing: Thing, sight: Sight) -> float:
-    """Return the root mean square difference, in levels, of a thing and what is behind it."""
+    """Return by how many levels, root mean square, a thing differs from what is behind it, or beside it."""
+    h, w = owners.shape[1:]
     x0, y0, x1, y1 = sight.box
-    mask = owners[sight.frame - start, y0:y1, x0:x1] == thing.number
-    difference = (
-        evidence.rgb[sight.frame, y0:y1, x0:x1][mask] - evidence.background.rgb[sight.frame, y0:y1, x0:x1][mask]
-    )
-    return float(np.sqrt(np.mean(difference**2))) if len(difference) else 0.0
+    place = slice(max(0, y0 - 2), min(h, y1 + 2)), slice(max(0, x0 - 2), min(w, x1 + 2))
+    mask = owners[sight.frame - start][place] == thing.number
+    frame = evidence.rgb[sight.frame][place].astype(np.float32)
+    known = evidence.background.known[sight.frame][place] & mask
+    if 2 * known.sum() > mask.sum():
+        difference = frame[known] - evidence.background.rgb[sight.frame][place][known]
+    elif mask.all():
+        return 0.0
+    else:
+        difference = frame[mask] - frame[~mask].mean(axis=0)
+    return float(np.sqrt(np.mean(difference**2)))

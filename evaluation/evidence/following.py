@@ -29,6 +29,8 @@ ANOTHER_SIZE = 1.0  # difference of the areas' logarithms from which a thing tha
 VISIBLE = 0.12  # of a thing's whole area: less is out of sight
 JITTER = 0.3  # pixels: standard deviation of a measured centre, beside 3 % of the radius
 STEADIEST = 0.1  # pixels a frame, squared by frames: the least expected acceleration
+KNOWN = 3  # sights from which a thing is believed to jump
+TURNS = 0.5  # of its velocity, the least expected acceleration of a thing that may bounce
 FORBIDDEN = 1e6
 
 
@@ -84,7 +86,8 @@ class Thing:
         at = carry(to_next, np.stack([position + velocity, position + 2 * velocity]))
         self.state = np.stack([at[0], at[1] - at[0]])
         step = np.array([[1.0, 1.0], [0.0, 1.0]])
-        self.spread = step @ self.spread @ step.T + self.acceleration * np.array([[0.25, 0.5], [0.5, 1.0]])
+        acceleration = max(self.acceleration, (TURNS * np.hypot(*velocity)) ** 2)
+        self.spread = step @ self.spread @ step.T + acceleration * np.array([[0.25, 0.5], [0.5, 1.0]])
 
     def take(self, sight: Sight) -> None:
         """Correct the motion and the look by a sight; its innovation is put in."""
@@ -203,9 +206,20 @@ class _Frame:
         size = np.abs(np.log(self.found.areas / areas[:, None]))
         cost = looks + 0.6 * (1 - within) + 0.4 * np.minimum(away / reach, 3.0) + 0.15 * size
         alike = (looks < SAME) & ((size < ANOTHER_SIZE) | (away < reach))
+        # A jump is believed of a thing that is known, and if neither it nor the segment may pass the frame's edge.
+        x0, y0, x1, y1 = self.found.boxes.T
+        at_edge = (np.minimum(x0, y0) <= 1) | (x1 >= self.w - 1) | (y1 >= self.h - 1)
+        fixed = np.array([len(thing.sights) < KNOWN or self._leaves(thing) for thing in self.active])
+        alike &= (away < 2 * reach) | ~(fixed[:, None] | at_edge)
         cost[~(alike | (within > OVERLAPS))] = FORBIDDEN
         rows, columns = linear_sum_assignment(cost)
         return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if cost[r, c] < FORBIDDEN}
+
+    def _leaves(self, thing: Thing) -> bool:
+        """Say whether it was cut by the frame's edge, or is expected beyond it."""
+        x0, y0, x1, y1 = thing.sights[-1].box
+        x, y = thing.state[0]
+        return bool(min(x0, y0, self.w - x1, self.h - y1) <= 1 or not (0 <= x < self.w and 0 <= y < self.h))
 
     def _claims(self, matched: dict[int, int]) -> list[tuple[int, int]]:
         """Return (thing, segment) for every claim: the matched ones, pieces of a thing, and things in one segment."""

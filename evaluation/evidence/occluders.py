@@ -24,19 +24,20 @@ ANOTHER_SURFACE = 0.5  # unlikeness of two parts of a scene
 
 def hidden_by_scene(
     evidence: "Evidence", owners: np.ndarray, start: int, thing: Thing, sights: list[Sight], way: int
-) -> bool:
+) -> str:
     """Say whether a part of the scene hides a thing after its last sight (`way` 1), or before its first (-1).
 
+    "gradually": its outline is cut more and more; "at once": within a step, where the scene is another; "" if not.
     `sights` are its sights from that one on; `owners` those of the shot, which begins with frame `start`.
     """
     usual = np.median([sight.area for sight in sights])
     whole = [i for i, sight in enumerate(sights[:LONGEST]) if sight.area >= WHOLE * usual and not sight.shared]
     if not whole:
-        return False
+        return ""
     reference = whole[0]
     basis = sights[reference : reference + 5]
     if len(basis) < 2:
-        return False
+        return ""
     h, w = owners.shape[1:]
     steady = carry(evidence.camera.to_first[[s.frame for s in basis]], np.stack([s.centre for s in basis]))
     velocity = np.polyfit(np.array([s.frame for s in basis]), steady, 1)[0]
@@ -52,19 +53,17 @@ def hidden_by_scene(
         seen |= now & expected
         missing |= expected & ~now
     if missing.sum() < 0.5 * mask.sum():
-        return False
-    if (
-        missing & cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    ).sum() > DISJOINT * missing.sum():
-        return False
+        return ""
+    inside = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    if (missing & inside).sum() > DISJOINT * missing.sum():
+        return ""
     if reference > 0:
-        return True
-    # Out of sight within one step: then the scene must be another there than where it was seen.
+        return "gradually"
     t = sights[0].frame
     where = np.where(missing & ~seen, 1, np.where(seen, 2, 0)).astype(np.uint8)
     picture = evidence.background.rgb[t].round().astype(np.uint8)
     looks = regions(picture, evidence.luma[t], where, 2).looks
-    return bool(unlike(looks[0], looks[1]) > ANOTHER_SURFACE)
+    return "at once" if unlike(looks[0], looks[1]) > ANOTHER_SURFACE else ""
 
 
 def _moved(mask: np.ndarray, by: np.ndarray) -> np.ndarray:

@@ -3,13 +3,15 @@
 Coordinates are pixels of the size of measuring (x right, y down); a frame's number is its index in the clip.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from evaluation.evidence.endings import ending
-from evaluation.evidence.following import Sight, Thing, follow_shot
+from evaluation.evidence.following import ANOTHER_SIZE, FORBIDDEN, Sight, Thing, follow_shot
 from evaluation.evidence.looks import unlike
 from evaluation.evidence.segments import find_segments
 
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
 
 EDGE = 1  # pixels: a thing as near to the frame's edge is cut by it
 LINKED = 0.45  # unlikeness up to which two tracks may be one thing
-LONGEST_GAP = 1.5  # seconds out of sight
+LONGEST_GAP = 2.0  # seconds out of sight
+HIDDEN = ("occluded", "merged", "blended", "unexplained")  # beginnings and ends within a shot, inside the frame
+UNSURE = 0.5  # times the quality of what is told by its motion alone, where the scene behind is not known
+TURNS = 16  # directions in which outlines are compared
+SAMPLES = 16  # outlines that are
+RESHAPED, JAGGED = 0.06, 0.5  # of the radius, and pixels: how far outlines of one shape differ in the median
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +38,7 @@ class Track:
     cannot be told from what is around it), "unexplained".
     """
 
+    shot: int  # index of the shot
     frames: np.ndarray  # int [n]
     centres: np.ndarray  # float [n, 2]
     steady: np.ndarray  # float [n, 2], the centres in the pixels of the shot's first frame
@@ -44,8 +52,10 @@ class Track:
     innovation: np.ndarray  # float [n]: distance from the predicted centre, in standard deviations of it; 0 at first
     begins: str
     ends: str
-    appears: float  # 0..1: how little of it is to be found in the frame before; 0 where the frame's edge or a cut explains it
-    vanishes: float  # the same in the frame after
+    appears: (
+        float  # 0..1: how little of it is in the frame before; 0 if that is the clip's, a shot's or a border's doing
+    )
+    vanishes: float  # the same of the frame after
     quality: float  # 0..1, how surely this is one thing, followed well
     rigid: bool  # its outline keeps its shape, but for place, turn and size
 
@@ -81,24 +91,41 @@ def follow(evidence: "Evidence") -> tuple[Track, ...]:
     """Follow everything that can be followed, the earliest and largest first."""
     segments = find_segments(evidence)
     tracks = []
-    for shot in evidence.shots:
+    for number, shot in enumerate(evidence.shots):
         owners, things = follow_shot(evidence, segments, shot.start, shot.end)
-        tracks += [_track(evidence, owners, shot.start, shot.end, thing) for thing in things]
+        tracks += [_track(evidence, owners, number, thing) for thing in things]
     return tuple(sorted(tracks, key=lambda track: (track.start, -track.area)))
 
 
-def links(tracks: tuple[Track, ...], fps: float) -> list[tuple[Track, Track, int]]:
-    """Return (earlier, later, frames between them) of tracks that may be one thing, out of sight for a while."""
-    found = []
-    for earlier in tracks:
-        for later in tracks:
+def links(tracks: Sequence[Track], fps: float) -> list[tuple[Track, Track, int]]:
+    """Return (earlier, later, frames between them) of tracks that may be one thing, out of sight for a while.
+
+    They look the same, and the later begins where the earlier may have come to. A track has at most one link each way.
+    """
+    before = [track for track in tracks if track.ends in HIDDEN]
+    after = [track for track in tracks if track.begins in HIDDEN]
+    cost = np.full((len(before), len(after)), FORBIDDEN)
+    for i, earlier in enumerate(before):
+        for j, later in enumerate(after):
             gap = later.start - earlier.end - 1
-            if 0 <= gap <= LONGEST_GAP * fps and unlike(earlier.typical_look, later.typical_look) < LINKED:
-                found.append((earlier, later, gap))
-    return found
+            if earlier.shot != later.shot or not 0 <= gap <= LONGEST_GAP * fps:
+                continue
+            few = earlier.steady[-4:]
+            velocity = (few[-1] - few[0]) / max(1, len(few) - 1)
+            away = np.hypot(*(later.steady[0] - few[-1] - velocity * (gap + 1)))
+            radius = np.sqrt(max(earlier.area, later.area) / np.pi)
+            reach = 4 * radius + (radius + np.hypot(*velocity)) * (gap + 1)
+            apart = float(unlike(earlier.typical_look, later.typical_look))
+            size = abs(np.log(earlier.area / later.area))
+            if away < reach and apart < LINKED and size < ANOTHER_SIZE:
+                cost[i, j] = apart + away / reach + 0.01 * gap
+    rows, columns = linear_sum_assignment(cost)
+    pairs = [(before[i], after[j]) for i, j in zip(rows, columns, strict=True) if cost[i, j] < FORBIDDEN]
+    return sorted(((a, b, b.start - a.end - 1) for a, b in pairs), key=lambda link: link[0].end)
 
 
-def _track(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing: Thing) -> Track:
+def _track(evidence: "Evidence", owners: np.ndarray, shot: int, thing: Thing) -> Track:
+    start, end = evidence.shots[shot].start, evidence.shots[shot].end
     h, w = evidence.luma.shape[1:]
     sights = thing.sights
     frames = np.array([sight.frame for sight in sights])
@@ -113,6 +140,7 @@ def _track(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing
     begins, appears = ending(evidence, owners, start, end, thing, -1)
     ends, vanishes = ending(evidence, owners, start, end, thing, 1)
     return Track(
+        shot=shot,
         frames=frames,
         centres=centres,
         steady=evidence.camera.steady(frames, centres),
@@ -128,8 +156,8 @@ def _track(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing
         ends=ends,
         appears=appears,
         vanishes=vanishes,
-        quality=_quality(sights),
-        rigid=_rigid(masks, ~at_border & ~shared),
+        quality=_quality(sights) * (1.0 if evidence.background.reliable else UNSURE),
+        rigid=_rigid([m for m, clear in zip(masks, ~at_border & ~shared, strict=True) if clear]),
     )
 
 
@@ -139,7 +167,25 @@ def _quality(sights: list[Sight]) -> float:
     return float(np.mean(fits) * clear * len(fits) / (len(fits) + 2)) if len(fits) else 0.0
 
 
-def _rigid(masks: tuple[np.ndarray, ...], clear: np.ndarray) -> bool:
-    """Say whether the outlines agree, after alignment by centre, principal axis and size."""
-    chosen = np.flatnonzero(clear)
-    return len(chosen) > 1
+def _rigid(masks: list[np.ndarray]) -> bool:
+    """Say whether outlines agree, but for place, turn and size: their radii in every direction, of the mean one."""
+    if len(masks) < 2:
+        return False
+    chosen = np.unique(np.linspace(0, len(masks) - 1, SAMPLES).round().astype(int))
+    outlines = np.stack([_outline(masks[i]) for i in chosen])
+    spectra = np.fft.rfft(outlines, axis=1)
+    turned = np.fft.irfft(spectra.conj() * spectra[len(chosen) // 2], TURNS, axis=1).argmax(axis=1)
+    aligned = np.stack([np.roll(outline, turn) for outline, turn in zip(outlines, turned, strict=True)])
+    radius = np.sqrt(np.median([mask.sum() for mask in masks]) / np.pi)
+    differs = np.abs(aligned - np.median(aligned, axis=0)).mean(axis=1)
+    return bool(np.median(differs) < RESHAPED + JAGGED / radius)
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """Return the farthest pixel of a mask from its centre in every direction, of the radius of its area, `[TURNS]`."""
+    y, x = np.nonzero(mask)
+    dx, dy = x - x.mean(), y - y.mean()
+    direction = ((np.arctan2(dy, dx) / (2 * np.pi)) * TURNS).round().astype(int) % TURNS
+    radii = np.zeros(TURNS)
+    np.maximum.at(radii, direction, np.hypot(dx, dy))
+    return np.asarray(radii / np.sqrt(len(x) / np.pi))

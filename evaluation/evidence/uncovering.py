@@ -1,4 +1,4 @@
-"""What rested in a place for so long that it was taken for the scene, and is seen for what it is when it leaves or comes.
+"""What rested in a place for so long that it was taken for the scene, told from it where it left or had not come.
 
 Where such a thing is not, the scene behind it differs from the background's picture: it stands out, but as a hole does.
 A hole has the thing's outline in the background's picture and none in the frame. What is seen through a hole is the
@@ -81,7 +81,7 @@ def _holes(evidence: "Evidence", shot: Shot, components: np.ndarray) -> list[_Ho
 
 
 def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
-    """Return what is seen through a hole as seen from its frame, float32 [h, w, 3]; the hole becomes its usual outline."""
+    """Return what is seen through a hole as seen from its frame, float32 [h, w, 3]; its mask becomes the usual."""
     chosen = [hole.seen[i] for i in np.unique(np.linspace(0, len(hole.seen) - 1, SAMPLES).round().astype(int))]
     pictures, masks = [], []
     for t, mask in chosen:
@@ -90,7 +90,7 @@ def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
         masks.append(_warped(mask.astype(np.uint8), matrix))
     usual = (np.mean(masks, axis=0) >= 0.5).astype(np.uint8)
     hole.mask = cv2.dilate(usual, KERNEL).astype(bool)
-    return np.median(pictures, axis=0).astype(np.float32)
+    return np.asarray(np.median(pictures, axis=0), dtype=np.float32)
 
 
 def _contrast(picture: np.ndarray) -> np.ndarray:
@@ -115,4 +115,4 @@ def _warped(picture: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
     if matrix is None:
         return picture
     how = cv2.INTER_NEAREST if picture.ndim == 2 else cv2.INTER_LINEAR
-    return cv2.warpPerspective(picture, matrix, picture.shape[1::-1], flags=how)
+    return np.asarray(cv2.warpPerspective(picture, matrix, picture.shape[1::-1], flags=how))
