@@ -5,7 +5,7 @@ Imported by the processes that read a person's files, which therefore do without
 
 import hashlib
 import io
-import os
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +44,7 @@ def store_clip(
         write_video(buffer, frames, fps, playable=False)
     clip_id = hashlib.sha256(buffer.getbuffer()).hexdigest()
     # Under its name it is whole, however this process ends; others may write the same clip at once.
-    temporary = media / f".clip.{os.getpid()}.{suffix}"
+    temporary = media / f".{clip_id}.{threading.get_native_id()}.{suffix}"
     try:
         temporary.write_bytes(buffer.getbuffer())
         temporary.replace(media / f"{clip_id}.{suffix}")
