@@ -33,7 +33,9 @@ class Painter(Protocol):
 
     def paint(self, take: Take) -> Picture: ...
 
-    def centres(self, take: Take) -> np.ndarray: ...  # of the things: float [T, N, 2] in pixels
+    def whereabouts(
+        self, take: Take
+    ) -> np.ndarray: ...  # of the things: float [T, N, 3], x and y in pixels, pixels a height
 
 
 Stage = Callable[[np.random.Generator, "Scene | None", "tuple[int, int] | None"], tuple[Scene, Painter]]
@@ -56,11 +58,11 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
     scene, painter = stage(rng, None, None)
     take = simulate(scene)
     picture = painter.paint(take)
-    seen = visibility(scene, take, picture)
+    seen = visibility(scene, painter, take, picture)
     if (seen.max(1) > 0.5).mean() < 0.4:  # too little to be seen: not a clip that anybody would judge
         return
     base, crf = f"{family}-{seed}-{number}", CRFS[rng.integers(len(CRFS))]
-    inside = within(painter.centres(take), painter.size)
+    inside = within(painter.whereabouts(take), painter.size)
     judged = due(scene, take, seen, inside)
 
     def case(frames: np.ndarray, way: str, failure: Known | None) -> Case:
@@ -81,28 +83,28 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
             frames = picture.frames * (1 - share) + stranger.paint(simulate(other)).frames * share
             failed = Picture(frames, picture.owner)
         known = evidence(fault, picture, failed)
-        if known is not None and not convinces(fault, known, scene, take, visibility(scene, fault.take, failed)):
+        if known is not None and not convinces(
+            fault, known, scene, take, visibility(scene, painter, fault.take, failed)
+        ):
             continue
         if known is not None:
             yield case(failed.frames, f"{scene.kind}: {fault.way}", known)
 
 
-def visibility(scene: Scene, take: Take, picture: Picture) -> np.ndarray:
+def visibility(scene: Scene, painter: Painter, take: Take, picture: Picture) -> np.ndarray:
     """The share of each thing that is seen: float `[T, N]`."""
-    height = picture.owner.shape[1]
+    scale = painter.whereabouts(take)[:, :, 2] * take.size
     seen = np.zeros(take.angle.shape)
     for index, thing in enumerate(scene.things):
-        x, y = thing.outline.T * thing.radius * height
+        x, y = thing.outline.T * thing.radius
         area = 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
-        there = (picture.owner == index).sum((1, 2))
-        whole = area * (take.size[:, index] * take.camera[:, 2]) ** 2
-        seen[:, index] = np.clip(there / whole, 0, 1.0)
+        seen[:, index] = np.clip((picture.owner == index).sum((1, 2)) / (area * scale[:, index] ** 2), 0, 1)
     return seen
 
 
-def within(centres: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def within(whereabouts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Whether the middle of each thing is in the picture: bool `[T, N]`."""
-    return ((centres > 0) & (centres < np.array(size))).all(2)
+    return ((whereabouts[:, :, :2] > 0) & (whereabouts[:, :, :2] < np.array(size))).all(2)
 
 
 def convinces(fault: Fault, known: Known, scene: Scene, take: Take, seen: np.ndarray) -> bool:

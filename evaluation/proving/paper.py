@@ -135,13 +135,14 @@ class Paper:
         to_plane = np.array([[1 / self.unit, 0, -MARGIN], [0, -1 / self.unit, 1 + MARGIN], [0, 0, 1]])
         return view @ to_plane
 
-    def centres(self, take: Take) -> np.ndarray:
-        """Where the middle of each thing is, hidden or not: float `[T, N, 2]` in pixels."""
-        places = np.empty(take.position.shape)
+    def whereabouts(self, take: Take) -> np.ndarray:
+        """Where each thing is, hidden or not, and how large: float `[T, N, 3]`, x, y and the pixels of a height."""
+        places = np.empty((*take.angle.shape, 3))
         for index, thing in enumerate(self.scene.things):
             for frame, camera in enumerate(take.camera):
-                view = self._view(camera, 1 + self.plane_depth * thing.plane)
-                places[frame, index] = (view[:, :2] @ take.position[frame, index] + view[:, 2]) / OVER
+                view = self._view(camera, 1 + self.plane_depth * thing.plane) / OVER
+                places[frame, index, :2] = view[:, :2] @ take.position[frame, index] + view[:, 2]
+                places[frame, index, 2] = np.hypot(*view[:, 0])
         return places
 
     def paint(self, take: Take) -> Picture:

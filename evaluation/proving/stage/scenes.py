@@ -140,7 +140,7 @@ class _Draft:
         self.walls.append((-9.0, FLOOR, 9.0 + self.aspect, FLOOR))
 
     def sides(self) -> None:
-        self.walls += [(0.05, -9.0, 0.05, 9.0), (self.aspect - 0.05, 9.0, self.aspect - 0.05, -9.0)]
+        self.walls += [(0.05, 9.0, 0.05, -9.0), (self.aspect - 0.05, -9.0, self.aspect - 0.05, 9.0)]
 
     def apart(self, at: tuple[float, float], radius: float, plane: int = 0) -> bool:
         return all(
@@ -182,7 +182,8 @@ class _Draft:
             radius = self.size()
             at = (self.between(radius, self.aspect - radius), self.between(0.65, 1.0 - radius))
             plane = 0 if self.apart(at, radius) else index
-            self.add(at, (self.between(-0.25, 0.25) * self.aspect, self.between(-0.2, 0.3)), radius=radius, plane=plane)
+            across = (self.aspect * self.between(0.2, 0.8) - at[0]) / self.seconds
+            self.add(at, (across, self.between(-0.2, 0.3)), radius=radius, plane=plane)
         self.rest(int(self.rng.integers(0, 2)), plane=4)
 
     def roll(self) -> None:
