@@ -1,11 +1,16 @@
-"""The segments of every frame: connected regions that stand out from the scene behind them, or move against it."""
+"""The segments of every frame: connected regions that are not the scene behind.
+
+Three things tell them, whichever can be known: they differ from the background's picture; they stand out from what
+surrounds them (an outline closed all around, and what is inside is no large even surface); they move by themselves.
+What rests all the time only stands out; what looks like its surroundings only differs or moves.
+"""
 
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from evaluation.evidence.uncovering import uncovered
+from evaluation.evidence.uncovering import contrast, is_hole, uncovered
 
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
@@ -14,38 +19,116 @@ MOST = 24  # segments of one frame, the largest
 SMALLEST = 6e-4  # of the frame's pixels
 FEWEST = 6  # pixels
 MOVES = 0.75  # pixels a frame against the scene, from which a region is taken to move by itself
+STEP = 10.0  # levels, beside two times the noise, and twice the frame's usual contrast: an outline's least contrast
+SURFACE = 0.1  # of the frame: an even region as large is a surface of the scene
+ALONG_EDGE = 0.1  # of the frame's circumference: so is one that touches as much of it
+NARROW = 0.04  # of the shorter side: what is narrower does not stand out as a thing
+LARGEST = 0.15  # of the frame that a thing takes
+SOLID = 0.55  # of its convex hull that a thing fills
+CLUTTER = 0.35  # of the frame: where more stands out, nothing does
+PART = 0.6  # of a region that differs: what stands out in it and is less is a part of a thing
+KERNEL = np.ones((3, 3), np.uint8)
 
 
 def find_segments(evidence: "Evidence") -> np.ndarray:
-    """Return which segment every pixel of every frame is of, `uint8 [T, h, w]`: 0 none, 1 the largest."""
-    labels = np.stack([_numbered(standing_out(evidence, t)) for t in range(len(evidence.luma))])
-    if evidence.background.reliable:
-        for shot in evidence.shots:
-            frames = slice(shot.start, shot.end + 1)
-            foreground = uncovered(evidence, shot, labels[frames])
-            labels[frames] = [_numbered(_clean(mask)) for mask in foreground]
+    """Return which segment every pixel of every frame is of, `uint8 [T, h, w]`: 0 none."""
+    T = len(evidence.luma)
+    apart = np.stack([_standing_out(frame, evidence.noise) for frame in evidence.rgb])
+    clear = (apart > 0).mean(axis=(1, 2)) < CLUTTER
+    apart[~clear] = 0
+    if not evidence.background.reliable:
+        if clear.mean() > 0.5:
+            return np.stack([_numbered(mask > 0) for mask in apart])
+        return np.stack([_numbered(_clean(_moving(evidence, t))) for t in range(T)])
+    labels = np.stack([_numbered(_clean(_differing(evidence, t))) for t in range(T)])
+    things = np.stack([_whole(mask) for mask in apart])
+    for shot in evidence.shots:
+        frames = slice(shot.start, shot.end + 1)
+        parted = [_parted(evidence, t, labels[t], things[t]) for t in range(shot.start, shot.end + 1)]
+        foreground = uncovered(evidence, shot, np.stack([_numbered(rest) for rest, _ in parted]))
+        labels[frames] = [
+            _together(_numbered(_clean(mask & (cv2.dilate(kept, KERNEL) == 0))), kept)
+            for mask, (_, kept) in zip(foreground, parted, strict=True)
+        ]
     return labels
-
-
-def standing_out(evidence: "Evidence", t: int) -> np.ndarray:
-    """Return which pixels of frame `t` are not the scene behind, `uint8 [h, w]`, specks left out."""
-    background = evidence.background
-    if not background.reliable:
-        return _clean(_moving(evidence, t))
-    known = background.known[t]
-    return _clean(
-        background.foreground[t] if known.all() else np.where(known, background.foreground[t], _moving(evidence, t))
-    )
-
-
-def _clean(mask: np.ndarray) -> np.ndarray:
-    mask = cv2.medianBlur(mask.astype(np.uint8), 3)
-    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)))
 
 
 def smallest(height: int, width: int) -> int:
     """Return the fewest pixels of a segment."""
     return max(FEWEST, round(SMALLEST * height * width))
+
+
+def _standing_out(rgb: np.ndarray, noise: float) -> np.ndarray:
+    """Return what is within closed outlines on even surfaces of a frame, `uint8 [h, w]`."""
+    h, w = rgb.shape[:2]
+    steps = contrast(rgb)
+    flat = (steps < max(STEP + 2 * noise, 2 * float(np.median(steps)))).astype(np.uint8)
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
+    edge = np.concatenate([regions[0], regions[-1], regions[1:-1, 0], regions[1:-1, -1]])
+    surface = (stats[:, cv2.CC_STAT_AREA] >= SURFACE * h * w) | (
+        np.bincount(edge, minlength=count) >= ALONG_EDGE * 2 * (h + w)
+    )
+    surface[0] = False
+    # Contrast reaches two pixels over an outline to both sides.
+    inside = 1 - cv2.dilate(surface[regions].astype(np.uint8), KERNEL, iterations=2)
+    side = max(3, round(NARROW * min(h, w)) | 1)
+    return np.asarray(
+        cv2.morphologyEx(inside, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    )
+
+
+def _whole(mask: np.ndarray) -> np.ndarray:
+    """Return the regions of a mask that may be things, wholly in the frame, numbered from 1."""
+    h, w = mask.shape
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    numbers = np.zeros(count, np.uint8)
+    for region in range(1, count):
+        x, y, wide, high, area = stats[region]
+        if not smallest(h, w) <= area <= LARGEST * h * w or min(x, y, w - x - wide, h - y - high) < 1:
+            continue
+        piece = (regions[y : y + high, x : x + wide] == region).astype(np.uint8)
+        hull = cv2.convexHull(cv2.findNonZero(piece))
+        if area >= SOLID * (cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True)) and numbers.max() < MOST // 2:
+            numbers[region] = numbers.max() + 1
+    return np.asarray(numbers[regions])
+
+
+def _parted(evidence: "Evidence", t: int, labels: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what of the differing regions is left of things that stand out, and the things that are kept.
+
+    A thing is not kept where it is a part of a region that differs: unless the rest of that is a hole in the scene.
+    """
+    rest = ((labels > 0) & (cv2.dilate(things, KERNEL) == 0)).astype(np.uint8)
+    kept = things.copy()
+    count = int(labels.max()) + 1
+    pairs = np.bincount(things.ravel().astype(int) * count + labels.ravel(), minlength=(int(things.max()) + 1) * count)
+    pairs = pairs.reshape(-1, count)
+    areas = pairs.sum(axis=0)
+    for thing in range(1, len(pairs)):
+        region = int(pairs[thing, 1:].argmax()) + 1 if count > 1 else 0
+        if not region or not pairs[thing, region] or pairs[1:, region].sum() >= PART * areas[region]:
+            continue
+        left = rest.astype(bool) & (labels == region)
+        if not is_hole(evidence, t, left):
+            kept[things == thing] = 0
+            rest[labels == region] = 1
+    return rest, kept
+
+
+def _together(labels: np.ndarray, things: np.ndarray) -> np.ndarray:
+    """Return two label maps as one, the second's numbers after the first's."""
+    return np.where(things > 0, things + labels.max(), labels)
+
+
+def _differing(evidence: "Evidence", t: int) -> np.ndarray:
+    """Return which pixels of frame `t` are not the background, or move where that is not known."""
+    known, foreground = evidence.background.known[t], evidence.background.foreground[t]
+    return foreground if known.all() else np.where(known, foreground, _moving(evidence, t))
+
+
+def _clean(mask: np.ndarray) -> np.ndarray:
+    mask = cv2.medianBlur(mask.astype(np.uint8), 3)
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, KERNEL))
 
 
 def _moving(evidence: "Evidence", t: int) -> np.ndarray:
@@ -63,15 +146,13 @@ def _moving(evidence: "Evidence", t: int) -> np.ndarray:
 def _against(flow: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """Return how far flow `[h, w, 2]` differs from where a homography carries the pixels, `[h, w]`."""
     h, w = flow.shape[:2]
-    y, x = np.mgrid[:h, :w].astype(np.float32)
-    to = homography.astype(np.float32) @ np.stack([x.ravel(), y.ravel(), np.ones(h * w, np.float32)])
-    scene = (to[:2] / to[2]).reshape(2, h, w) - (x, y)
-    return np.asarray(np.hypot(flow[..., 0] - scene[0], flow[..., 1] - scene[1]))
+    grid = np.stack(np.meshgrid(np.arange(w), np.arange(h)), axis=-1).astype(np.float32)
+    return np.asarray(np.linalg.norm(flow - (cv2.perspectiveTransform(grid, homography) - grid), axis=-1))
 
 
 def _numbered(mask: np.ndarray) -> np.ndarray:
     """Return the connected regions of a mask, numbered by area, those that are too small or too many left out."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1
     kept = [i for i in order[:MOST] if stats[i, cv2.CC_STAT_AREA] >= smallest(*mask.shape)]
     numbers = np.zeros(count, np.uint8)

@@ -63,11 +63,7 @@ def _holes(evidence: "Evidence", shot: Shot, components: np.ndarray) -> list[_Ho
         count = int(labels.max())
         if not count:
             continue
-        frame, scene = (_contrast(picture) for picture in (evidence.rgb[t], evidence.background.rgb[t]))
-        outline = np.where(cv2.dilate(labels, KERNEL) != cv2.erode(labels, KERNEL), cv2.dilate(labels, KERNEL), 0)
-        flat = outline.ravel()
-        now, then = (np.bincount(flat, weights=c.ravel(), minlength=count + 1)[1:] for c in (frame, scene))
-        for number in np.flatnonzero(then > OUTLINED * now) + 1:
+        for number in np.flatnonzero(_holes_among(evidence, t, labels, count)) + 1:
             mask = labels == number
             for hole in holes:
                 known = _warped(hole.mask.astype(np.uint8), _between(evidence, hole.frame, t)) > 0
@@ -78,6 +74,20 @@ def _holes(evidence: "Evidence", shot: Shot, components: np.ndarray) -> list[_Ho
                 if len(holes) < MOST:
                     holes.append(_Hole(t, mask, [(t, mask)]))
     return [hole for hole in holes if len(hole.seen) >= FEWEST]
+
+
+def is_hole(evidence: "Evidence", t: int, mask: np.ndarray) -> bool:
+    """Say whether a region of frame `t` has an outline in the background's picture more than in the frame."""
+    return bool(mask.any() and _holes_among(evidence, t, mask.astype(np.uint8), 1)[0])
+
+
+def _holes_among(evidence: "Evidence", t: int, labels: np.ndarray, count: int) -> np.ndarray:
+    """Return which of the regions 1 to `count` of frame `t` are holes, bool `[count]`."""
+    widened = cv2.dilate(labels, KERNEL)
+    outline = np.where(widened != cv2.erode(labels, KERNEL), widened, 0).ravel()
+    frame, scene = (contrast(picture).ravel() for picture in (evidence.rgb[t], evidence.background.rgb[t]))
+    now, then = (np.bincount(outline, weights=steps, minlength=count + 1)[1:] for steps in (frame, scene))
+    return np.asarray(then > OUTLINED * now)
 
 
 def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
@@ -93,7 +103,7 @@ def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
     return np.asarray(np.median(pictures, axis=0), dtype=np.float32)
 
 
-def _contrast(picture: np.ndarray) -> np.ndarray:
+def contrast(picture: np.ndarray) -> np.ndarray:
     """Return the largest difference of a channel around every pixel, in levels `[h, w]`."""
     smooth = cv2.blur(picture.astype(np.float32), (3, 3))
     return np.asarray((cv2.dilate(smooth, KERNEL) - cv2.erode(smooth, KERNEL)).max(axis=-1))
