@@ -1,10 +1,11 @@
 """Ingest of a person's files beside only decoding them; its memory; and an ingest that is killed at random.
 
 Run as `python -m benchmarks.ingest FOLDER [--rounds N] [--files N] [--kill N]`, where the folder holds real videos.
-Times are of whole runs with all processes that they start, on the same cores, taken in turn; memory is the peak of all
-processes together.
+Times are of whole runs with all processes that they start, on the same cores, taken in turn: by the clock, and of the
+processors, which other work on the machine changes less. Memory is the peak of all processes together.
 """
 
+import os
 import random
 import signal
 import statistics
@@ -41,15 +42,15 @@ if __name__ == "__main__":
 
 
 READ = """
-import sys, time
+import os, sys, time
 from kinora import recipes
 from kinora.data.ingest.dataset import plan_shards, read_shards
 
 chosen = recipes.get("tiny")
 plan_shards(sys.argv[1], sys.argv[2], chosen.ingest, chosen.grid)
-begin = time.monotonic()
+begin, before = time.monotonic(), sum(os.times()[:4])
 read_shards(sys.argv[1], sys.argv[2], chosen.ingest, chosen.grid)
-print(time.monotonic() - begin)
+print(time.monotonic() - begin, sum(os.times()[:4]) - before)
 """
 
 
@@ -58,9 +59,13 @@ def ingest_command(source: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "cli", "ingest", str(source), "--out", str(out)]
 
 
-def measured(command: list[str]) -> tuple[float, float]:
-    """Run a command to its end; return its seconds and the peak of the memory (MiB) of it and all that it starts."""
-    begin, peak = time.monotonic(), 0.0
+def measured(command: list[str]) -> tuple[float, float, float]:
+    """Run a command to its end.
+
+    Returns:
+        Its seconds; those of processors, and the peak of the memory (MiB), of it and all that it starts.
+    """
+    begin, before, peak = time.monotonic(), sum(os.times()[2:4]), 0.0
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None:
         total = 0
@@ -73,7 +78,7 @@ def measured(command: list[str]) -> tuple[float, float]:
         time.sleep(0.05)
     if process.returncode:
         raise SystemExit(f"{command} failed")
-    return time.monotonic() - begin, peak
+    return time.monotonic() - begin, sum(os.times()[2:4]) - before, peak
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -86,18 +91,19 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 def speed(source: Path, rounds: int, work: Path) -> None:
     """Print the time of ingest as a multiple of that of decoding alone; reading is all but the program's start."""
     (work / "decode.py").write_text(DECODE)
-    times = []
+    times = []  # rounds x three x (by the clock, of processors)
     for number in range(rounds):
-        decoding, _ = measured([sys.executable, str(work / "decode.py"), str(source)])
+        decoding = measured([sys.executable, str(work / "decode.py"), str(source)])[:2]
         command = [sys.executable, "-c", READ, str(source), str(work / f"read-{number}")]
-        reading = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        whole, _ = measured(ingest_command(source, work / f"speed-{number}"))
-        times.append((decoding, reading, whole))
-    print(f"\n| median of {rounds} (range) | seconds | beside decoding |\n|---|---|---|")
-    for place, name in enumerate(("decoding alone", "reading the shards", "the whole command")):
-        ratios = [row[place] / row[0] for row in times]
-        seconds = statistics.median(row[place] for row in times)
-        print(f"| {name} | {seconds:.1f} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        whole = measured(ingest_command(source, work / f"speed-{number}"))[:2]
+        times.append((decoding, [float(word) for word in said.split()], whole))
+    for kind, clock in enumerate(("by the clock", "of processors")):
+        print(f"\n| median of {rounds} (range) | seconds {clock} | beside decoding |\n|---|---|---|")
+        for place, name in enumerate(("decoding alone", "reading the shards", "the whole command")):
+            ratios = [row[place][kind] / row[0][kind] for row in times]
+            seconds, middle = statistics.median(row[place][kind] for row in times), statistics.median(ratios)
+            print(f"| {name} | {seconds:.1f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
 
 
 def small_videos(folder: Path, count: int) -> Path:
@@ -117,14 +123,14 @@ def memory(files: int, work: Path) -> None:
     print("\n| | peak memory of all processes | time |\n|---|---|---|")
     for count in (10, files):
         source = small_videos(work / f"videos-{count}", count)
-        seconds, peak = measured(ingest_command(source, work / f"memory-{count}"))
+        seconds, _, peak = measured(ingest_command(source, work / f"memory-{count}"))
         clips = len(ClipDataset.open(work / f"memory-{count}"))
         print(f"| {count:,} files, {clips:,} clips | {peak:.0f} MiB | {seconds:.1f} s |", flush=True)
 
 
 def kills(source: Path, times: int, work: Path) -> None:
     """Kill an ingest at random moments, and compare what it ends with to one that was left alone."""
-    seconds, _ = measured(ingest_command(source, work / "whole"))
+    seconds, *_ = measured(ingest_command(source, work / "whole"))
     chance, done = random.Random(0), 0
     while done < times:
         process = subprocess.Popen(
