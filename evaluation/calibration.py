@@ -13,7 +13,7 @@ strength / (1 + strength): its detector is to give 1 where it would call a failu
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -32,12 +32,20 @@ def score(kind: str, strength: float) -> float:
     return score_of(chance(entry, strength))
 
 
+def suspicion(kind: str, strength: float) -> float:
+    """Return -log10 of the share of faultless clips with at least this strength: the score without its limits."""
+    entry = _entries().get(kind)
+    if entry is None:
+        return 3 * strength
+    return -float(np.log10(max(chance(entry, strength), 1e-300)))
+
+
 def score_of(p: float) -> float:
     """Return the score of what a share p > 0 of faultless clips shows."""
     return float(np.clip((-np.log10(max(p, 1e-300)) - 1) / 4, 0, 1))
 
 
-def chance(entry: dict[str, float], strength: float) -> float:
+def chance(entry: Mapping[str, float], strength: float) -> float:
     """Return the share of faultless clips with at least this strength; 1 below the tail, where no score depends on it.
 
     Args:
@@ -49,7 +57,7 @@ def chance(entry: dict[str, float], strength: float) -> float:
     return entry["share"] * float(np.exp(-(strength - entry["from"]) / entry["scale"]))
 
 
-def strength_at(entry: dict[str, float], p: float) -> float:
+def strength_at(entry: Mapping[str, float], p: float) -> float:
     """Return the strength that a share p of faultless clips reaches, p at most the share of the tail."""
     return entry["from"] + entry["scale"] * float(np.log(entry["share"] / p))
 

@@ -1,15 +1,19 @@
 """Clips prepared for looking at: enlarged, beside a reference, with a strip that shows where they fail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
+from evaluation.findings import Box
+
 SIDE = 160  # pixels of the longer side of each clip shown
 GAP = 6
 STRIP = 8
 PASSING, FAILING, CURSOR = (190, 198, 207), (214, 60, 48), (24, 28, 33)
+OUTLINES = {"true": (38, 140, 74), "found": FAILING}
+Mark = tuple[int, int, Box | None, str]
 BETWEEN = 128  # the grey between and around clips, which suits a light page and a dark one
 
 
@@ -53,12 +57,36 @@ def outlined(frames: np.ndarray, failing: np.ndarray, width: int = 2) -> np.ndar
     return shown
 
 
-def _strips(failing: np.ndarray, width: int) -> np.ndarray:
+def boxed(frames: np.ndarray, marks: Sequence[Mark], side: int = 256) -> np.ndarray:
+    """Return frames `uint8 [T, h, w, 3]` enlarged, with places outlined while they last and a strip of time for each.
+
+    Args:
+        frames: `uint8 [T, H, W, 3]`.
+        marks: first and last frame, the box in the frames' pixels (None: all of it), and "true" or "found".
+        side: longer side in pixels.
+    """
+    shown = _resized(frames, side)
+    across, down = shown.shape[2] / frames.shape[2], shown.shape[1] / frames.shape[1]
+    for start, end, box, whose in marks:
+        x0, y0, x1, y1 = box or (0, 0, frames.shape[2], frames.shape[1])
+        corners = (round(x0 * across), round(y0 * down)), (round(x1 * across) - 1, round(y1 * down) - 1)
+        for t in range(max(0, start), min(len(shown), end + 1)):
+            cv2.rectangle(shown[t], *corners, (255, 255, 255), 3)
+            cv2.rectangle(shown[t], *corners, OUTLINES[whose], 1 if whose == "found" else 2)
+    strips = []
+    for start, end, _, whose in marks:
+        flags = np.zeros(len(frames), dtype=bool)
+        flags[max(0, start) : end + 1] = True
+        strips.append(_strips(flags, shown.shape[2], OUTLINES[whose]))
+    return np.concatenate([shown, *strips], axis=1) if len(frames) > 1 else shown
+
+
+def _strips(failing: np.ndarray, width: int, colour: tuple[int, int, int] = FAILING) -> np.ndarray:
     T = len(failing)
     edges = np.linspace(0, width, T + 1).round().astype(int)
     strip = np.empty((STRIP, width, 3), np.uint8)
     for t in range(T):
-        strip[:, edges[t] : edges[t + 1]] = FAILING if failing[t] else PASSING
+        strip[:, edges[t] : edges[t + 1]] = colour if failing[t] else PASSING
     strips = np.repeat(strip[None], T, axis=0)
     strips[:, :2] = BETWEEN
     for t in range(T):

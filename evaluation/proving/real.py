@@ -9,7 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -133,6 +133,28 @@ def moving(frames: np.ndarray, levels: float = 6.0, share: float = 0.004) -> np.
     """
     soft = frames[:, ::2, ::2].astype(np.int16).mean(axis=3)
     return np.array([(np.abs(b - a) > levels).mean() > share for a, b in pairwise(soft)])
+
+
+def panned(piece: Piece, rng: np.random.Generator) -> Piece:
+    """Return what a camera would have filmed that turns over the picture of a resting one and comes a bit closer."""
+    T, height, width, _ = piece.frames.shape
+    low, high = rng.uniform(0.0, 0.05, 2), rng.uniform(0.95, 1.0, 2)
+    ends = np.array([low, high]) if rng.random() < 0.5 else np.array([(low[0], high[1]), (high[0], low[1])])
+    ends = ends[:: rng.choice([-1, 1])]
+    share = np.linspace(0, 1, T)
+    part = 0.68 - 0.06 * share * rng.random()  # of the picture that is seen
+    frames = []
+    for t, frame in enumerate(piece.frames):
+        x, y = (ends[0] + share[t] * (ends[1] - ends[0])) * (1 - part[t]) * (width - 1, height - 1)
+        view = np.array([[part[t], 0, x], [0, part[t], y]])
+        how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        frames.append(cv2.warpAffine(frame, view, (width, height), flags=how, borderMode=cv2.BORDER_REFLECT))
+    return replace(
+        piece,
+        name=f"{piece.name}, panned",
+        frames=np.stack(frames),
+        physics=piece.physics - {"static_camera"} | {"camera_pan"},
+    )
 
 
 def case_of(

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import cv2
 import numpy as np
 
 from evaluation.proving.case import Case, Known
 from evaluation.proving.edits import frames, objects, thrown
 from evaluation.proving.edits.acts import MOVERS, Act, Motion, drawn, staging
 from evaluation.proving.edits.workbench import Bench
-from evaluation.proving.real import OF_THINGS, case_of
+from evaluation.proving.real import OF_THINGS, case_of, panned
+
+VISIBLE = 10.0, 0.004  # levels by which a share of the picture differs where a failure is seen
 
 Edit = Callable[[Bench, np.random.Generator], tuple[np.ndarray, Known] | None]
 
@@ -89,11 +92,13 @@ class Making:
         self.rng.shuffle(put)
         if kind == "interpenetration":
             put.append(self._through)
-        return [*ways, *put] if self.rng.random() < 0.6 else [*put, *ways]
+        if kind == "view_inconsistency" and self.bench.piece.steady:
+            return [self._panned]
+        return [*ways, *put] if self.rng.random() < 0.85 else [*put, *ways]
 
     def _edited(self, words: str, edit: Edit) -> Iterator[Case]:
         found = edit(self.bench, self.rng)
-        if found is not None:
+        if found is not None and seen(found[0], self.bench.frames, found[1]):
             yield self._failing(found[0], words, found[1], self.bench.piece.due)
 
     def _put(self, mover: str, words: str, way: thrown.Way) -> Iterator[Case]:
@@ -103,10 +108,10 @@ class Making:
         act = self.acts[mover]
         changed = None if act is None else way(self.bench, self.rng, *act)
         due = self.bench.piece.due | OF_THINGS | DUE_OF[mover]
+        right = self.bench.frames if act is None else drawn(self.bench, [act[0]])
         if new and act is not None:
-            yield case_of(self.bench.piece, drawn(self.bench, [act[0]]), f"a cut-out {mover}", due=due)
-        if changed is not None:
-            frames = drawn(self.bench, [changed[0]])
+            yield case_of(self.bench.piece, right, f"a cut-out {mover}", due=due)
+        if changed is not None and seen(frames := drawn(self.bench, [changed[0]]), right, changed[1]):
             yield self._failing(frames, f"a cut-out {mover} and {words}", changed[1], due)
 
     def _through(self) -> Iterator[Case]:
@@ -117,6 +122,28 @@ class Making:
             yield case_of(self.bench.piece, drawn(self.bench, right), "two cut-outs meet and part", due=due)
             yield self._failing(drawn(self.bench, wrong), "two cut-outs go through each other", known, due)
 
+    def _panned(self) -> Iterator[Case]:
+        """Yield what a camera that turns would have filmed of a resting one's picture, and the same with a failure."""
+        bench = replace(self.bench, piece=panned(self.bench.piece, self.rng))
+        making = Making(bench, self.rng, 1)
+        yield case_of(bench.piece, bench.frames, "filmed by a camera that turns")
+        for words, edit in EDITS["view_inconsistency"].items():
+            yield from making._edited(words, edit)
+
     def _failing(self, frames: np.ndarray, words: str, known: Known, due: frozenset[str]) -> Case:
         case = case_of(self.bench.piece, frames, words, due=due | {known.type})
         return replace(case, failure=known)
+
+
+def seen(frames: np.ndarray, right: np.ndarray, known: Known) -> bool:
+    """Say whether an eye sees a failure: a part of the picture is clearly other than it should be while it lasts.
+
+    Half the levels are enough where all of the picture differs.
+    """
+    levels, share = VISIBLE
+    span = slice(known.start_frame, known.end_frame + 1)
+    for wrong, as_is in zip(frames[span], right[span], strict=True):
+        far = cv2.absdiff(wrong, as_is).max(axis=2)
+        if (far > levels).mean() > share or (far > levels / 2).mean() > 0.4:
+            return True
+    return False

@@ -1,0 +1,262 @@
+"""The figures of the benchmark, from the rows that a run kept.
+
+For a type, faultless clips count where it is due or was measured, failing ones where it was put in. What is due and not
+measured counts as the least suspicious of all: a failure there is missed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from evaluation.calibration import strength_at, suspicion
+from evaluation.findings import FAILS_FROM
+from evaluation.proving.shards import FAILING, FAULTLESS, KINDS, NULL, RECONSTRUCTED
+
+UNMEASURED = -1.0  # in place of a strength, which is 0 or more
+FALSE_ALARMS = 0.01  # at which what is found is counted
+NEAR = 2  # frames by which an onset may be off
+TOUCHING = 0.1  # intersection over union from which a box is at the place
+LEAST = 8  # failing clips, or faultless ones, from which a figure is given
+RESAMPLES = 200
+
+Entries = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of things, with its interval of 95 %."""
+
+    count: float
+    of: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """Return the share; nan of nothing."""
+        return self.count / self.of if self.of else float("nan")
+
+    def __str__(self) -> str:
+        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%})" if self.of else "–"
+
+
+def by_type(table: pd.DataFrame, entries: Entries) -> list[dict[str, Any]]:
+    """Return for each family and type: AUROC, found at 1 % false alarms, onset, overlaps and share measurable."""
+    rows = []
+    for family, part in table[table["group"].isin([FAULTLESS, FAILING])].groupby("family"):
+        for kind in KINDS:
+            rows.append({"family": family, "type": kind, **_figures(part[part["type"] == kind], kind, entries)})
+    return rows
+
+
+def _figures(rows: pd.DataFrame, kind: str, entries: Entries) -> dict[str, Any]:
+    bad = rows[(rows["group"] == FAILING) & (rows["true_type"] == kind)]
+    good = rows[(rows["group"] == FAULTLESS) & (rows["due"] | rows["measured"])]
+    due = pd.concat([bad, good[good["due"]]])
+    threshold = threshold_of(kind, entries)
+    found = bad[_values(bad) >= threshold]
+    near = (found["start"] - found["true_start"]).abs()
+    boxes = [
+        _overlap(a, b) for a, b in zip(found["box"], found["true_box"], strict=True) if a is not None and b is not None
+    ]
+    return {
+        "failing": len(bad),
+        "faultless": len(good),
+        "auroc": auroc(_values(good), _values(bad)) if min(len(bad), len(good)) >= LEAST else None,
+        "auroc_interval": _resampled(good, bad) if min(len(bad), len(good)) >= LEAST else None,
+        "found": len(found) / len(bad) if len(bad) else None,
+        "found_of": wilson(len(found), len(bad)),
+        "false_alarms": float((_values(good) >= threshold).mean()) if len(good) else None,
+        "onset_median": float(near.median()) if len(found) else None,
+        "onset_near": float((near <= NEAR).mean()) if len(found) else None,
+        "frames_overlap": float(np.median([_frames_overlap(row) for _, row in found.iterrows()]))
+        if len(found)
+        else None,
+        "place_overlap": float(np.median(boxes)) if boxes else None,
+        "place_found": float((np.array(boxes) > TOUCHING).mean()) if boxes else None,
+        "measurable": float(due["measured"].mean()) if len(due) else None,
+        "due": len(due),
+    }
+
+
+def false_alarms(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return for each family, and its reconstructions, how many faultless clips alarm, and how often in an hour."""
+    rows = []
+    for (family, group), part in table[table["group"].isin([FAULTLESS, RECONSTRUCTED])].groupby(["family", "group"]):
+        alarmed = part.assign(alarm=alarms(part))
+        clips = alarmed.groupby(["base", "case", "way"]).agg(
+            any=("alarm", "any"), count=("alarm", "sum"), frames=("frames", "first"), fps=("fps", "first")
+        )
+        count, hours = int(clips["count"].sum()), float((clips["frames"] / clips["fps"]).sum()) / 3600
+        low, high = poisson(count)
+        whose = alarmed[alarmed["alarm"]]["type"].value_counts()
+        rows.append(
+            {
+                "family": family,
+                "clips": "faultless" if group == FAULTLESS else "through the autoencoder",
+                "count": len(clips),
+                "bases": clips.index.get_level_values("base").nunique(),
+                "any": clustered(clips["any"]),
+                "alarms": count,
+                "hours": hours,
+                "an_hour": count / hours,
+                "an_hour_interval": (low / hours, high / hours),
+                "by_type": {str(kind): int(n) for kind, n in whose.items()},
+            }
+        )
+    return rows
+
+
+def nulls(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return for each family and null in how many pairs it is more suspicious than the clip that it was made from."""
+    rows = []
+    suspicions = suspicion_of(table[table["group"].isin([FAULTLESS, NULL])])
+    good = suspicions[suspicions["group"] == FAULTLESS]
+    clips = dict(zip(good["case"], good["suspicion"], strict=True))
+    for (family, way), part in suspicions[suspicions["group"] == NULL].groupby(["family", "way"]):
+        own = np.array([clips[case] for case in part["case"]])
+        wins = int((part["suspicion"].to_numpy() > own).sum())
+        rows.append({"family": family, "null": way, "pairs": len(part), "loses": wilson(wins, len(part))})
+    return rows
+
+
+def by_way(table: pd.DataFrame, entries: Entries) -> list[dict[str, Any]]:
+    """Return for each way of failing how much of it is found at 1 % false alarms, by severity too."""
+    rows = []
+    bad = table[(table["group"] == FAILING) & (table["type"] == table["true_type"])]
+    for (family, kind, way), part in bad.groupby(["family", "type", "way"]):
+        caught = _values(part) >= threshold_of(str(kind), entries)
+        row = {"family": family, "type": kind, "way": way, "clips": len(part), "found": float(caught.mean())}
+        for severity in ("subtle", "plain", "gross"):
+            mine = caught[(part["severity"] == severity).to_numpy()]
+            row[severity] = float(mine.mean()) if len(mine) else None
+        rows.append(row)
+    return rows
+
+
+def unmeasured(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the reasons why what was due could not be measured, the most frequent first."""
+    missed = table[table["due"] & ~table["measured"] & table["group"].isin([FAULTLESS, FAILING])]
+    counts = missed.groupby(["family", "type", "reason"], as_index=False).size().sort_values("size", ascending=False)
+    return list(counts.rename(columns={"size": "clips"}).to_dict("records"))
+
+
+def speed(table: pd.DataFrame) -> float:
+    """Return how many frames a second of processor time are judged, for all types together."""
+    cases = table.drop_duplicates(["case", "group", "way"])
+    return float(cases["frames"].sum() / cases["seconds"].sum())
+
+
+def threshold_of(kind: str, entries: Entries) -> float:
+    """Return the strength that 1 % of the fitting set's faultless clips reach; 1 where none was fitted."""
+    return strength_at(entries[kind], FALSE_ALARMS) if kind in entries else 1.0
+
+
+def alarms(rows: pd.DataFrame) -> np.ndarray:
+    """Say for each row whether a failure is listed: `bool [n]`."""
+    from evaluation.calibration import score
+
+    strengths = rows["strength"].fillna(0.0)
+    scores = [score(kind, s) for kind, s in zip(rows["type"], strengths, strict=True)]
+    return np.array(scores) >= FAILS_FROM
+
+
+def suspicion_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a case, with the suspicion of its most suspicious type."""
+    values = [suspicion(kind, s) for kind, s in zip(rows["type"], rows["strength"].fillna(0.0), strict=True)]
+    told = rows.assign(suspicion=values)
+    return told.groupby(["family", "group", "case", "way"])["suspicion"].max().reset_index()
+
+
+def auroc(good: np.ndarray, bad: np.ndarray) -> float:
+    """Return the share of pairs in which the failing clip is the more suspicious, ties counted half."""
+    order = np.sort(good)
+    below, upto = np.searchsorted(order, bad, "left"), np.searchsorted(order, bad, "right")
+    return float((below + upto).mean() / (2 * len(good)))
+
+
+def curve(good: np.ndarray, bad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the receiver operating characteristic: shares of false alarms and of found, for every threshold."""
+    limits = np.unique(np.concatenate([good, bad, [np.inf]]))[::-1]
+    return np.array([(good >= x).mean() for x in limits]), np.array([(bad >= x).mean() for x in limits])
+
+
+def values_of(table: pd.DataFrame, family: str, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the strengths of a family's faultless and failing clips of one type."""
+    rows = table[(table["family"] == family) & (table["type"] == kind)]
+    good = rows[(rows["group"] == FAULTLESS) & (rows["due"] | rows["measured"])]
+    return _values(good), _values(rows[(rows["group"] == FAILING) & (rows["true_type"] == kind)])
+
+
+def wilson(count: float, of: float, z: float = 1.96) -> Share:
+    """Return a share with Wilson's interval (J. Am. Stat. Assoc. 22, 1927)."""
+    if not of:
+        return Share(0, 0, 0.0, 1.0)
+    p = count / of
+    centre, spread = p + z * z / (2 * of), z * np.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    low, high = (centre - spread) / (1 + z * z / of), (centre + spread) / (1 + z * z / of)
+    return Share(count, round(of), max(0.0, float(low)), min(1.0, float(high)))
+
+
+def clustered(flags: "pd.Series[bool]") -> Share:
+    """Return the share of clips, with Wilson's interval of as many as they are worth: clips of one base are alike.
+
+    Their worth is their number over the design effect (Kish, Survey Sampling, 1965), the number of bases at least.
+    Where all are alike no effect can be seen, and it is the number of bases.
+    """
+    groups = flags.groupby(level="base")
+    sums, sizes = groups.sum().to_numpy(dtype=float), groups.size().to_numpy(dtype=float)
+    n, p = sizes.sum(), sums.sum() / sizes.sum()
+    worth = float(len(sizes))
+    if 0 < p < 1 and len(sizes) > 1:
+        variance = len(sizes) / (len(sizes) - 1) * ((sums - p * sizes) ** 2).sum() / n**2
+        worth = float(np.clip(p * (1 - p) / max(variance, 1e-12), len(sizes), n))
+    told = wilson(p * worth, worth)
+    return Share(float(sums.sum()), int(n), told.low, told.high)
+
+
+def poisson(count: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a Poisson mean of which `count` was seen (Garwood, Biometrika 28, 1936)."""
+    tail = (1 - level) / 2
+    low = chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+    return float(low), float(chi2.ppf(1 - tail, 2 * count + 2) / 2)
+
+
+def _values(rows: pd.DataFrame) -> np.ndarray:
+    return rows["strength"].fillna(UNMEASURED).to_numpy(dtype=float)
+
+
+def _resampled(good: pd.DataFrame, bad: pd.DataFrame) -> tuple[float, float]:
+    """Return the interval of 95 % of the AUROC, resampled by base clip."""
+    rng = np.random.default_rng(0)
+    bases = sorted({*good["base"], *bad["base"]})
+    parts = {base: (_values(good[good["base"] == base]), _values(bad[bad["base"] == base])) for base in bases}
+    found = list(_draws(parts, bases, rng))
+    return float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))
+
+
+def _draws(
+    parts: dict[str, tuple[np.ndarray, np.ndarray]], bases: list[str], rng: np.random.Generator
+) -> Iterator[float]:
+    for _ in range(RESAMPLES):
+        drawn = [parts[bases[i]] for i in rng.integers(len(bases), size=len(bases))]
+        good, bad = (np.concatenate([part[i] for part in drawn]) for i in (0, 1))
+        if len(good) and len(bad):
+            yield auroc(good, bad)
+
+
+def _frames_overlap(row: "pd.Series[Any]") -> float:
+    both = min(row["end"], row["true_end"]) - max(row["start"], row["true_start"]) + 1
+    either = max(row["end"], row["true_end"]) - min(row["start"], row["true_start"]) + 1
+    return float(max(0, both) / either)
+
+
+def _overlap(a: list[int], b: list[int]) -> float:
+    """Return the intersection over union of two boxes."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(0, width) * max(0, height)
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)

@@ -1,0 +1,140 @@
+"""Run the benchmark: every case made, judged and kept as rows, so that tables can be made again without it.
+
+Rows of each part are kept in a folder as they come, and a part that is there is not made again.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evaluation.evaluator import evaluator
+from evaluation.proving.edits.workbench import Sprite
+from evaluation.proving.real import HALVES, Footage, clips_of, media_folder
+from evaluation.proving.shards import Cutting, Drawn, Extras, Filmed, Judged, cut, judged
+from kinora.files import atomic_write
+from kinora.parallel import ordered_map
+from kinora.progress import Progress
+
+CASES_EACH = 12  # of a renderer, in one part
+EXAMPLES_EACH = 4  # of each type and family
+FIT_SEED, REPORT_SEED = 100, 900  # of the renderers; parts count on from there
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the benchmark is run on.
+
+    Attributes:
+        families: `paper`, `studio` and `real`, any of them.
+        half: of the real clips, `dev` or `report`.
+        cases: how many of each renderer.
+        clips: how many real clips at most, the first by name.
+        pieces: how many of each at most.
+        failures: how many are edited into each piece.
+        seed: of the renderers and edits.
+        extras: nulls and reconstructions.
+    """
+
+    families: tuple[str, ...] = ("studio", "real")
+    half: str = "report"
+    cases: int = 240
+    clips: int = 100
+    pieces: int = 2
+    failures: int = 4
+    seed: int = REPORT_SEED
+    extras: Extras = field(default_factory=Extras)
+
+    def __post_init__(self) -> None:
+        assert self.half in HALVES
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What came of a run: a table of rows, one a case and type; example videos by file; crashes; the evaluator."""
+
+    table: pd.DataFrame
+    examples: list[dict[str, Any]]
+    crashes: list[str]
+    evaluator: dict[str, Any]
+
+
+def run(plan: Plan, folder: Path, workers: int | None = None) -> Rows:
+    """Make and judge the cases of a plan in processes; keep in `folder` what comes of each part, and return all."""
+    (folder / "parts").mkdir(parents=True, exist_ok=True)
+    shards: list[Drawn | Filmed] = [*_drawn(plan), *_filmed(plan, workers)]
+    state = hashlib.sha256(json.dumps([evaluator()["digest"], str(plan)]).encode()).hexdigest()[:12]
+    todo = [(n, shard) for n, shard in enumerate(shards) if not _part(folder, state, n).exists()]
+    with Progress("benchmark", len(shards), "parts") as progress:
+        progress.update(len(shards) - len(todo))
+        done = ordered_map(judged, (shard for _, shard in todo), workers, processes=True)
+        for count, ((number, _), result) in enumerate(zip(todo, done, strict=True), 1):
+            _keep(folder, state, number, result)
+            progress.update(len(shards) - len(todo) + count)
+    return kept(folder, state)
+
+
+def kept(folder: Path, state: str = "") -> Rows:
+    """Return what a run kept in a folder: the newest run's, or that of one state of code and plan.
+
+    Raises:
+        FileNotFoundError: nothing is kept there.
+    """
+    parts = sorted((folder / "parts").glob(f"{state}*.parquet"), key=lambda file: file.stat().st_mtime)
+    if not parts:
+        raise FileNotFoundError(f"{folder} keeps no rows of a benchmark.")
+    newest = parts[-1].name.split("-")[0]
+    tables, examples, crashes = [], [], []
+    counts: dict[tuple[str, str], int] = {}
+    for file in sorted((folder / "parts").glob(f"{newest}-*.parquet")):
+        tables.append(pd.read_parquet(file))
+        about = json.loads(file.with_suffix(".json").read_text())
+        crashes += about["crashes"]
+        for example in about["examples"]:
+            key = (example["family"], example["type"])
+            counts[key] = counts.get(key, 0) + 1
+            if counts[key] <= EXAMPLES_EACH:
+                examples.append(example)
+    return Rows(pd.concat(tables, ignore_index=True), examples, crashes, evaluator())
+
+
+def _part(folder: Path, state: str, number: int) -> Path:
+    return folder / "parts" / f"{state}-{number:04d}.parquet"
+
+
+def _keep(folder: Path, state: str, number: int, result: Judged) -> None:
+    part = _part(folder, state, number)
+    examples = []
+    for index, (row, video) in enumerate(result.examples):
+        file = part.with_name(f"{part.stem}-{index}.mp4")
+        file.write_bytes(video)
+        examples.append({**row, "file": str(file)})
+    part.with_suffix(".json").write_text(json.dumps({"examples": examples, "crashes": result.crashes}))
+    with atomic_write(part) as temporary:
+        pd.DataFrame(result.rows).to_parquet(temporary)
+
+
+def _drawn(plan: Plan) -> list[Drawn]:
+    parts = -(-plan.cases // CASES_EACH)
+    return [
+        Drawn(family, min(CASES_EACH, plan.cases - part * CASES_EACH), plan.seed + part, plan.extras)
+        for family in plan.families
+        if family != "real"
+        for part in range(parts)
+    ]
+
+
+def _filmed(plan: Plan, workers: int | None) -> list[Filmed]:
+    if "real" not in plan.families:
+        return []
+    footage = Footage(media_folder(), plan.half)
+    rows = clips_of(footage.folder, plan.half)[: plan.clips]
+    sprites: list[Sprite] = []
+    with Progress("cut things out of real clips", len(rows), "clips") as progress:
+        for found in ordered_map(cut, (Cutting(footage, row) for row in rows), workers, processes=True):
+            sprites += found
+            progress.update(progress.done + 1)
+    return [Filmed(footage, row, plan.failures, plan.pieces, sprites, plan.seed, plan.extras) for row in rows]
