@@ -52,7 +52,7 @@ def checkpoint(
     recipe: RecipeName = "tiny",
     settings: Settings = (),
 ) -> int:
-    """Generate a clip for each held-out prompt with one checkpoint of the transformer, and find its failures.
+    """Generate a clip for each prompt that checkpoints are chosen by, with one of them, and find its failures.
 
     Of a person's own files, each held-out clip is continued from its first frames and compared with what it shows.
 
@@ -62,14 +62,14 @@ def checkpoint(
         dataset: Folder of the captioned clip dataset that it was trained on.
     """
     from evaluation.checkpoint import evaluate_checkpoint
-    from evaluation.prompts import prompts_for, simulated
+    from evaluation.prompts import selection_questions, simulated
     from kinora.config import to_dict
     from kinora.data.clips import ClipDataset
     from kinora.generation import VideoGenerator
     from kinora.generation.generator import usual_format
 
     found, clips = chosen(recipe, settings), ClipDataset.open(dataset)
-    asked, worlds = prompts_for(clips, found), found.ingest.worlds if simulated(clips) else None
+    asked, worlds = selection_questions(clips, found), found.ingest.worlds if simulated(clips) else None
     generator = VideoGenerator.load(autoencoder, checkpoint, found.sampling, usual_format(to_dict(found)))
     name = checkpoint.resolve().name
     result = evaluate_checkpoint(generator, asked, out, name=name, worlds=worlds, dataset=clips)

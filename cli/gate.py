@@ -26,6 +26,8 @@ def gate(argv: Sequence[str]) -> int:
     ) -> int:
         """Make a model version of the best checkpoint, and say whether it is better than the deployed one.
 
+        Both make clips of prompts that nothing has touched, and are judged by them.
+
         Args:
             evaluations: Folders that `kinora evaluate checkpoint` wrote, the untrained checkpoint's among them.
             transformer: Folder of the trained transformer, with all its checkpoints.
@@ -43,9 +45,11 @@ def gate(argv: Sequence[str]) -> int:
         models, clips = TrainedModels(transformer, autoencoder, captioner), ClipDataset.open(dataset)
         registry = Registry(artifact_root_of(artifact_root, work))
         found = chosen(recipe, settings)
-        decision, version = select_version(models, evaluations, clips, found, code_digest(), registry, out)
+        judged = out.with_name(f"{out.name}-judged")
+        decision, version = select_version(models, evaluations, clips, found, code_digest(), registry, out, judged)
         report = decision_page(decision).write(out / "report.html")
         print(f"{decision.reason} {report}")
+        print(f"What was judged is in {judged}.")
         print(f"The model version is {version.path}" + ("; `kinora promote` deploys it." if decision.promote else "."))
         return 0
 

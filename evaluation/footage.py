@@ -67,26 +67,33 @@ def given_frames(frames: int, grid: Grid) -> int:
     return 1 + (max(1, round(latents / 3)) - 1) * grid.frames
 
 
-def tasks_of(dataset: ClipDataset, grid: Grid, fps: float, number: int, seed: int) -> list[ContinuationTask]:
-    """Return `number` tasks from the videos held out; none if there is no such video.
-
-    Every file has its turn before any has a second one, first with another clip, then with a seed again.
-
-    Args:
-        dataset: of a person's own files.
-        grid: of the model that is judged.
-        fps: of clips whose rate is unknown.
-        number: of tasks.
-        seed: of the first task; each has one of its own.
-    """
+def held_out_videos(dataset: ClipDataset) -> list[dict[str, Any]]:
+    """Return the rows of the videos of a person's own files that are held out."""
     rows: list[dict[str, Any]] = []
     columns = ["clip_id", "kind", "split", "source", "caption", "caption_source", "width", "height", "frames", "fps"]
     for piece in dataset.pieces(columns):
         chosen = piece[(piece["split"] == "validation") & (piece["kind"] == "video")]
         rows += [{str(name): value for name, value in row.items()} for row in chosen.to_dict("records")]
+    return rows
+
+
+def tasks_of(
+    videos: Sequence[dict[str, Any]], grid: Grid, fps: float, number: int, seed: int
+) -> list[ContinuationTask]:
+    """Return `number` tasks from held-out videos; none if there is no video.
+
+    Every file has its turn before any has a second one, first with another clip, then with a seed again.
+
+    Args:
+        videos: some of the rows of `held_out_videos`.
+        grid: of the model that is judged.
+        fps: of clips whose rate is unknown.
+        number: of tasks.
+        seed: of the first task; each has one of its own.
+    """
     # The longest first, of which most is asked; else in an order that has nothing to do with names, so that a part of
     # many is no choice.
-    rows.sort(key=lambda row: (-row["frames"], zlib.crc32(row["clip_id"].encode())))
+    rows = sorted(videos, key=lambda row: (-row["frames"], zlib.crc32(row["clip_id"].encode())))
     turns: Counter[str] = Counter()
     ranked = []
     for place, row in enumerate(rows):

@@ -1,5 +1,6 @@
-"""Which checkpoint of a run becomes a model version, and what that version has to beat."""
+"""Which checkpoint of a run becomes a model version, and whether that takes the place of the deployed one."""
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.checkpoint import evaluate_checkpoint
-from evaluation.gate import Decision, already_deployed, decide, incomparable
-from evaluation.prompts import asked_again
-from kinora.config import read_json, to_dict
+from evaluation.gate import Decision, already_deployed, budget, check_comparable, decide, measures
+from evaluation.gate.decision import INCUMBENT, UNTRAINED
+from evaluation.generating import Generates
+from evaluation.prompts import decision_questions, simulated
+from kinora.config import digest, read_json, to_dict
 from kinora.data.clips import ClipDataset
+from kinora.files import file_digest
 from kinora.generation import ModelVersion, Registry, VideoGenerator, write_version
-from kinora.recipes.recipe import Recipe
+from kinora.generation.generator import usual_format
+from kinora.recipes.recipe import GatePlan, Recipe
 
 
 @dataclass(frozen=True)
@@ -32,55 +37,106 @@ def select_version(
     code: str,
     registry: Registry,
     out: Path,
+    judged: Path,
 ) -> tuple[Decision, ModelVersion]:
-    """Write the best checkpoint as a model version below `out`, and ask the gate whether it is to be deployed.
+    """Choose a checkpoint, judge it once on prompts that nothing has touched, and decide whether it is to be deployed.
 
     Args:
         models: what the run trained.
-        evaluations: folders with an `evaluation.json`, one a checkpoint, the untrained one among them.
+        evaluations: folders with an `evaluation.json`, one a checkpoint, the untrained one among them; all on the
+            prompts to choose by.
         clips: what the models were trained on.
         recipe: with which settings.
         code: the digest of the code that trained them.
-        registry: holds the version that is deployed, which the new one has to beat.
+        registry: holds the version that is deployed, which the new one has to beat, and the error that is spent.
         out: the version's folder is made here, named by its digest.
+        judged: gets the evaluations that decide, the candidate's in `candidate`, its rival's in `rival`.
     """
-    candidate, untrained = ranked([read_json(path / "evaluation.json") for path in evaluations])
+    chosen, untrained = ranked([read_json(path / "evaluation.json") for path in evaluations], recipe.gate)
+    checkpoint, deployed = models.transformer / chosen["name"], registry.current()
+    candidate = trained_digest(models, checkpoint, recipe)
+    if deployed and any((line.candidate, line.version) == (candidate, deployed) for line in registry.decisions()):
+        return already_deployed(registry.deployment()), _copy(registry, deployed, out)
+    asked = decision_questions(clips, recipe, candidate)
+    worlds = recipe.ingest.worlds if simulated(clips) else None
+
+    def judge(generator: Generates, folder: str, name: str) -> dict[str, Any]:
+        return evaluate_checkpoint(generator, asked, judged / folder, name=name, worlds=worlds, dataset=clips)
+
+    evaluation = judge(_generator(models, checkpoint, recipe), "candidate", chosen["name"])
     lineage = {
         "dataset": clips.digest,
         "data": clips.describe() | {"captions": clips.clips["caption_source"].value_counts().sort_index().to_dict()},
         "code": code,
-        "evaluator": candidate["evaluator"]["digest"],
-        "checkpoint": candidate["name"],
+        "evaluator": evaluation["evaluator"]["digest"],
+        "checkpoint": chosen["name"],
         "parent": read_json(models.transformer / "config.json").get("initial_digest") or None,
     }
-    checkpoint = models.transformer / candidate["name"]
-    version = write_version(out, models.autoencoder, checkpoint, models.captioner, to_dict(recipe), candidate, lineage)
-    name = registry.current()
-    if name == version.name:
-        return already_deployed(registry.deployment()), version
+    version = write_version(out, models.autoencoder, checkpoint, models.captioner, to_dict(recipe), evaluation, lineage)
     with tempfile.TemporaryDirectory() as temporary:
-        incumbent = registry.fetch(name, Path(temporary)) if name else None
-        rival = incumbent_evaluation(incumbent, candidate, clips, Path(temporary)) if incumbent else None
-        return decide(candidate, rival, untrained), version
+        if deployed:
+            incumbent = registry.fetch(deployed, Path(temporary))
+            rival = judge(VideoGenerator.from_version(incumbent.path), "rival", "the deployed model")
+        else:
+            first = models.transformer / untrained["name"]
+            rival = judge(_generator(models, first, recipe), "rival", untrained["name"])
+    decision = decide(
+        evaluation,
+        rival,
+        recipe.gate,
+        role=INCUMBENT if deployed else UNTRAINED,
+        attempt=budget.attempt(registry.decisions(), candidate, deployed or ""),
+        chosen_on_these=bool(set(measures.clusters(chosen)) & set(measures.clusters(evaluation))),
+    )
+    registry.note_decision(
+        candidate,
+        version.name,
+        deployed or "",
+        level=decision.level,
+        chance=max(comparison.chance or 0.0 for comparison in decision.primary),
+        outcome=decision.outcome,
+        verdict=decision.reason,
+    )
+    return decision, version
 
 
-def ranked(evaluations: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the evaluations of the best trained checkpoint and of the untrained one, which is the first by name."""
-    untrained, *trained = sorted(evaluations, key=lambda evaluation: str(evaluation["name"]))
-    return max(trained, key=lambda evaluation: float(evaluation["rates"]["overall"])), untrained
+def ranked(evaluations: Sequence[dict[str, Any]], plan: GatePlan) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the evaluations of the best trained checkpoint and of the untrained one, which is the first by name.
 
+    The best is that with the highest mean of the primary measure; of equal ones, that with the highest overall score.
 
-def incumbent_evaluation(
-    incumbent: ModelVersion, candidate: dict[str, Any], clips: ClipDataset, out: Path
-) -> dict[str, Any]:
-    """Return an evaluation of the deployed version that can be compared with the candidate's.
-
-    That is the one it came with, if the same evaluator made it on the same prompts; else it is evaluated again, on the
-    same held-out `clips` where these are continued.
+    Raises:
+        KinoraError: if they were not made alike.
     """
-    known = incumbent.record("evaluation")
-    if not incomparable(candidate, known):
-        return known
-    asked = [asked_again(clip["asked"]) for clip in candidate["clips"]]
-    generator = VideoGenerator.from_version(incumbent.path)
-    return evaluate_checkpoint(generator, asked, out, name="the deployed model", dataset=clips)
+    untrained, *trained = sorted(evaluations, key=lambda evaluation: str(evaluation["name"]))
+    for evaluation in trained:
+        check_comparable(evaluation, untrained)
+    measure = measures.OVERALL if measures.footage(untrained) else plan.measure
+
+    def merit(evaluation: dict[str, Any]) -> tuple[float, float]:
+        return float(measures.values(evaluation, measure).mean()), float(evaluation["rates"]["overall"])
+
+    return max(trained, key=merit), untrained
+
+
+def trained_digest(models: TrainedModels, checkpoint: Path, recipe: Recipe) -> str:
+    """Return the digest of what was trained and how it generates, whatever is measured of it."""
+    parts = (models.autoencoder, checkpoint, models.captioner)
+    weights = [
+        {file.name: file_digest(file) for file in sorted(part.iterdir()) if file.suffix in (".safetensors", ".json")}
+        for part in parts
+    ]
+    return digest({"weights": weights, "recipe": to_dict(recipe)})
+
+
+def _generator(models: TrainedModels, checkpoint: Path, recipe: Recipe) -> VideoGenerator:
+    """Return what generates as a version of this checkpoint would."""
+    return VideoGenerator.load(models.autoencoder, checkpoint, recipe.sampling, usual_format(to_dict(recipe)))
+
+
+def _copy(registry: Registry, name: str, out: Path) -> ModelVersion:
+    """Return a version of the registry as a copy below `out`."""
+    with tempfile.TemporaryDirectory() as temporary:
+        source = registry.fetch(name, Path(temporary))
+        shutil.copytree(source.path, out / name, dirs_exist_ok=True)
+    return ModelVersion(out / name, source.digest)

@@ -58,7 +58,7 @@ FIGURES = {
         "nearer to the truth than a frame held still: {nearer} of {clips} clips",
         "right motion: {motion:.0%}",
     ),
-    "gate": ("pairs compared: {pairs}",),
+    "gate": ("prompts or files decided on: {clusters}",),
     "measure-drift": (
         "requests: {requests}",
         "features drifted: {drifted_share:.0%}",

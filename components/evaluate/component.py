@@ -31,7 +31,7 @@ def evaluate(
 
     with running("evaluate", artifact_root, item=arm or checkpoint) as step:
         from evaluation.checkpoint import evaluate_checkpoint
-        from evaluation.prompts import prompts_for, simulated
+        from evaluation.prompts import selection_questions, simulated
         from kinora import recipes
         from kinora.config import to_dict
         from kinora.data.clips import ClipDataset
@@ -40,7 +40,7 @@ def evaluate(
 
         chosen, out = recipes.get(recipe, settings), Path(evaluation.path)
         dataset = ClipDataset.open(clips.path)
-        asked = prompts_for(dataset, chosen)
+        asked = selection_questions(dataset, chosen)
         worlds = chosen.ingest.worlds if simulated(dataset) else None
         weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
         usual = usual_format(to_dict(chosen))  # as the deployed model generates

@@ -18,8 +18,9 @@ def gate(
     version: dsl.Output[dsl.Model],
     report: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
+    judged: dsl.Output[dsl.Artifact],
 ) -> str:
-    """Make a model version of the best checkpoint; return "promote" or "keep", which the gate decides."""
+    """Choose a checkpoint, judge it and its rival on what nothing has touched; return "promote" or "keep"."""
     from pathlib import Path
 
     from components.runtime.step import running
@@ -34,13 +35,14 @@ def gate(
 
         models = TrainedModels(*(Path(model.path) for model in (transformer, autoencoder, captioner)))
         results, dataset = [Path(result.path) for result in evaluations], ClipDataset.open(clips.path)
-        chosen, out = recipes.get(recipe, settings), Path(version.path)
-        decision, made = select_version(models, results, dataset, chosen, code_digest(), step.registry, out)
+        chosen, out, clips_out = recipes.get(recipe, settings), Path(version.path), Path(judged.path)
+        decision, made = select_version(models, results, dataset, chosen, code_digest(), step.registry, out, clips_out)
+        clips_out.mkdir(parents=True, exist_ok=True)  # nothing is judged of what is deployed already
         decision_page(decision).write(report.path)
         version.metadata.update(reason=decision.reason, checkpoint=made.record("lineage")["checkpoint"])
         if decision.promotion is not None:
             version.metadata["promoted_by"] = decision.promotion.run
         keep_tables(artifact_root, dataset)  # what requests to the version are held beside
-        step.measured(metrics, {"promote": decision.promote, "pairs": decision.pairs})
-        step.keep(version, report)
+        step.measured(metrics, {"promote": decision.promote, "clusters": decision.clusters})
+        step.keep(version, report, judged)
     return "promote" if decision.promote else "keep"

@@ -3,6 +3,7 @@
     <artifact root>/models/<name>/          the versions, each a whole folder named by its digest
     <artifact root>/models/current.json     {"version": name}, the one that is deployed
     <artifact root>/models/history.jsonl    a line for each promotion and rollback, the oldest first
+    <artifact root>/models/decisions.jsonl  a line for each decision of the gate, and the error that it spent
 
 It is the same on a disk and on S3. A version is stored whole before the history names it, and the history names it
 before it is current: whatever interrupts a promotion, what was deployed stays deployed, and promoting again ends it.
@@ -14,10 +15,11 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kinora.config import from_dict
 from kinora.errors import KinoraError
@@ -26,8 +28,10 @@ from kinora.generation.reference import reference_folder
 from kinora.storage import MANIFEST, local_copy, open_store, split_uri
 
 MODELS, CURRENT, HISTORY = "models", "models/current.json", "models/history.jsonl"
+DECISIONS = "models/decisions.jsonl"
 PROMOTION, ROLLBACK = "promotion", "rollback"
 REFERENCE_NAME = "reference"
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,20 @@ class Promotion:
     previous: str | None  # what was deployed until then
     verdict: str  # the gate's sentence, or a person's
     run: str  # the pipeline run that promoted; empty where a person did
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """One decision of the gate: about what, against what, which error it was allowed, and how it came out."""
+
+    when: str  # ISO 8601, UTC, to the second
+    candidate: str  # the digest of what was trained, whatever was measured of it
+    version: str  # the model version that was made of it
+    rival: str  # the deployed version, "" where none was
+    level: float  # how likely a model that is no better might have passed
+    chance: float  # how often chance alone gives such a difference
+    outcome: str  # "better", "trial" or "kept"
+    verdict: str
 
 
 class Registry:
@@ -149,17 +167,28 @@ class Registry:
             when = datetime.now(UTC).isoformat(timespec="seconds")
             kind = ROLLBACK if known else PROMOTION
             last = Promotion(when, kind, version.name, previous, verdict, run)
-            self._write(HISTORY, "".join(json.dumps(asdict(line)) + "\n" for line in [*history, last]))
+            self._write_lines(HISTORY, [*history, last])
         if current != version.name:  # even where the history has it: that promotion was interrupted
             self._write(CURRENT, json.dumps({"version": version.name}) + "\n")
         return last
 
     def history(self) -> list[Promotion]:
         """Return all promotions and rollbacks, the oldest first."""
-        try:
-            return [from_dict(Promotion, json.loads(line)) for line in (self._read(HISTORY) or "").splitlines()]
-        except Exception as error:  # cattrs has many, and all say that this is no history
-            raise self._damaged(HISTORY) from error
+        return self._lines(HISTORY, Promotion)
+
+    def decisions(self) -> list[GateDecision]:
+        """Return all decisions of the gate, the oldest first."""
+        return self._lines(DECISIONS, GateDecision)
+
+    def note_decision(
+        self, candidate: str, version: str, rival: str, *, level: float, chance: float, outcome: str, verdict: str
+    ) -> None:
+        """Note a decision of the gate; one about the same candidate and rival is not noted again."""
+        known = self.decisions()
+        if all((line.candidate, line.rival) != (candidate, rival) for line in known):
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            line = GateDecision(when, candidate, version, rival, level, chance, outcome, verdict)
+            self._write_lines(DECISIONS, [*known, line])
 
     def deployment(self) -> Promotion:
         """Return the line of the history that deployed the current version.
@@ -188,6 +217,15 @@ class Registry:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.symlink_to(file.resolve())
             self._store.put_folder(folder, f"{MODELS}/{version.name}")
+
+    def _lines(self, key: str, kind: type[Line]) -> list[Line]:
+        try:
+            return [from_dict(kind, json.loads(line)) for line in (self._read(key) or "").splitlines()]
+        except Exception as error:  # cattrs has many, and all say that these are no such lines
+            raise self._damaged(key) from error
+
+    def _write_lines(self, key: str, lines: Sequence[Promotion] | Sequence[GateDecision]) -> None:
+        self._write(key, "".join(json.dumps(asdict(line)) + "\n" for line in lines))
 
     def _read(self, key: str) -> str | None:
         if not self._store.exists(key):

@@ -24,7 +24,7 @@ def base() -> Recipe:
     return Recipe(
         name="base",
         ingest=IngestConfig(
-            worlds=WorldsConfig(sizes=((128, 128), (160, 96), (96, 160)), frames=(17, 33)),
+            worlds=WorldsConfig(sizes=((128, 128), (160, 96), (96, 160)), frames=(17, 33), held_out=160),
             max_side=512,
             max_frames=65,
             fps=16.0,
@@ -55,6 +55,6 @@ def base() -> Recipe:
             validate_every=1000,
         ),
         sampling=Sampling(steps=40, guidance=4.0),
-        evaluation=EvaluationPlan(prompts=64),
+        evaluation=EvaluationPlan(prompts=32, decision_prompts=128),
         compute=Compute(processes=8, compile=True),
     )

@@ -17,15 +17,60 @@ from kinora.training.transformer import TransformerTraining
 ONE_PROCESS, CAPTIONS, VALIDATION, DRIFT = Compute(), CaptionConfig(), ValidationConfig(), DriftConfig()
 
 
+MEASURES = ("faultless", "overall")
+
+
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """How checkpoints are judged: `prompts` held-out prompts, drawn with `seed`, one clip each.
+    """What checkpoints are asked for, of what is held out.
 
-    The gate pairs the same prompts and seeds of two checkpoints, so `seed` changes only when a new set is meant.
+    prompts: prompts on which the best checkpoint is chosen, one clip each; of a person's footage, clips to continue.
+    decision_prompts: other prompts, on which nothing is chosen, and the gate decides, `seeds` clips each.
+    seed: of the first set. Each candidate's decision has seeds of its own.
+
+    Raises:
+        UsageError: if there is nothing to choose or to decide by.
     """
 
-    prompts: int = 64
+    prompts: int = 16
+    decision_prompts: int = 48
+    seeds: int = 2
     seed: int = 20261
+
+    def __post_init__(self) -> None:
+        for name in ("prompts", "decision_prompts", "seeds"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"evaluation.{name} is {getattr(self, name)}; give 1 or more.")
+
+
+@dataclass(frozen=True)
+class GatePlan:
+    """What a candidate has to show to take the place of the deployed model; all of them are shares, 0 to 1.
+
+    measure: what must be better: "faultless", the share of clips without any failure, or "overall", the overall score.
+        Of a person's footage it is always the latter, the agreement with the truth.
+    least_gain: the smallest gain that matters: the gate says how many prompts show it with the probability `power`.
+    error: how likely a model that is no better may ever take the place of a deployed one, all attempts together.
+    margin: no type of failure may be more frequent by this, and no attribute rarer.
+    guard_error: how likely each of these may be missed.
+
+    Raises:
+        UsageError: if a value is impossible.
+    """
+
+    measure: str = "faultless"
+    least_gain: float = 0.1
+    power: float = 0.8
+    error: float = 0.025
+    margin: float = 0.1
+    guard_error: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.measure not in MEASURES:
+            raise UsageError(f"gate.measure is '{self.measure}'; choose from {', '.join(MEASURES)}.")
+        for name in ("least_gain", "power", "error", "margin", "guard_error"):
+            if not 0 < getattr(self, name) < 1:
+                raise UsageError(f"gate.{name} is {getattr(self, name):g}; give a share above 0 and below 1.")
 
 
 @dataclass(frozen=True)
@@ -59,8 +104,8 @@ class Recipe:
     """One complete configuration, from raw clips to judged checkpoints.
 
     `compute` says on what it is trained, `study` how studies vary it, `captions` who describes its clips, `validation`
-    what its dataset must be as a whole, `drift` when requests start its training again; the rest, what is learned and
-    how it is judged.
+    what its dataset must be as a whole, `gate` what its model has to show to be deployed, `drift` when requests start
+    its training again; the rest, what is learned and how it is judged.
 
     Raises:
         UsageError: if its parts do not fit together.
@@ -73,6 +118,7 @@ class Recipe:
     transformer: TransformerTraining
     sampling: Sampling
     evaluation: EvaluationPlan = EvaluationPlan()
+    gate: GatePlan = GatePlan()
     compute: Compute = ONE_PROCESS
     study: StudyPlan = StudyPlan()
     captions: CaptionConfig = CAPTIONS

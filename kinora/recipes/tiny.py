@@ -41,6 +41,6 @@ def tiny() -> Recipe:
             time_logit_mean=0.5,
         ),
         sampling=Sampling(steps=25, guidance=2.0),
-        evaluation=EvaluationPlan(prompts=64),
+        evaluation=EvaluationPlan(prompts=16, decision_prompts=48),
         compute=Compute(processes=2),
     )

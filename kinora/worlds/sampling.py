@@ -201,15 +201,17 @@ def _evenly(config: WorldsConfig, held_out: bool) -> tuple[Combination, ...]:
     return tuple(c for c in combinations for _ in range(len(config.shapes) // len(own[c] or config.shapes) or 1))
 
 
-def evaluation_prompts(config: WorldsConfig, count: int, seed: int) -> list[EvaluationPrompt]:
+def evaluation_prompts(
+    config: WorldsConfig, count: int, seed: int, among: Sequence[Combination] | None = None
+) -> list[EvaluationPrompt]:
     """Return `count` prompts of held-out combinations, all before any twice, evenly over sizes.
 
-    Each is of the longest clip that shows it.
+    Each is of the longest clip that shows it. `among` are some of the held-out combinations, None all of them.
 
     Raises:
         KinoraError: if the configuration holds nothing out.
     """
-    held = split_combinations(config)[1]
+    held = split_combinations(config)[1] if among is None else among
     if not held:
         raise KinoraError("no combination is held out to evaluate on; set held_out of the worlds to 1 or more.")
     rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ from kinora.data.clips import ClipDataset, table
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.stored_clip import store_clip
 from kinora.errors import KinoraError
+from kinora.recipes.recipe import GatePlan
 from kinora.worlds import Attributes, WorldsConfig, evaluation_prompts, simulate_prompt
 
 WORLDS = WorldsConfig()
@@ -57,10 +58,10 @@ def test_the_gate_tells_models_apart(tmp_path, prompts):
     nothing = evaluate_checkpoint(Worlds(prompts, empty=1.0), prompts, tmp_path / "c")
     assert nothing["rates"]["overall"] < 0.3
     assert nothing["rates"]["exactly_prompted"] == 0
-    assert decide(right, half).promote
-    assert decide(half, None, nothing).promote
-    assert not decide(half, right).promote
-    assert not decide(right, right).promote
+    plan = GatePlan(margin=0.5)  # twelve prompts prove no smaller one
+    assert decide(right, nothing, plan).outcome == "better"
+    assert not decide(half, right, plan).promote
+    assert not decide(right, right, plan).promote
 
 
 def test_other_prompts_cannot_be_compared(tmp_path, prompts):
@@ -68,7 +69,8 @@ def test_other_prompts_cannot_be_compared(tmp_path, prompts):
     others = evaluation_prompts(WORLDS, 12, seed=6)
     other = evaluate_checkpoint(Worlds(others), others, tmp_path / "b")
     assert "other" not in one
-    assert "prompts" in decide(one, other).reason
+    with pytest.raises(KinoraError, match="different prompts"):
+        decide(one, other, GatePlan())
 
 
 def test_prompts_in_a_persons_own_words_are_judged_by_physics_and_consistency(tmp_path, prompts):

@@ -1,6 +1,5 @@
 """A model that continues a person's clips as they went on comes out above those that do not."""
 
-import copy
 import json
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.checkpoint import evaluate_checkpoint
-from evaluation.footage import continue_clips, request_of, tasks_of
+from evaluation.footage import continue_clips, held_out_videos, request_of, tasks_of
 from evaluation.footage_report import side_by_side
 from evaluation.gate import decide, decision_page
 from kinora.data.clips import ClipDataset, table
@@ -19,6 +18,7 @@ from kinora.data.stored_clip import store_clip
 from kinora.errors import KinoraError
 from kinora.generation.model_card import card_markdown, model_card
 from kinora.models.autoencoder import load_autoencoder
+from kinora.recipes.recipe import GatePlan
 
 SIZE, FRAMES, FPS = (40, 24), 17, 8.0
 
@@ -52,7 +52,7 @@ def dataset(clips, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tasks(dataset):
-    return tasks_of(dataset, Grid(8, 4), FPS, 20, seed=7)
+    return tasks_of(held_out_videos(dataset), Grid(8, 4), FPS, 20, seed=7)
 
 
 class Continuing:
@@ -132,44 +132,46 @@ def test_the_evaluation_says_what_the_model_can_and_what_could_not_be_measured(e
 
 def test_the_gate_compares_continuations_and_counts_a_file_once(evaluated):
     best, still, worst = (evaluated[name][0] for name in ("right", "held", "ignorant"))
-    decision = decide(best, still)
-    assert decision.promote
-    assert decision.pairs == 10
-    assert "beats the incumbent in continuations of 10 held-out clips" in decision.reason
-    assert [row.metric for row in decision.table] == ["overall", "appearance", "motion", "where", "when", "how_much"]
-    assert decide(still, None, worst).promote
-    assert not decide(still, best).promote
-    assert not decide(best, best).promote
-    assert "continuations of 10 held-out clips" in str(decision_page(decision).blocks)
+    plan = GatePlan(margin=0.3)  # ten files prove no smaller one
+    decision = decide(best, still, plan)
+    assert decision.promote, decision.reason
+    assert decision.clusters == 10
+    assert decision.compared == "10 held-out clips of 10 files, continued 20 times in all"
+    assert "its overall score is 98%, that of the deployed model 33%" in decision.reason
+    assert [row.measure for row in decision.guards] == ["appearance", "motion"]
+    assert not decide(still, best, plan).promote
+    assert not decide(best, best, plan).promote
+    assert not decide(worst, still, plan).promote
+    assert decision.compared in str(decision_page(decision).blocks)
 
 
-def few(evaluation, files):
-    chosen = sorted({record["asked"]["source"] for record in evaluation["clips"]})[:files]
-    return evaluation | {"clips": [clip for clip in evaluation["clips"] if clip["asked"]["source"] in chosen]}
+def test_what_is_no_better_than_a_frame_held_still_is_never_called_good(evaluated):
+    best, still, worst = (evaluated[name][0] for name in ("right", "held", "ignorant"))
+    plan = GatePlan(margin=0.3)
+    good = decide(best, worst, plan, role="untrained")
+    assert good.outcome == "better"
+    assert "held still" not in good.reason
+    for candidate, rival, how in ((still, worst, "not shown to be nearer to"), (worst, worst, "farther from")):
+        first = decide(candidate, rival, plan, role="untrained")
+        assert (first.outcome, first.promote) == ("trial", True)
+        assert first.reason.startswith("On trial")
+        assert f"It is {how} the truth than the last given frame held still" in first.reason
+    replaced = decide(still, worst, GatePlan(margin=0.9, error=0.05))  # better than what is deployed, not good
+    assert replaced.outcome == "better", replaced.reason
+    assert "not shown to be nearer to the truth than the last given frame held still" in replaced.reason
 
 
-def test_too_few_files_keep_what_is_deployed_and_say_so_where_nothing_is(evaluated):
-    best, worst = (few(evaluated[name][0], 5) for name in ("right", "ignorant"))
-    kept = decide(best, worst)
+def test_too_few_files_decide_nothing_and_it_says_how_many_it_takes(evaluated):
+    def few(evaluation, files=5):
+        chosen = sorted({record["asked"]["source"] for record in evaluation["clips"]})[:files]
+        return evaluation | {"clips": [clip for clip in evaluation["clips"] if clip["asked"]["source"] in chosen]}
+
+    best, worst = (few(evaluated[name][0]) for name in ("right", "ignorant"))
+    kept = decide(best, worst, GatePlan())
     assert not kept.promote
-    assert "continuations of 5 held-out clips are too few" in kept.reason
-    first = decide(best, None, worst)
-    assert first.promote
-    assert first.reason.startswith("Promoted without proof: in continuations of 5 held-out clips")
-    assert first.interval is None
-    assert not decide(worst, None, best).promote
-
-
-def test_where_nothing_is_deployed_a_model_that_is_better_on_average_is_promoted_without_proof(evaluated):
-    better, base = copy.deepcopy(evaluated["held"][0]), evaluated["held"][0]
-    for number, record in enumerate(better["clips"]):
-        record["rates"]["overall"] += 0.1 if number == 0 else 0.0  # one file's clip, so that the interval includes zero
-    first = decide(better, None, base)
-    assert first.promote
-    assert first.reason.startswith("Promoted without proof")
-    assert "includes no difference" in first.reason
-    assert not decide(better, base).promote
-    assert not decide(base, None, base).promote
+    assert "5 files to decide by prove nothing" in kept.reason
+    assert f"It takes about {kept.needed} files" in kept.reason
+    assert decide(best, worst, GatePlan(), role="untrained").outcome == "trial"
 
 
 def test_the_model_card_says_what_footage_was_judged_and_how(evaluated, tmp_path):

@@ -23,7 +23,7 @@ def test_the_parts_of_a_recipe_fit_each_other(name):
     for width, height in worlds.sizes:
         assert width % (vae.spatial * dit.patch_size) == height % (vae.spatial * dit.patch_size) == 0
     assert all(frames % vae.temporal == 1 for frames in (*worlds.frames, recipe.ingest.max_frames))
-    assert recipe.evaluation.prompts <= worlds.held_out
+    assert recipe.evaluation.prompts + recipe.evaluation.decision_prompts <= worlds.held_out
     assert recipe.transformer.checkpoints >= 2  # the untrained one is the first rival
 
 
