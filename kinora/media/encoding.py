@@ -188,7 +188,8 @@ def _encoder(
                 stream.height, stream.width = picture.shape[:2]
             matrix = usual_matrix(stream.width, stream.height)
             rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            coded = converter.reformat(
+            # Shared, 4:2:0 now and then made x264 write other bytes of the same frames.
+            coded = (VideoReformatter() if even else converter).reformat(
                 rgb, format=pixel_format, dst_colorspace=matrix, interpolation="BILINEAR", threads=1
             )
             container.mux(stream.encode(coded))
