@@ -39,10 +39,9 @@ def reference() -> Recipe:
             fps=8.0,
         ),
         captioner=CaptionerTraining(
-            # Which way a camera circles shows from one frame to the next alone, and half of the things are small.
+            # Where there are two things they are small: at 32 pixels their shapes are mistaken.
             model=CaptionerConfig(frames=8, side=48, changes=32, grid=4, max_words=64),
-            steps=1200,
-            batch_size=16,
+            steps=700,
         ),
         autoencoder=AutoencoderTraining(
             model=VAEConfig(latent_channels=LATENT_CHANNELS),
