@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from evaluation.evidence.background import LEVELS
+from evaluation.evidence.looks import regions, unlike
 from evaluation.evidence.uncovering import contrast, is_hole, uncovered
 
 if TYPE_CHECKING:
@@ -22,24 +24,38 @@ MOVES = 0.75  # pixels a frame against the scene, from which a region is taken t
 STEP = 10.0  # levels, beside two times the noise, and twice the frame's usual contrast: an outline's least contrast
 SURFACE = 0.1  # of the frame: an even region as large is a surface of the scene
 ALONG_EDGE = 0.1  # of the frame's circumference: so is one that touches as much of it
-NARROW = 0.04  # of the shorter side: what is narrower does not stand out as a thing
+NARROW = 0.06  # of the shorter side: what is narrower does not stand out as a thing
 LARGEST = 0.15  # of the frame that a thing takes
 SOLID = 0.55  # of its convex hull that a thing fills
 CLUTTER = 0.35  # of the frame: where more stands out, nothing does
+CONVEX = 0.96  # of its hull: a region that fills less of it may be two things that touch
+NECKS = (0.5, 0.65, 0.8, 0.9)  # of a region's greatest depth: depths at which it may fall apart
+OTHER = 0.3  # unlikeness of the looks of two that touch
+WIDER = 5  # pixels: side of the surroundings that are searched for a pixel of the scene where the camera moves
 PART = 0.6  # of a region that differs: what stands out in it and is less is a part of a thing
 KERNEL = np.ones((3, 3), np.uint8)
 
 
-def find_segments(evidence: "Evidence") -> np.ndarray:
-    """Return which segment every pixel of every frame is of, `uint8 [T, h, w]`: 0 none."""
+def find_segments(evidence: "Evidence") -> tuple[np.ndarray, bool]:
+    """Return which segment every pixel of every frame is of, `uint8 [T, h, w]`: 0 none; and whether outlines are meant.
+
+    Where neither the background is known nor outlines are closed, segments are told by motion alone, roughly.
+    """
+    labels, outlined = _found(evidence)
+    for t, (rgb, luma) in enumerate(zip(evidence.rgb, evidence.luma, strict=True)):
+        labels[t] = _apart(rgb, luma, labels[t])
+    return labels, outlined
+
+
+def _found(evidence: "Evidence") -> tuple[np.ndarray, bool]:
     T = len(evidence.luma)
     apart = np.stack([_standing_out(frame, evidence.noise) for frame in evidence.rgb])
     clear = (apart > 0).mean(axis=(1, 2)) < CLUTTER
     apart[~clear] = 0
     if not evidence.background.reliable:
         if clear.mean() > 0.5:
-            return np.stack([_numbered(mask > 0) for mask in apart])
-        return np.stack([_numbered(_clean(_moving(evidence, t))) for t in range(T)])
+            return np.stack([_numbered(mask > 0) for mask in apart]), True
+        return np.stack([_numbered(_clean(_moving(evidence, t))) for t in range(T)]), False
     labels = np.stack([_numbered(_clean(_differing(evidence, t))) for t in range(T)])
     things = np.stack([_whole(mask) for mask in apart])
     for shot in evidence.shots:
@@ -50,7 +66,7 @@ def find_segments(evidence: "Evidence") -> np.ndarray:
             _together(_numbered(_clean(mask & (cv2.dilate(kept, KERNEL) == 0))), kept)
             for mask, (_, kept) in zip(foreground, parted, strict=True)
         ]
-    return labels
+    return labels, True
 
 
 def smallest(height: int, width: int) -> int:
@@ -63,14 +79,14 @@ def _standing_out(rgb: np.ndarray, noise: float) -> np.ndarray:
     h, w = rgb.shape[:2]
     steps = contrast(rgb)
     flat = (steps < max(STEP + 2 * noise, 2 * float(np.median(steps)))).astype(np.uint8)
-    count, regions, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
-    edge = np.concatenate([regions[0], regions[-1], regions[1:-1, 0], regions[1:-1, -1]])
+    count, areas, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
+    edge = np.concatenate([areas[0], areas[-1], areas[1:-1, 0], areas[1:-1, -1]])
     surface = (stats[:, cv2.CC_STAT_AREA] >= SURFACE * h * w) | (
         np.bincount(edge, minlength=count) >= ALONG_EDGE * 2 * (h + w)
     )
     surface[0] = False
     # Contrast reaches two pixels over an outline to both sides.
-    inside = 1 - cv2.dilate(surface[regions].astype(np.uint8), KERNEL, iterations=2)
+    inside = 1 - cv2.dilate(surface[areas].astype(np.uint8), KERNEL, iterations=2)
     side = max(3, round(NARROW * min(h, w)) | 1)
     return np.asarray(
         cv2.morphologyEx(inside, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
@@ -80,17 +96,17 @@ def _standing_out(rgb: np.ndarray, noise: float) -> np.ndarray:
 def _whole(mask: np.ndarray) -> np.ndarray:
     """Return the regions of a mask that may be things, wholly in the frame, numbered from 1."""
     h, w = mask.shape
-    count, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    count, areas, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     numbers = np.zeros(count, np.uint8)
     for region in range(1, count):
         x, y, wide, high, area = stats[region]
         if not smallest(h, w) <= area <= LARGEST * h * w or min(x, y, w - x - wide, h - y - high) < 1:
             continue
-        piece = (regions[y : y + high, x : x + wide] == region).astype(np.uint8)
+        piece = (areas[y : y + high, x : x + wide] == region).astype(np.uint8)
         hull = cv2.convexHull(cv2.findNonZero(piece))
         if area >= SOLID * (cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True)) and numbers.max() < MOST // 2:
             numbers[region] = numbers.max() + 1
-    return np.asarray(numbers[regions])
+    return np.asarray(numbers[areas])
 
 
 def _parted(evidence: "Evidence", t: int, labels: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,12 +133,53 @@ def _parted(evidence: "Evidence", t: int, labels: np.ndarray, things: np.ndarray
 
 def _together(labels: np.ndarray, things: np.ndarray) -> np.ndarray:
     """Return two label maps as one, the second's numbers after the first's."""
-    return np.where(things > 0, things + labels.max(), labels)
+    kept = np.zeros(256, np.uint8)
+    numbers = np.unique(things[things > 0])
+    kept[numbers] = np.arange(1, len(numbers) + 1) + int(labels.max())
+    return np.where(things > 0, kept[things], labels)
+
+
+def _apart(rgb: np.ndarray, luma: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Part regions that fall at a neck into pieces of other looks: things that touch. The pieces get new numbers."""
+    parted = labels.copy()
+    for number in range(1, int(labels.max()) + 1):
+        x, y, wide, high = cv2.boundingRect((labels == number).astype(np.uint8))
+        place = slice(y, y + high), slice(x, x + wide)
+        piece = np.pad((labels[place] == number).astype(np.uint8), 1)
+        area = int(piece.sum())
+        if area < 4 * smallest(*labels.shape):
+            continue
+        hull = cv2.convexHull(cv2.findNonZero(piece))
+        if area > CONVEX * (cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True)):
+            continue
+        depth = cv2.distanceTransform(piece, cv2.DIST_L2, 3)
+        for neck in NECKS:
+            count, cores = cv2.connectedComponents((depth > neck * depth.max()).astype(np.uint8))
+            if count > 2:
+                break
+        else:
+            continue
+        _, nearest = cv2.distanceTransformWithLabels((cores == 0).astype(np.uint8), cv2.DIST_L2, 3)
+        core = np.zeros(int(nearest.max()) + 1, np.uint8)
+        core[nearest[cores > 0]] = cores[cores > 0]
+        pieces = (core[nearest] * piece)[1:-1, 1:-1]
+        looks = regions(rgb[place], luma[place], pieces, count - 1)
+        if looks.areas.min() < 0.15 * area or parted.max() + count >= 2 * MOST:
+            continue
+        for other in range(2, count):
+            if unlike(looks.looks[0], looks.looks[other - 1]) > OTHER:
+                parted[place][pieces == other] = parted.max() + 1
+    return parted
 
 
 def _differing(evidence: "Evidence", t: int) -> np.ndarray:
     """Return which pixels of frame `t` are not the background, or move where that is not known."""
     known, foreground = evidence.background.known[t], evidence.background.foreground[t]
+    if foreground.any() and (evidence.camera.moves or not evidence.camera.reliable.all()):
+        around, scene = np.ones((WIDER, WIDER), np.uint8), evidence.background.rgb[t]
+        frame = evidence.rgb[t].astype(np.float32)
+        beyond = cv2.max(cv2.subtract(frame, cv2.dilate(scene, around)), cv2.subtract(cv2.erode(scene, around), frame))
+        foreground = foreground & (beyond.max(axis=-1) > LEVELS)
     return foreground if known.all() else np.where(known, foreground, _moving(evidence, t))
 
 

@@ -89,11 +89,11 @@ class Track:
 
 def follow(evidence: "Evidence") -> tuple[Track, ...]:
     """Follow everything that can be followed, the earliest and largest first."""
-    segments = find_segments(evidence)
+    segments, outlined = find_segments(evidence)
     tracks = []
     for number, shot in enumerate(evidence.shots):
         owners, things = follow_shot(evidence, segments, shot.start, shot.end)
-        tracks += [_track(evidence, owners, number, thing) for thing in things]
+        tracks += [_track(evidence, owners, number, thing, 1.0 if outlined else UNSURE) for thing in things]
     return tuple(sorted(tracks, key=lambda track: (track.start, -track.area)))
 
 
@@ -124,7 +124,7 @@ def links(tracks: Sequence[Track], fps: float) -> list[tuple[Track, Track, int]]
     return sorted(((a, b, b.start - a.end - 1) for a, b in pairs), key=lambda link: link[0].end)
 
 
-def _track(evidence: "Evidence", owners: np.ndarray, shot: int, thing: Thing) -> Track:
+def _track(evidence: "Evidence", owners: np.ndarray, shot: int, thing: Thing, sure: float) -> Track:
     start, end = evidence.shots[shot].start, evidence.shots[shot].end
     h, w = evidence.luma.shape[1:]
     sights = thing.sights
@@ -156,7 +156,7 @@ def _track(evidence: "Evidence", owners: np.ndarray, shot: int, thing: Thing) ->
         ends=ends,
         appears=appears,
         vanishes=vanishes,
-        quality=_quality(sights) * (1.0 if evidence.background.reliable else UNSURE),
+        quality=_quality(sights) * sure,
         rigid=_rigid([m for m, clear in zip(masks, ~at_border & ~shared, strict=True) if clear]),
     )
 
