@@ -134,11 +134,15 @@ def evidence(fault: Fault, right: Picture, wrong: Picture) -> Known | None:
     if fault.things:
         needed = max(4.0, 0.08 * _size(fault, right))
     shown = np.flatnonzero(area >= needed)
+    if fault.type == "appearance":  # what should be there all the time is not: it shows once it is there
+        shown = np.flatnonzero(fault.take.opacity[:, fault.things[0]] >= 0.2)
     shown = shown[shown >= fault.start]
     if not len(shown):
         return None
     start = int(shown[0])
-    end = max(start, min(fault.end, int(shown[-1])))  # what has left the picture fails no more
+    if fault.type == "interpenetration":  # what has left the picture fails no more
+        shown = np.flatnonzero(np.isin(wrong.owner, fault.things).any((1, 2)))
+    end = max(start, min(fault.end, int(shown[-1])))
     box = _box(fault, right, wrong, start, end) if fault.things else None
     return Known(fault.type, start, min(end, len(area) - 1), box, fault.severity)
 
@@ -164,9 +168,8 @@ def compressed(frames: np.ndarray, fps: float, crf: int | None) -> np.ndarray:
         return frames
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream(
-            "libx264", rate=round(fps), options={"crf": str(crf), "preset": "veryfast", "threads": "1"}
-        )
+        options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1:mbtree=0"}
+        stream = container.add_stream("libx264", rate=round(fps), options=options)  # else no two runs give the same
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

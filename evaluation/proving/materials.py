@@ -41,8 +41,8 @@ def hue(rng: np.random.Generator, *, pale: bool = False) -> np.ndarray:
 
 
 def contrasting(rng: np.random.Generator, grounds: list[np.ndarray]) -> np.ndarray:
-    """The colour, of some tries, that is farthest from all the grounds."""
-    tries = [hue(rng) for _ in range(6)]
+    """The colour, of many tries, that is farthest from all the grounds."""
+    tries = [hue(rng) for _ in range(16)]
     return max(tries, key=lambda colour: min(np.abs(colour - ground).sum() for ground in grounds))
 
 

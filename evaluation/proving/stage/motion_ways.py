@@ -4,7 +4,7 @@ import numpy as np
 
 from evaluation.proving.stage.dynamics import World, simulate
 from evaluation.proving.stage.failures import Fault, Shot, Way
-from evaluation.proving.stage.scene import Take
+from evaluation.proving.stage.scene import Scene, Take
 
 
 def jumps(shot: Shot) -> Fault | None:
@@ -123,10 +123,27 @@ def sinks_into_wall(shot: Shot) -> Fault | None:
         factor = {"subtle": 0.45, "plain": 0.0, "gross": 0.0}[shot.severity] * shot.rng.uniform(0.8, 1.1)
         take = simulate(shot.scene, _at(start, lambda world, k=index, f=factor: world.shrink(k, "walls", f)))
         way = "passes through the floor or a wall" if factor == 0 else "sinks into the floor or a wall"
-        return Fault(
-            "interpenetration", way, shot.severity, take, start, min(shot.total - 1, start + shot.frames(0.6)), (index,)
-        )
+        inside = np.flatnonzero(depth_in_walls(shot.scene, take, index)[start:] > 0.1 * shot.scene.things[index].radius)
+        if not len(inside):
+            continue
+        out = np.flatnonzero(np.diff(inside) > 1)
+        end = start + int(inside[out[0]] if len(out) else inside[-1])
+        return Fault("interpenetration", way, shot.severity, take, start, end, (index,))
     return None
+
+
+def depth_in_walls(scene: Scene, take: Take, index: int) -> np.ndarray:
+    """How deep the thing's outline is in a wall or floor, in heights (negative: how far from the nearest): float `[T]`."""
+    turn = take.angle[:, index]
+    turned = np.stack([np.stack([np.cos(turn), -np.sin(turn)], 1), np.stack([np.sin(turn), np.cos(turn)], 1)], 1)
+    corners = np.einsum("tij,kj->tki", turned, scene.things[index].outline * scene.things[index].radius)
+    corners += take.position[:, None, index]
+    deepest = np.full(len(turn), -np.inf)
+    for x0, y0, x1, y1 in scene.walls:
+        along = np.array([x1 - x0, y1 - y0]) / np.hypot(x1 - x0, y1 - y0)
+        free = along[0] * (corners[..., 1] - y0) - along[1] * (corners[..., 0] - x0)
+        deepest = np.maximum(deepest, -free.min(1))
+    return deepest
 
 
 def sink_into_one_another(shot: Shot) -> Fault | None:

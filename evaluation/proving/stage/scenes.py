@@ -172,7 +172,8 @@ class _Draft:
             top = self.between(0.55, 0.9 - radius)
             rise = np.sqrt(2 * self.gravity * max(0.05, top - 0.3))
             side = self.side()
-            at = (self.aspect / 2 - side * self.between(0.1, 0.45) * self.aspect, self.between(0.3, 0.4))
+            x = self.aspect / 2 - side * self.between(0.1, 0.45) * self.aspect
+            at = (float(np.clip(x, 0.06 + radius, self.aspect - 0.06 - radius)), self.between(0.3, 0.4))
             self.add(at, (side * self.between(0.15, 0.5) * self.aspect, rise), radius=radius, plane=index)
         self.rest(int(self.rng.integers(0, 2)), plane=4)
 
@@ -214,9 +215,10 @@ class _Draft:
         side = self.side()
         one, other = self.size(), self.size()
         speed = side * self.aspect * self.between(0.35, 0.8)
-        self.add((self.aspect / 2 - side * self.aspect * self.between(0.3, 0.6), FLOOR + one), (speed, 0), radius=one,
-                 outline="disc", spin=-speed / one)  # fmt: skip
-        self.add((self.aspect / 2 + side * self.between(0, 0.1), FLOOR + other), radius=other, outline="disc", spin=0.0)
+        target = self.aspect / 2 + side * self.between(0, 0.1)
+        apart = max(self.aspect * self.between(0.3, 0.6), one + other + 0.1)
+        self.add((target - side * apart, FLOOR + one), (speed, 0), radius=one, outline="disc", spin=-speed / one)
+        self.add((target, FLOOR + other), radius=other, outline="disc", spin=0.0)
         self.rest(int(self.rng.integers(0, 2)), plane=4)
 
     def billiard(self) -> None:
@@ -230,7 +232,8 @@ class _Draft:
             radius, turn = self.size(), self.between(0, 6.28)
             away = np.array([np.cos(turn) * self.aspect, np.sin(turn)]) * self.between(0.3, 0.4)
             at = (float(target[0] + away[0]), float(target[1] + away[1]))
-            if self.apart(at, radius):
+            inside = min(at[0], self.aspect - at[0], at[1], 1 - at[1]) > radius + 0.06
+            if self.apart(at, radius) and (inside or not self.walls):
                 velocity = -away * self.between(1.2, 2.5) / self.seconds**0.5
                 self.add(at, (float(velocity[0]), float(velocity[1])), radius=radius, outline="disc", spin=0.0)
 
