@@ -149,7 +149,7 @@ class _Follower:
     def _unlike(self, frame: np.ndarray, matrix: np.ndarray) -> float:
         """Return how much a frame differs from the key frame carried there, in levels; large differences are alike."""
         seen = cv2.warpPerspective(self._key, matrix, frame.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-        return float(cv2.mean(cv2.min(cv2.absdiff(seen, frame), FAR))[0])
+        return float(np.minimum(cv2.absdiff(seen, frame), FAR).mean())
 
     def _is_possible(self, matrix: np.ndarray, frame: np.ndarray) -> bool:
         """Say whether a homography from the key frame keeps the frame's shape and size within limits."""

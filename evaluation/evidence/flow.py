@@ -15,6 +15,8 @@ from evaluation.evidence.shots import Shot
 
 SMALLEST = 32  # pixels of a side for the search; smaller frames are padded
 RETURNS = 1.0  # pixels, and a tenth of the motion's length, to which a pixel followed and followed back returns
+FAST = 3.0  # pixels a frame, from which shapes are blurred
+ALIKE = 12  # levels between two views of one thing
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,17 @@ def follow_flow(rgb_THWC: np.ndarray, luma_THW: np.ndarray, camera: Camera, shot
             there, back = _camera_flow(camera.to_next[t], grid), _camera_flow(np.linalg.inv(camera.to_next[t]), grid)
             forward[t], backward[t] = moved(grey[t], grey[t + 1], there), moved(grey[t + 1], grey[t], back)
             returned = backward[t] + sample(forward[t], grid + backward[t])
-            length = np.linalg.norm(backward[t], axis=-1)
-            consistent[t] = np.linalg.norm(returned, axis=-1) < RETURNS + 0.1 * length
-            residual[t] = _residual(rgb_THWC[t], rgb_THWC[t + 1], [grid + backward[t], grid + back])
+            consistent[t] = _length(returned) < RETURNS + 0.1 * _length(backward[t])
+        for t in range(shot.start, shot.end):
+            a, b = rgb_THWC[t], rgb_THWC[t + 1]
+            still = _camera_flow(np.linalg.inv(camera.to_next[t]), grid)
+            beyond = _beyond(a, b, grid + still, grid)
+            if beyond.max() > ALIKE:
+                beyond = cv2.min(beyond, _beyond(a, b, grid + backward[t], grid))
+                if t + 1 < shot.end:  # what comes in fast goes on like that
+                    beyond = cv2.min(beyond, _beyond(a, b, grid - forward[t + 1], grid))
+                beyond[_uncovered(a, b, forward[t], backward[t], grid + still, grid)] = 0
+            residual[t] = beyond
     return Flow(forward, backward, consistent, residual)
 
 
@@ -67,7 +77,7 @@ def pixel_grid(height: int, width: int) -> np.ndarray:
 
 def sample(frame: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return what a frame shows at places `float32 [h, w, 2]` (x, y); beyond its border, what is at the border."""
-    x, y = np.ascontiguousarray(places[..., 0]), np.ascontiguousarray(places[..., 1])
+    x, y = cv2.split(places)
     return np.asarray(cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
@@ -75,18 +85,51 @@ def _camera_flow(matrix: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.perspectiveTransform(grid, matrix) - grid)
 
 
-def _residual(a: np.ndarray, b: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
-    """Return by how many levels b lies beyond what a shows around any of the places of each pixel, `[H, W]`."""
+def _beyond(a: np.ndarray, b: np.ndarray, origin: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return by how many levels b lies beyond what a shows around the places that its pixels come from, `[H, W]`.
+
+    What comes from outside the frame is not beyond anything.
+    """
     H, W = b.shape[:2]
-    least = np.full((H, W), np.inf, np.float32)
-    kernel = np.ones((3, 3), np.uint8)
-    for place in places:
-        seen = sample(a, place)
-        beyond = cv2.max(cv2.subtract(b, cv2.dilate(seen, kernel)), cv2.subtract(cv2.erode(seen, kernel), b))
-        least = np.minimum(least, beyond.max(axis=-1))
-        outside = (place < 0).any(axis=-1) | (place[..., 0] > W - 1) | (place[..., 1] > H - 1)
-        least[outside] = 0
-    return least
+    seen = sample(a, origin)
+    beyond = _outside(b, seen, 3)
+    fast = _length(origin - grid) > FAST
+    if fast.any():
+        beyond[fast] = _outside(b, seen, 5)[fast]
+    x, y = cv2.split(origin)
+    beyond[(x < 0) | (y < 0) | (x > W - 1) | (y > H - 1)] = 0
+    return beyond
+
+
+def _outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
+    kernel = np.ones((side, side), np.uint8)
+    beyond = cv2.max(cv2.subtract(frame, cv2.dilate(seen, kernel)), cv2.subtract(cv2.erode(seen, kernel), frame))
+    return _largest(beyond)
+
+
+def _largest(channels: np.ndarray) -> np.ndarray:
+    red, green, blue = cv2.split(channels)
+    return np.asarray(cv2.max(cv2.max(red, green), blue))
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    x, y = cv2.split(vectors)
+    return np.asarray(cv2.magnitude(x, y))
+
+
+def _uncovered(
+    a: np.ndarray, b: np.ndarray, forward: np.ndarray, backward: np.ndarray, origin: np.ndarray, grid: np.ndarray
+) -> np.ndarray:
+    """Say which pixels of b show what something covered in a that has moved off, and is seen where it went."""
+    leaves = sample(forward, origin)
+    landed = origin + leaves
+    moves = _length(landed - grid) > 1
+    if not moves.any():
+        return moves
+    returns = _length(leaves + sample(backward, landed)) < RETURNS
+    alike = _largest(cv2.absdiff(sample(a, origin), sample(b, landed))) < ALIKE
+    covered = moves & returns & alike
+    return np.asarray(cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8)), bool)
 
 
 def measure_noise(luma_THW: np.ndarray, flow: Flow, shots: Sequence[Shot]) -> float:
