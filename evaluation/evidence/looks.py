@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 COLOURS = 24  # the first entries of a look: colour alone
-BANDWIDTH = (32.0, 16.0, 16.0)  # CIELAB units of L, a, b: differences from which colours are unlike
+BANDWIDTH = (45.0, 20.0, 20.0)  # CIELAB units of L, a, b: differences from which colours are unlike
 WEIGHTS = np.array([0.25, 0.15, 0.1, 0.1])  # of texture, contrast, the logarithm of the area, elongation
 LOOK = COLOURS + len(WEIGHTS)
 BITS = 5  # of each channel that colours are looked up by

@@ -16,8 +16,8 @@ from evaluation.evidence.looks import regions, unlike
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
 
-WHOLE = 0.85  # of its usual area, from which a sight shows all of a thing
-LONGEST = 12  # sights from the last seen in which it goes out of sight
+WHOLE = 0.92  # of its usual area, from which a sight shows all of a thing
+LONGEST = 24  # sights from the last seen in which it goes out of sight
 DISJOINT = 0.35  # of what is missing of a thing: the most that lies where it was seen
 ANOTHER_SURFACE = 0.5  # unlikeness of two parts of a scene
 
@@ -30,7 +30,7 @@ def hidden_by_scene(
     "gradually": its outline is cut more and more; "at once": within a step, where the scene is another; "" if not.
     `sights` are its sights from that one on; `owners` those of the shot, which begins with frame `start`.
     """
-    usual = np.median([sight.area for sight in sights])
+    usual = np.median([sight.area for sight in sights[: 3 * LONGEST] if not sight.shared] or [sights[0].area])
     whole = [i for i, sight in enumerate(sights[:LONGEST]) if sight.area >= WHOLE * usual and not sight.shared]
     if not whole:
         return ""
@@ -51,8 +51,8 @@ def hidden_by_scene(
         now = owners[t - start] == thing.number if t != frames[-1] else np.zeros((h, w), bool)
         now = cv2.dilate(now.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         seen |= now & expected
-        missing |= expected & ~now
-    if missing.sum() < 0.5 * mask.sum():
+        missing |= cv2.erode(expected.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~now
+    if missing.sum() < 0.4 * mask.sum():
         return ""
     inside = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     if (missing & inside).sum() > DISJOINT * missing.sum():

@@ -19,6 +19,7 @@ SAME = 6.0  # levels by which the colours of such blocks may differ, beyond what
 LOST, FOUND = 0.6, 0.9  # correlation of blocks that are surely not found, and surely found
 LITTLE = 2.0  # levels: a mean change, beside an even one, that is surely no cut
 PEAK = 1.6  # times the changes before and after it that a cut's is
+WIDE = 0.3  # of the picture: less that changes is a thing that came, went or jumped
 CUT = 0.5  # share of the blocks that are not found again
 MARGIN = 0.25  # by which this share is larger than that of the steps before and after
 PASSES = 3  # frames after which a flash, or what passes close to the lens, is gone
@@ -66,6 +67,9 @@ def _is_cut(small: np.ndarray, t: int) -> bool:
     def apart(before: int, after: int) -> float:
         return unlike(small[before], small[after]) if 0 <= before < after < len(small) else 0.0
 
+    change = small[t] - small[t - 1]
+    if (np.abs(change - np.median(change, axis=(0, 1))).max(axis=-1) > SAME).mean() < WIDE:
+        return False
     share = apart(t - 1, t)
     if share < CUT or share - max(apart(t - 2, t - 1), apart(t, t + 1)) < MARGIN:
         return False

@@ -25,7 +25,7 @@ HIDDEN = ("occluded", "merged", "blended", "unexplained")  # beginnings and ends
 UNSURE = 0.5  # times the quality of what is told by its motion alone, where the scene behind is not known
 TURNS = 16  # directions in which outlines are compared
 SAMPLES = 16  # outlines that are
-RESHAPED, JAGGED = 0.06, 0.5  # of the radius, and pixels: how far outlines of one shape differ in the median
+RESHAPED, JAGGED = 0.04, 0.3  # of the radius, and pixels: how far outlines of one shape differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +178,7 @@ def _rigid(masks: list[np.ndarray]) -> bool:
     aligned = np.stack([np.roll(outline, turn) for outline, turn in zip(outlines, turned, strict=True)])
     radius = np.sqrt(np.median([mask.sum() for mask in masks]) / np.pi)
     differs = np.abs(aligned - np.median(aligned, axis=0)).mean(axis=1)
-    return bool(np.median(differs) < RESHAPED + JAGGED / radius)
+    return bool(np.percentile(differs, 75) < RESHAPED + JAGGED / radius)
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:
