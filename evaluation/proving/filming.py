@@ -1,19 +1,19 @@
-"""From scenes to cases: takes are painted, their failures checked to be visible, the pictures finished and compressed."""
+"""From scenes to cases: takes are painted, failures checked to be visible, pictures finished and compressed."""
 
-import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import av
 import numpy as np
 
 from evaluation.findings import Box, ClipInput
 from evaluation.proving.case import Case, Known
+from evaluation.proving.codec import compressed
 from evaluation.proving.stage.dynamics import simulate
-from evaluation.proving.stage.failures import Fault, due, faults
+from evaluation.proving.stage.failures import Fault, due
 from evaluation.proving.stage.scene import Scene, Take
+from evaluation.proving.stage.ways import faults
 
 VISIBLE = 14.0  # levels by which a pixel must differ from the faultless take's to be seen to
 CRFS = (None, 18, 23, 28, 33)  # of H.264; None: not compressed
@@ -21,15 +21,20 @@ CRFS = (None, 18, 23, 28, 33)  # of H.264; None: not compressed
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A painted take: `frames` float32 `[T, H, W, 3]` in 0..255, `owner` int8 `[T, H, W]`, the thing seen there or negative."""
+    """A painted take: `frames` float32 `[T, H, W, 3]` in 0..255; `owner` int8 `[T, H, W]`: a thing, or negative."""
 
     frames: np.ndarray
     owner: np.ndarray
 
 
 class Painter(Protocol):
-    size: tuple[int, int]
-    finish: Callable[[np.ndarray], np.ndarray]  # float [T, H, W, 3] to uint8: lens, sensor, grain
+    """Draws the takes of one scene; `finish` makes uint8 of float `[T, H, W, 3]`: lens, sensor, grain."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def finish(self) -> Callable[[np.ndarray], np.ndarray]: ...
 
     def paint(self, take: Take) -> Picture: ...
 
@@ -38,7 +43,7 @@ class Painter(Protocol):
     ) -> np.ndarray: ...  # of the things: float [T, N, 3], x and y in pixels, pixels a height
 
 
-Stage = Callable[[np.random.Generator, "Scene | None", "tuple[int, int] | None"], tuple[Scene, Painter]]
+Stage = Callable[[np.random.Generator, Scene | None, tuple[int, int] | None], tuple[Scene, Painter]]
 
 
 def film(family: str, stage: Stage, count: int, seed: int, *, faultless: bool) -> Iterator[Case]:
@@ -67,14 +72,19 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
 
     def case(frames: np.ndarray, way: str, failure: Known | None) -> Case:
         name = f"{base}-{failure.type if failure else 'faultless'}"
-        finished = compressed(painter.finish(frames), scene.fps, crf)
+        finished = painter.finish(frames)
+        if crf is not None:
+            finished = compressed(finished, scene.fps, crf)
         due_here = judged | {failure.type} if failure else judged
         return Case(ClipInput(name, finished, scene.fps), family, base, way, failure, frozenset(due_here))
 
     yield case(picture.frames, f"{scene.kind}, as nature does it", None)
     if faultless:
         return
+    done: set[str] = set()
     for fault in faults(scene, take, seen, inside, rng):
+        if fault.type in done:
+            continue
         if fault.mix is None:
             failed = painter.paint(fault.take)
         else:
@@ -83,11 +93,8 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
             frames = picture.frames * (1 - share) + stranger.paint(simulate(other)).frames * share
             failed = Picture(frames, picture.owner)
         known = evidence(fault, picture, failed)
-        if known is not None and not convinces(
-            fault, known, scene, take, visibility(scene, painter, fault.take, failed)
-        ):
-            continue
-        if known is not None:
+        if known and convinces(fault, known, scene, take, visibility(scene, painter, fault.take, failed)):
+            done.add(fault.type)
             yield case(failed.frames, f"{scene.kind}: {fault.way}", known)
 
 
@@ -104,11 +111,11 @@ def visibility(scene: Scene, painter: Painter, take: Take, picture: Picture) -> 
 
 def within(whereabouts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Whether the middle of each thing is in the picture: bool `[T, N]`."""
-    return ((whereabouts[:, :, :2] > 0) & (whereabouts[:, :, :2] < np.array(size))).all(2)
+    return np.asarray(((whereabouts[:, :, :2] > 0) & (whereabouts[:, :, :2] < np.array(size))).all(2))
 
 
 def convinces(fault: Fault, known: Known, scene: Scene, take: Take, seen: np.ndarray) -> bool:
-    """Whether a failure of motion leads so far from what should happen, while it can be seen, that an eye is sure to tell."""
+    """Whether a failure of motion leads so far from what should happen, while it can be seen, that an eye can tell."""
     if fault.type not in ("gravity", "momentum", "teleport"):
         return True
     span = slice(known.start_frame, known.start_frame + max(4, round(scene.fps)))
@@ -141,8 +148,9 @@ def evidence(fault: Fault, right: Picture, wrong: Picture) -> Known | None:
         return None
     start = int(shown[0])
     if fault.type == "interpenetration":  # what has left the picture fails no more
-        shown = np.flatnonzero(np.isin(wrong.owner, fault.things).any((1, 2)))
-    end = max(start, min(fault.end, int(shown[-1])))
+        there = np.isin(wrong.owner, fault.things).reshape(len(area), -1).any(1)
+        shown = np.flatnonzero(there & (np.arange(len(area)) >= start))
+    end = max(start, min(fault.end, int(shown[-1]) if len(shown) else start))
     box = _box(fault, right, wrong, start, end) if fault.things else None
     return Known(fault.type, start, min(end, len(area) - 1), box, fault.severity)
 
@@ -160,22 +168,3 @@ def _box(fault: Fault, right: Picture, wrong: Picture, start: int, end: int) -> 
     if not len(rows):
         return None
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def compressed(frames: np.ndarray, fps: float, crf: int | None) -> np.ndarray:
-    """uint8 `[T, H, W, 3]` as H.264 at this quality gives them back."""
-    if crf is None:
-        return frames
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as container:
-        options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1:mbtree=0"}
-        stream = container.add_stream("libx264", rate=round(fps), options=options)  # else no two runs give the same
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode(None))
-    file.seek(0)
-    with av.open(file) as container:
-        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(decoded) == len(frames)
-    return np.stack(decoded)

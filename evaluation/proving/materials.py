@@ -85,7 +85,7 @@ class Surface:
             self.tile, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
         )
         near = np.clip(1.6 - distance / 5, 0, 1)[..., None].astype(np.float32)
-        return self.mean + (colour - self.mean) * near
+        return np.asarray(self.mean + (colour - self.mean) * near)
 
 
 class Stuff:
@@ -121,7 +121,7 @@ class Stuff:
             share = (points @ self.axis > 0).astype(float)
         else:
             share = np.clip(2 * value_noise(points * 3 + 9, self.seed) - 0.5, 0, 1)
-        return self.colours[0] + (self.colours[1] - self.colours[0]) * share[..., None]
+        return np.asarray(self.colours[0] + (self.colours[1] - self.colours[0]) * share[..., None])
 
     def marked(self, points: np.ndarray, fragile: bool, paint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The colour of a mark (cracks and chips, or paint) and where it is: `[3]` and bool `[...]`."""

@@ -12,6 +12,7 @@ import numpy as np
 from evaluation.proving import prints
 from evaluation.proving.case import Case
 from evaluation.proving.filming import Picture, film
+from evaluation.proving.stage.outlines import box, star
 from evaluation.proving.stage.scene import Scene, Take
 from evaluation.proving.stage.scenes import draw, draw_size
 
@@ -56,7 +57,7 @@ class Paper:
         self._cut_out = lru_cache(512)(self._cut_out_of)
 
     def _sheet_points(self, points: np.ndarray) -> np.ndarray:
-        return np.round((np.array([MARGIN, 1 + MARGIN]) + np.asarray(points) * [1, -1]) * self.unit).astype(np.int32)
+        return np.asarray(np.round((np.array([MARGIN, 1 + MARGIN]) + points * [1, -1]) * self.unit), np.int32)
 
     def _walls(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray | None:
         if not self.scene.walls:
@@ -107,14 +108,13 @@ class Paper:
     def _cut_out_of(self, index: int, turned: float, morphed: float, mark: float) -> np.ndarray:
         """RGBA of a thing, upright, uint8 square that holds its unit circle and a rim."""
         thing = self.scene.things[index]
-        unlike = (self.mean,) if self.scene.things else ()
         pixels = thing.radius * self.unit
-        own = prints.cut_out(thing.look, thing.outline, pixels, unlike[0])
+        own = prints.cut_out(thing.look, thing.outline, pixels, self.mean)
         if turned:
-            own = _mixed(own, prints.cut_out(thing.look + 1, thing.outline, pixels, unlike[0], edge=thing.look), turned)
+            own = _mixed(own, prints.cut_out(thing.look + 1, thing.outline, pixels, self.mean, edge=thing.look), turned)
         if morphed:
             own = _mixed(
-                own, prints.cut_out(thing.look, other_outline(thing.look, thing.outline), pixels, unlike[0]), morphed
+                own, prints.cut_out(thing.look, other_outline(thing.look, thing.outline), pixels, self.mean), morphed
             )
         if mark:
             marked = prints.cracked(own, thing.look) if thing.fragile else prints.painted(own, thing.look, self.wet_ink)
@@ -133,7 +133,7 @@ class Paper:
         """[2, 3]: from pixels of a sheet to drawn pixels."""
         view = self._view(camera, depth)
         to_plane = np.array([[1 / self.unit, 0, -MARGIN], [0, -1 / self.unit, 1 + MARGIN], [0, 0, 1]])
-        return view @ to_plane
+        return np.asarray(view @ to_plane)
 
     def whereabouts(self, take: Take) -> np.ndarray:
         """Where each thing is, hidden or not, and how large: float `[T, N, 3]`, x, y and the pixels of a height."""
@@ -242,8 +242,6 @@ class Paper:
 
 def other_outline(look: int, outline: np.ndarray) -> np.ndarray:
     """What an outline morphs into: plainly another."""
-    from evaluation.proving.stage.outlines import box, star
-
     rng = np.random.default_rng(look)
     return star(rng) if len(outline) == 4 else box(rng)
 

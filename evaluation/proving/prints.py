@@ -1,5 +1,7 @@
 """Printed paper for the family `paper`: inks, sheets, torn cut-outs, and what a camera makes of the picture."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -10,7 +12,7 @@ def ink(rng: np.random.Generator, unlike: np.ndarray | None = None) -> np.ndarra
     """A colour, float [3] in 0..255, well apart from another one."""
     for _ in range(50):
         hsv = np.array([[[rng.integers(180), rng.integers(30, 230), rng.integers(60, 250)]]], np.uint8)
-        colour = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float64)
+        colour: np.ndarray = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float64)
         if unlike is None or np.abs(colour - unlike).mean() > 55:
             break
     return colour
@@ -45,7 +47,7 @@ def _pattern(rng: np.random.Generator, shape: tuple[int, int], pitch: float) -> 
         field = pulp(rng, shape, shape[0] / pitch / 1.5) * 2 - 0.2
     else:  # rings
         field = np.sin(2 * np.pi * np.hypot(u - rng.uniform(-3, 3), v - rng.uniform(-3, 3)))
-    return np.clip(0.5 + 2.5 * field, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.5 + 2.5 * field, 0, 1), np.float32)
 
 
 def sheet(rng: np.random.Generator, shape: tuple[int, int], unit: float, *, calm: bool = False,
@@ -67,7 +69,7 @@ def sheet(rng: np.random.Generator, shape: tuple[int, int], unit: float, *, calm
         for _ in range(int(rng.integers(3, 16))):
             _paste(rng, paper, unit, first)
     paper += pulp(rng, shape, shape[0] / unit * rng.uniform(3, 12))[:, :, None] * rng.uniform(3, 16)
-    return np.clip(paper, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(paper, 0, 255), np.uint8)
 
 
 def _paste(rng: np.random.Generator, paper: np.ndarray, unit: float, near: np.ndarray) -> None:
@@ -105,7 +107,7 @@ def _dense(outline: np.ndarray) -> np.ndarray:
     ring = np.vstack([outline, outline[:1]])
     steps = max(1, 72 // len(outline))
     weights = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    return np.concatenate([a + (b - a) * weights for a, b in zip(ring[:-1], ring[1:], strict=True)])
+    return np.concatenate([a + (b - a) * weights for a, b in pairwise(ring)])
 
 
 def painted(piece: np.ndarray, look: int, colour: np.ndarray) -> np.ndarray:

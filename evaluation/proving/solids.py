@@ -4,7 +4,12 @@ Rays start at one point and have unit directions, float32 `[..., 3]`. Every func
 (infinity where it misses) and the outward unit normal where it hits, both in the solid's own frame.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
+
+from evaluation.proving.stage.scene import Thing
 
 FAR = np.float32(np.inf)
 Hit = tuple[np.ndarray, np.ndarray]  # distance [...], normal [..., 3]
@@ -65,3 +70,43 @@ def plane(origin: np.ndarray, rays: np.ndarray, point: np.ndarray, normal: np.nd
     slope = rays @ normal
     height = float((origin - point) @ normal)
     return np.where((slope < -1e-4) & (height > 0), height / np.maximum(-slope, 1e-4), FAR).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """A sphere (no outline), a cylinder (an empty one) or a prism, in heights, turned and put to its place."""
+
+    centre: np.ndarray
+    turn: np.ndarray
+    outline: np.ndarray | None
+    half: float  # of its thickness
+    reach: float  # no point is farther from the centre in its outline's plane
+    colour: Callable[[np.ndarray], np.ndarray]  # of points of its own frame
+    gloss: float
+    opacity: float = 1.0
+    whose: int = -2
+
+    def met_by(self, place: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Rays from a place in space: the place and the rays in the solid's frame, distances, normals in its frame."""
+        origin = ((place - self.centre) @ self.turn).astype(np.float32)
+        local = rays @ self.turn.astype(np.float32)
+        if self.outline is None:
+            return origin, local, *sphere(origin, local, self.reach)
+        if not len(self.outline):
+            return origin, local, *cylinder(origin, local, self.reach, self.half)
+        return origin, local, *prism(origin, local, self.outline, self.half)
+
+
+Shape = tuple[np.ndarray | None, float]  # outline and half thickness, for radius 1
+
+
+def shape_of(thing: Thing) -> Shape:
+    """What a thing of the stage is in space: a ball or a wheel, or a prism."""
+    if not thing.round:
+        return thing.outline, 0.55
+    return (None, 1.0) if thing.look % 4 else (np.zeros((0, 2)), 0.5)
+
+
+def morphed_shape_of(thing: Thing) -> Shape:
+    """What it morphs into: a box, or a ball."""
+    return (np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * 0.7, 0.7) if thing.round else (None, 1.0)

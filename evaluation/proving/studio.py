@@ -1,11 +1,10 @@
 """The family `studio`: lit solids before floors and walls, ray cast, seen by a camera in space that may orbit.
 
-World coordinates: x and y as in the stage's plane of motion, z towards the camera. Things of one plane stand at one depth;
-a table's plane lies on the floor instead. No look is shared with the family `paper`.
+World coordinates: x and y as in the stage's plane of motion, z towards the camera. Things of one plane stand at one
+depth; a table's plane lies on the floor instead. No look is shared with the family `paper`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,8 +13,10 @@ from evaluation.proving import solids
 from evaluation.proving.case import Case
 from evaluation.proving.filming import Picture, film
 from evaluation.proving.materials import Lens, Stuff, Surface, contrasting
-from evaluation.proving.stage.scene import Scene, Take, Thing
+from evaluation.proving.solids import Solid, morphed_shape_of, shape_of
+from evaluation.proving.stage.scene import Scene, Take
 from evaluation.proving.stage.scenes import SIZES, draw
+from evaluation.proving.viewpoint import Canvas, View, turned_about
 
 OUTLINES = ("disc", "disc", "disc", "box", "polygon")
 APART = 0.4  # of the planes in depth: more than any thing is thick
@@ -32,31 +33,6 @@ def stage(rng: np.random.Generator, like: Scene | None, size: tuple[int, int] | 
     size = size or SIZES[rng.integers(len(SIZES))]
     scene = draw(rng, size, OUTLINES, like)
     return scene, Studio(scene, size)
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """A camera: its place, its axes (right, up, forward as rows) and the picture heights at unit distance."""
-
-    place: np.ndarray
-    axes: np.ndarray
-    focal: float
-
-    def rays(self, size: tuple[int, int]) -> np.ndarray:
-        """Unit directions, float32 `[H, W, 3]`."""
-        x = (np.arange(size[0]) + 0.5 - size[0] / 2) / size[1]
-        y = -(np.arange(size[1]) + 0.5 - size[1] / 2) / size[1]
-        x, y = np.meshgrid(x, y)
-        rays = np.stack([x, y, np.full(x.shape, self.focal)], -1) @ self.axes
-        return (rays / np.linalg.norm(rays, axis=-1, keepdims=True)).astype(np.float32)
-
-    def pixel(self, point: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float]:
-        """Where a point is in the picture, and how far ahead."""
-        right, up, ahead = self.axes @ (point - self.place)
-        ahead = max(ahead, 0.05)
-        return np.array(
-            [size[0] / 2 + right / ahead * self.focal * size[1], size[1] / 2 - up / ahead * self.focal * size[1]]
-        ), ahead
 
 
 class Studio:
@@ -97,21 +73,27 @@ class Studio:
             planes.append((np.array([x0, y0, 0.0]), np.array([-along[1], along[0], 0.0]), along, surface))
         return planes
 
-    def _blocks(self, grounds: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, Stuff]]:
-        """Boxes that stand still, centre and half sizes: occluders, a table's cushions."""
-        blocks = []
+    def _blocks(self, grounds: list[np.ndarray]) -> list[Solid]:
+        """Boxes that stand still: occluders, a table's cushions."""
+        boxes = []
         for o in self.scene.occluders:
             depth = -APART * o.before + 0.2
-            low, high = np.array([o.x0, o.y0, depth - 0.03]), np.array([o.x1, o.y1, depth + 0.03])
-            blocks.append(((low + high) / 2, (high - low) / 2, Stuff(o.look, grounds)))
+            boxes.append((np.array([o.x0, o.y0, depth - 0.03]), np.array([o.x1, o.y1, depth + 0.03]), o.look))
         if self.flat and self.scene.walls:
-            wide, stuff = self.scene.aspect / 2, Stuff(self.scene.look, grounds)
-            for x, z, half_x, half_z in (
-                (0.05 - 0.04, 0.0, 0.04, 0.53), (2 * wide - 0.01, 0.0, 0.04, 0.53),
-                (wide, -0.49, wide, 0.04), (wide, 0.49, wide, 0.04),
-            ):  # fmt: skip
-                blocks.append((np.array([x, RIM / 2, z]), np.array([half_x, RIM / 2, half_z]), stuff))
-        return blocks
+            for x0, x1, z0, z1 in (
+                (-0.03, 0.05, -0.53, 0.53),
+                (self.scene.aspect - 0.05, self.scene.aspect + 0.03, -0.53, 0.53),
+                (0.0, self.scene.aspect, -0.53, -0.45),
+                (0.0, self.scene.aspect, 0.45, 0.53),
+            ):
+                boxes.append((np.array([x0, 0.0, z0]), np.array([x1, RIM, z1]), self.scene.look))
+        return [self._box(low, high, Stuff(look, grounds)) for low, high, look in boxes]
+
+    def _box(self, low: np.ndarray, high: np.ndarray, stuff: Stuff) -> Solid:
+        half = (high - low) / 2
+        outline = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * half[:2]
+        reach = float(np.linalg.norm(half))
+        return Solid((low + high) / 2, np.eye(3), outline, float(half[2]), reach, lambda at: stuff.at(at * 3), 0.1)
 
     def view(self, camera: np.ndarray) -> View:
         x, y, zoom, roll = camera
@@ -154,18 +136,18 @@ class Studio:
         total, count = take.angle.shape
         turns = np.empty((total, count, 3, 3))
         for index, thing in enumerate(self.scene.things):
-            tilt = _turned(
+            tilt = turned_about(
                 np.random.default_rng(thing.look).standard_normal(3),
                 1.0 if thing.round or self.scene.kind == "drift" else 0.0,
             )
             for frame in range(total):
                 if not self.flat:
-                    turns[frame, index] = _turned(np.array([0.0, 0.0, 1.0]), take.angle[frame, index]) @ tilt
+                    turns[frame, index] = turned_about(np.array([0.0, 0.0, 1.0]), take.angle[frame, index]) @ tilt
                 else:
                     step = take.position[frame, index] - take.position[max(0, frame - 1), index]
                     length = float(np.hypot(*step))
                     axis = np.array([-step[1], 0.0, -step[0]]) if length > 1e-6 else np.array([0.0, 1.0, 0.0])
-                    tilt = _turned(axis, length / thing.radius) @ tilt
+                    tilt = turned_about(axis, length / thing.radius) @ tilt
                     turns[frame, index] = tilt
         return turns
 
@@ -178,17 +160,15 @@ class Studio:
             if take.opacity[frame, index] > 0:
                 reach = self.scene.things[index].radius * take.size[frame, index]
                 shade *= 1 - self.shadow * take.opacity[frame, index] * self._shadow(points, place, reach)
-        picture = ground * shade[..., None]
-        depth = depth.copy()
-        owner = np.full(depth.shape, -1, np.int8)
-        for centre, half, stuff in self.blocks:
-            outline = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * half[:2]
-            self._cast(picture, depth, owner, view, rays, centre, np.eye(3), outline, float(half[2]), float(np.linalg.norm(half)),
-                       1.0, -2, lambda local, stuff=stuff: stuff.at(local * 3), 0.1)  # fmt: skip
+        canvas = Canvas(view, rays, ground * shade[..., None], depth.copy(), np.full(depth.shape, -1, np.int8))
+        for solid in self.blocks:
+            self._cast(canvas, solid)
         for index in sorted(range(len(places)), key=lambda i: -float(np.linalg.norm(places[i] - view.place))):
-            self._thing(picture, depth, owner, view, rays, take, frame, index, places[index], turns[index])
+            for solid in self._solids(take, frame, index, places[index], turns[index]):
+                self._cast(canvas, solid)
+        picture, owner = canvas.picture, canvas.owner
         if self.haze:
-            clear = np.exp(-self.haze * np.minimum(depth, 9))[..., None]
+            clear = np.exp(-self.haze * np.minimum(canvas.depth, 9))[..., None]
             picture = picture * clear + self.haze_colour * (1 - clear)
         picture = np.clip(picture * take.light[frame], 0, 1).astype(np.float32)
         if take.bend[frame]:
@@ -202,8 +182,7 @@ class Studio:
             return self._kept[1]
         rays = view.rays(self.drawn)
         depth = np.full(rays.shape[:2], 40.0, np.float32)
-        colour = np.empty(rays.shape, np.float32)
-        colour[:] = self.haze_colour
+        colour: np.ndarray = np.broadcast_to(self.haze_colour, rays.shape).astype(np.float32)
         for point, normal, along, surface in self.planes:
             distance = solids.plane(view.place, rays, point, normal)
             nearer = distance < depth
@@ -214,15 +193,13 @@ class Studio:
             lit = lit * (self.ambient + (1 - self.ambient) * max(0.15, float(normal @ self.light)))
             if self.scene.wet and normal[1] > 0.9:
                 x0, _, x1, _ = self.scene.wet
-                inside = ((places[..., 0] - (x0 + x1) / 2) / (x1 - x0) * 2) ** 2 + (
-                    places[..., 2] / APART / 1.7 + 0.3
-                ) ** 2 < 1
-                lit = np.where(inside[..., None], self.wet * 0.9, lit)
-            colour = np.where(nearer[..., None], lit, colour)
+                x, z = (places[..., 0] - (x0 + x1) / 2) / (x1 - x0) * 2, places[..., 2] / APART / 1.7 + 0.3
+                lit = np.where((x**2 + z**2 < 1)[..., None], self.wet * 0.9, lit)
+            colour = np.where(nearer[..., None], lit, colour).astype(np.float32)
         if self.shallow:
-            colour = cv2.GaussianBlur(colour.astype(np.float32), (0, 0), float(self.shallow) * self.drawn[1] / 200)
+            colour = np.asarray(cv2.GaussianBlur(colour, (0, 0), float(self.shallow) * self.drawn[1] / 200))
         points = (view.place + depth[..., None] * rays).astype(np.float32)
-        self._kept = (camera.tobytes(), (rays, colour.astype(np.float32), depth, points))
+        self._kept = (camera.tobytes(), (rays, colour, depth, points))
         return self._kept[1]
 
     def _shadow(self, points: np.ndarray, place: np.ndarray, reach: float) -> np.ndarray:
@@ -230,10 +207,10 @@ class Studio:
         away = points - place.astype(np.float32)
         along = away @ self.light
         aside = np.sqrt(np.maximum(np.einsum("...i,...i", away, away) - along**2, 0))
-        return np.clip((1.15 * reach - aside) / (0.5 * reach), 0, 1) * (along < 0)
+        return np.asarray(np.clip((1.15 * reach - aside) / (0.5 * reach), 0, 1) * (along < 0))
 
-    def _thing(self, picture: np.ndarray, depth: np.ndarray, owner: np.ndarray, view: View, rays: np.ndarray, take: Take,
-               frame: int, index: int, place: np.ndarray, turn: np.ndarray) -> None:  # fmt: skip
+    def _solids(self, take: Take, frame: int, index: int, place: np.ndarray, turn: np.ndarray) -> Iterator[Solid]:
+        """What is to be drawn of a thing: one solid, or two while it morphs."""
         thing = self.scene.things[index]
         own, other = self.stuff[index]
         reach = thing.radius * float(take.size[frame, index])
@@ -250,50 +227,42 @@ class Studio:
             return shade * gain
 
         morphed, opacity = float(take.morphed[frame, index]), float(take.opacity[frame, index])
-        for shape, share in ((_solid(thing), 1.0 if morphed < 1 else 0.0), (_morph(thing), morphed)):
+        for (outline, half), share in ((shape_of(thing), float(morphed < 1)), (morphed_shape_of(thing), morphed)):
             if share * opacity > 0:
-                outline, half = shape
-                self._cast(picture, depth, owner, view, rays, place, turn, None if outline is None else outline * reach,
-                           half * reach, reach, share * opacity, index, colour, own.gloss)  # fmt: skip
+                scaled = None if outline is None else outline * reach
+                yield Solid(place, turn, scaled, half * reach, reach, colour, own.gloss, share * opacity, index)
 
-    def _cast(
-        self, picture, depth, owner, view, rays, centre, turn, outline, half, reach, opacity, whose, colour, gloss
-    ) -> None:  # type: ignore[no-untyped-def]  # noqa: E501
-        """Draws a solid (a sphere without outline, a cylinder for an empty one, else a prism) where it is nearest."""
-        middle, ahead = view.pixel(centre, self.drawn)
-        around = (
-            1.6 * reach * (1.8 if outline is not None else 1.0) / max(ahead - reach, 0.1) * view.focal * self.drawn[1]
-            + 3
-        )
+    def _cast(self, canvas: Canvas, solid: Solid) -> None:
+        """Draws a solid where it is nearer than what is drawn already."""
+        middle, ahead = canvas.view.pixel(solid.centre, self.drawn)
+        wide = 1.6 * solid.reach * (1.0 if solid.outline is None else 1.8)
+        around = wide / max(ahead - solid.reach, 0.1) * canvas.view.focal * self.drawn[1] + 3
         x0, y0 = np.maximum(np.floor(middle - around), 0).astype(int)
         x1, y1 = np.minimum(np.ceil(middle + around), self.drawn).astype(int)
         if x0 >= x1 or y0 >= y1:
             return
         window = (slice(y0, y1), slice(x0, x1))
-        origin = ((view.place - centre) @ turn).astype(np.float32)
-        local = rays[window] @ turn.astype(np.float32)
-        if outline is None:
-            distance, normal = solids.sphere(origin, local, reach)
-        elif not len(outline):
-            distance, normal = solids.cylinder(origin, local, reach, half)
-        else:
-            distance, normal = solids.prism(origin, local, outline, half)
-        hit = distance < depth[window]
+        origin, local, distance, normal = solid.met_by(canvas.view.place, canvas.rays[window])
+        hit = distance < canvas.depth[window]
         if not hit.any():
             return
         at = origin + distance[hit][:, None] * local[hit]
-        facing = normal[hit] @ turn.T.astype(np.float32)
-        diffuse = np.maximum(facing @ self.light, 0)
-        shade = self.ambient * (0.75 + 0.25 * facing[:, 1]) + (1 - self.ambient) * diffuse
-        mirrored = 2 * (facing @ self.light)[:, None] * facing - self.light
-        shine = gloss * np.maximum(-(mirrored * rays[window][hit]).sum(1), 0) ** 24
-        lit = colour(at) * shade[:, None] * 1.15 + shine[:, None]
-        region = picture[window]
-        region[hit] = region[hit] * (1 - opacity) + lit * opacity
-        if opacity > 0.4:
-            owner[window][hit] = whose
-        if opacity == 1:
-            depth[window][hit] = distance[hit]
+        facing = normal[hit] @ solid.turn.T.astype(np.float32)
+        lit = self._lit(solid, at, facing, canvas.rays[window][hit])
+        region = canvas.picture[window]
+        region[hit] = region[hit] * (1 - solid.opacity) + lit * solid.opacity
+        if solid.opacity > 0.4:
+            canvas.owner[window][hit] = solid.whose
+        if solid.opacity == 1:
+            canvas.depth[window][hit] = distance[hit]
+
+    def _lit(self, solid: Solid, at: np.ndarray, facing: np.ndarray, rays: np.ndarray) -> np.ndarray:
+        """Colour `[M, 3]` of places on a solid by their normals: Lambert's law, the sky's light, Phong's highlight."""
+        diffuse = facing @ self.light
+        shade = self.ambient * (0.75 + 0.25 * facing[:, 1]) + (1 - self.ambient) * np.maximum(diffuse, 0)
+        mirrored = 2 * diffuse[:, None] * facing - self.light
+        shine = solid.gloss * np.maximum(-(mirrored * rays).sum(1), 0) ** 24
+        return np.asarray(solid.colour(at) * shade[:, None] * 1.15 + shine[:, None])
 
     def _bent(
         self, picture: np.ndarray, owner: np.ndarray, camera: np.ndarray, bend: float
@@ -302,28 +271,7 @@ class Studio:
         y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32) / np.float32(picture.shape[0])
         wave_x = np.sin(2 * np.pi * 1.3 * (y - camera[1]) + 0.5) + 0.6 * np.cos(2 * np.pi * 0.8 * (x + camera[0]))
         wave_y = np.cos(2 * np.pi * 1.1 * (x + camera[0]) + 1.5)
-        to_x, to_y = ((axis + bend * wave) * picture.shape[0] for axis, wave in ((x, wave_x), (y, wave_y)))
-        to_x, to_y = to_x.astype(np.float32), to_y.astype(np.float32)
-        bent = cv2.remap(picture, to_x, to_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        return bent, cv2.remap(owner.view(np.uint8), to_x, to_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT).view(
-            np.int8
-        )
-
-
-def _solid(thing: Thing) -> tuple[np.ndarray | None, float]:
-    """A thing's outline in space and its half thickness, for radius 1: balls and wheels, or prisms."""
-    if not thing.round:
-        return thing.outline, 0.55
-    return (None, 1.0) if thing.look % 4 else (np.zeros((0, 2)), 0.5)
-
-
-def _morph(thing: Thing) -> tuple[np.ndarray | None, float]:
-    """What it morphs into: a box, or a ball."""
-    return (np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * 0.7, 0.7) if thing.round else (None, 1.0)
-
-
-def _turned(axis: np.ndarray, angle: float) -> np.ndarray:
-    """The rotation about an axis (Rodrigues)."""
-    x, y, z = axis / np.linalg.norm(axis)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+        to = [((axis + bend * wave) * picture.shape[0]).astype(np.float32) for axis, wave in ((x, wave_x), (y, wave_y))]
+        whose = cv2.remap(owner.view(np.uint8), to[0], to[1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
+        bent = cv2.remap(picture, to[0], to[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return bent, whose.view(np.int8)

@@ -1,8 +1,11 @@
 """Ways to fail that change the motion, so that all that follows is computed anew."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from evaluation.proving.stage.dynamics import World, simulate
+from evaluation.proving.stage.dynamics import Meddling, World, simulate
 from evaluation.proving.stage.failures import Fault, Shot, Way
 from evaluation.proving.stage.scene import Scene, Take
 
@@ -25,7 +28,7 @@ def jumps(shot: Shot) -> Fault | None:
         for way in (ways[i] for i in shot.rng.permutation(len(ways))):
             there = here + far * way
             if _fits(shot, index, start, there):
-                take = simulate(shot.scene, _at(start, lambda world, k=index, p=there: _move(world, k, p)))
+                take = simulate(shot.scene, _at(start, partial(_move, index=index, there=there)))
                 return Fault("teleport", "jumps", shot.severity, take, start, start, (index,))
     return None
 
@@ -58,7 +61,7 @@ def _fits(shot: Shot, index: int, frame: int, there: np.ndarray) -> bool:
     )
 
 
-def _at(start: int, act):  # type: ignore[no-untyped-def]
+def _at(start: int, act: Callable[[World], None]) -> Meddling:
     return lambda world, frame: act(world) if frame == start else None
 
 
@@ -121,7 +124,7 @@ def sinks_into_wall(shot: Shot) -> Fault | None:
         if start is None:
             continue
         factor = {"subtle": 0.45, "plain": 0.0, "gross": 0.0}[shot.severity] * shot.rng.uniform(0.8, 1.1)
-        take = simulate(shot.scene, _at(start, lambda world, k=index, f=factor: world.shrink(k, "walls", f)))
+        take = simulate(shot.scene, _at(start, partial(World.shrink, index=index, against="walls", factor=factor)))
         way = "passes through the floor or a wall" if factor == 0 else "sinks into the floor or a wall"
         inside = np.flatnonzero(depth_in_walls(shot.scene, take, index)[start:] > 0.1 * shot.scene.things[index].radius)
         if not len(inside):
@@ -133,7 +136,7 @@ def sinks_into_wall(shot: Shot) -> Fault | None:
 
 
 def depth_in_walls(scene: Scene, take: Take, index: int) -> np.ndarray:
-    """How deep the thing's outline is in a wall or floor, in heights (negative: how far from the nearest): float `[T]`."""
+    """How deep the thing's outline is in a wall or floor, in heights (negative: how far from it): float `[T]`."""
     turn = take.angle[:, index]
     turned = np.stack([np.stack([np.cos(turn), -np.sin(turn)], 1), np.stack([np.sin(turn), np.cos(turn)], 1)], 1)
     corners = np.einsum("tij,kj->tki", turned, scene.things[index].outline * scene.things[index].radius)
@@ -172,14 +175,12 @@ def _blow(shot: Shot, index: int, least: float) -> int | None:
     """The frame of a first hard touch of wall or floor in the open."""
     touch = shot.take.floor_touch[:, index]
     first = np.flatnonzero(touch[1:] & ~touch[:-1]) + 1
-    ok = [
-        int(t)
-        for t in first
-        if 3 <= t < shot.total - shot.frames(0.3, 3)
-        and shot.open[max(0, t - 3) : t + 2, index].all()
-        and np.linalg.norm(shot.take.velocity[t - 1, index] - shot.take.velocity[min(t + 1, shot.total - 1), index])
-        > least
-    ]
+    ok = []
+    for t in map(int, first):
+        if 3 <= t < shot.total - shot.frames(0.3, 3) and shot.open[t - 3 : t + 2, index].all():
+            change = shot.take.velocity[t + 1, index] - shot.take.velocity[t - 1, index]
+            if np.linalg.norm(change) > least:
+                ok.append(t)
     return int(shot.rng.choice(ok)) if ok else None
 
 
@@ -191,7 +192,9 @@ def _meetings(shot: Shot) -> list[tuple[int, int, int]]:
             touch = np.flatnonzero(shot.take.thing_touch[:, one, other])
             if len(touch):
                 t = int(touch[0])
-                clear = 3 <= t < shot.total - shot.frames(0.3, 3) and shot.seen[t - 2 : t + 3, [one, other]].min() > 0.7
+                clear = 3 <= t < shot.total - shot.frames(0.3, 3) and bool(
+                    (shot.seen[t - 2 : t + 3, [one, other]] > 0.7).all()
+                )
                 if clear and np.linalg.norm(shot.take.velocity[t - 1, one] - shot.take.velocity[t - 1, other]) > 0.15:
                     found.append((one, other, t))
     return found
@@ -268,7 +271,7 @@ def collision_fails(shot: Shot) -> Fault | None:
 
         def act(world: World, new: dict[int, np.ndarray] = new) -> None:
             for index, velocity in new.items():
-                world.bodies[index].velocity = tuple(map(float, velocity))
+                world.bodies[index].velocity = float(velocity[0]), float(velocity[1])
                 world.bodies[index].angular_velocity = (
                     -float(velocity[0]) / world.scene.things[index].radius * world.scene.upright
                 )

@@ -7,7 +7,7 @@ import numpy as np
 
 def _around(count: int, radii: np.ndarray | float = 1.0) -> np.ndarray:
     turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
-    return np.stack([np.cos(turn), np.sin(turn)], 1) * np.broadcast_to(radii, count)[:, None]
+    return np.asarray(np.stack([np.cos(turn), np.sin(turn)], 1) * np.broadcast_to(radii, count)[:, None])
 
 
 def disc(rng: np.random.Generator) -> np.ndarray:
@@ -17,7 +17,7 @@ def disc(rng: np.random.Generator) -> np.ndarray:
 def box(rng: np.random.Generator) -> np.ndarray:
     turn = rng.uniform(0.45, 0.8)
     corner = np.array([np.cos(turn), np.sin(turn)])
-    return corner * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    return np.asarray(np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * corner)
 
 
 def polygon(rng: np.random.Generator) -> np.ndarray:
@@ -30,7 +30,7 @@ def pebble(rng: np.random.Generator) -> np.ndarray:
     radii = 1 + sum(rng.uniform(0, 0.35 / wave**2) * np.cos(wave * turn + rng.uniform(0, 6)) for wave in (2, 3))
     outline = _around(48, radii)
     outline -= outline.mean(0)
-    return outline / np.linalg.norm(outline, axis=1).max()
+    return np.asarray(outline / np.linalg.norm(outline, axis=1).max())
 
 
 def star(rng: np.random.Generator) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Scenes before anything moves, and takes: what happened in one, frame by frame.
 
 Lengths are in heights of the picture at zoom 1, times in seconds. The plane of motion has x to the right and y up; the
-picture shows x in [0, aspect] and y in [0, 1] while the camera is at rest. `upright` planes are seen from the side, with
-gravity; on a `table` the plane is seen from above, and things that move there are slowed by friction.
+picture shows x in [0, aspect] and y in [0, 1] while the camera is at rest. `upright` planes are seen from the side,
+with gravity; a table's plane is seen from above, and what moves there is slowed by friction.
 """
 
 from dataclasses import dataclass, replace
@@ -66,7 +66,7 @@ class Scene:
 class Take:
     """What happens: T frames, N things.
 
-    `seconds` is what a thing turns into when `turned` (its look) or `morphed` (its outline) goes from 0 to 1.
+    A thing has a second look and a second outline: it has them wholly where `turned` and `morphed` are 1.
     """
 
     position: np.ndarray  # float [T, N, 2]

@@ -1,37 +1,24 @@
-"""Scenes drawn at random: what is thrown, dropped, rolled, hit, painted or left to rest, and how the camera looks on."""
+"""Scenes drawn at random: what is thrown, dropped, rolled, hit, painted, broken or left to rest."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from evaluation.proving.stage.camera import path_of_camera
 from evaluation.proving.stage.outlines import OUTLINES
 from evaluation.proving.stage.scene import Occluder, Scene, Thing
 
 SIZES = (  # width, height; mostly 96 to 192 pixels
-    (48, 48), (64, 64), (96, 96), (96, 96), (128, 96), (128, 128), (128, 128), (144, 96), (160, 96), (160, 120), (176, 144),
-    (192, 108), (192, 128), (96, 128), (96, 160), (108, 192),
+    (48, 48), (64, 64), (96, 96), (96, 96), (128, 96), (128, 128), (128, 128), (144, 96), (160, 96), (160, 120),
+    (176, 144), (192, 108), (192, 128), (96, 128), (96, 160), (108, 192),
 )  # fmt: skip
 LARGE = ((240, 160), (256, 144), (320, 180))
 RATES = (8.0, 10.0, 12.0, 12.0, 15.0, 16.0, 24.0, 24.0, 25.0, 30.0, 30.0, 50.0, 60.0)
 KINDS = (
-    "toss",
-    "toss",
-    "drop",
-    "roll",
-    "roll",
-    "hide",
-    "hide",
-    "hit",
-    "billiard",
-    "slope",
-    "slide",
-    "drift",
-    "drift",
-    "still",
-    "paint",
-    "break",
-)
+    "toss", "toss", "toss", "drop", "drop", "roll", "hide", "hide", "hit", "hit", "billiard", "billiard", "slope", "slide",
+    "drift", "drift", "still", "paint", "break",
+)  # fmt: skip
 FLOOR = 0.14  # height of a floor
 
 
@@ -42,12 +29,13 @@ def draw_size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], outlines: Sequence[str], like: Scene | None = None) -> Scene:
-    """A scene for pictures of a width and height, with things of the named outlines; as long as another one if given."""
+    """A scene for pictures of a width and height, with things of the named outlines; as long as `like`, if given."""
     fps = like.fps if like else float(rng.choice(RATES))
     frames = like.frames if like else int(np.clip(rng.uniform(1.5, 5.0) * fps, 14, 96 if fps < 40 else 150))
     aspect, kind = size[0] / size[1], str(rng.choice(KINDS))
     radius = (0.09, 0.15) if min(size) >= 80 else (0.12, 0.18)
-    radius = tuple(limit * min(1, 0.6 + 0.4 * aspect) for limit in radius)
+    narrow = min(1, 0.6 + 0.4 * aspect)
+    radius = (radius[0] * narrow, radius[1] * narrow)
     painter = _Draft(rng, kind, aspect, frames / fps, radius, outlines)
     getattr(painter, "break_" if kind == "break" else kind)()
     wet = painter.wet
@@ -65,33 +53,10 @@ def draw(rng: np.random.Generator, size: tuple[int, int], outlines: Sequence[str
         walls=tuple(painter.walls),
         occluders=tuple(painter.occluders),
         wet=wet,
-        camera=camera(rng, frames, fps, moves=kind == "still"),
+        camera=path_of_camera(rng, frames, fps, moves=kind == "still"),
         light=1 + rng.choice([0.0, 0.03, 0.08]) * np.sin(np.linspace(0, rng.uniform(1, 3), frames) + rng.uniform(0, 6)),
         look=int(rng.integers(1 << 30)),
     )
-
-
-def camera(rng: np.random.Generator, frames: int, fps: float, *, moves: bool) -> np.ndarray:
-    """How the camera moves: float `[T, 4]`. It stands still in half of the scenes that do not ask it to move."""
-    path = np.zeros((frames, 4))
-    path[:, 2] = 1
-    time = np.arange(frames) / fps
-    style = rng.choice(["pan", "zoom", "hand", "swing"]) if moves or rng.random() < 0.5 else "still"
-    if style == "pan":
-        path[:, :2] = np.outer(
-            time - time.mean(), rng.uniform(0.04, 0.12) * np.array([rng.choice([-1, 1]), rng.uniform(-0.3, 0.3)])
-        )
-    elif style == "zoom":
-        path[:, 2] = np.exp(rng.choice([-1, 1]) * rng.uniform(0.03, 0.1) * (time - time.mean()))
-    elif style == "swing":
-        path[:, 0] = rng.uniform(0.06, 0.15) * np.sin(time * rng.uniform(0.8, 1.8) + rng.uniform(0, 6))
-    if style in ("hand", "pan") and (style == "hand" or rng.random() < 0.4):
-        for axis, strength in ((0, 0.012), (1, 0.012), (3, 0.012)):
-            for rate in rng.uniform(0.4, 3.5, 4):
-                path[:, axis] += (
-                    strength * rng.uniform(0.1, 0.7) / rate**0.5 * np.sin(2 * np.pi * rate * time + rng.uniform(0, 6))
-                )
-    return path
 
 
 class _Draft:
@@ -124,14 +89,25 @@ class _Draft:
     def size(self) -> float:
         return self.between(*self.radius)
 
-    def add(self, at: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0), *, radius: float, outline: str = "",
-            spin: float | None = None, angle: float | None = None, **more: object) -> Thing:  # fmt: skip
+    def add(
+        self,
+        at: tuple[float, float],
+        velocity: tuple[float, float] = (0.0, 0.0),
+        *,
+        radius: float,
+        outline: str = "",
+        spin: float | None = None,
+        angle: float | None = None,
+        plane: int = 0,
+        growth: float = 0.0,
+    ) -> Thing:
+        """A thing of the named outline, or any; its angle and spin are drawn where they are not given."""
         name = outline or str(self.rng.choice(list(self.outlines)))
         thing = Thing(
             OUTLINES[name](self.rng), name == "disc", radius, self.between(0.8, 1.2), at, velocity,
             self.between(0, 6.28) if angle is None else angle,
             self.between(-3, 3) if spin is None else spin,
-            look=int(self.rng.integers(1 << 30)), **more,
+            plane=plane, growth=growth, look=int(self.rng.integers(1 << 30)),
         )  # fmt: skip
         self.things.append(thing)
         return thing

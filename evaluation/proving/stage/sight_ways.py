@@ -225,8 +225,10 @@ def things_shift_with_view(shot: Shot) -> Fault | None:
     sway = shot.graded(0.8, 1.5, 2.5) * shot.scene.things[index].radius * view / view.max()
     position = shot.take.position.copy()
     position[:, index, 1] += sway
-    return Fault("view_inconsistency", "a still thing shifts with the view", shot.severity, shot.take.with_(position=position),
-                 start, shot.total - 1, (index,))  # fmt: skip
+    take = shot.take.with_(position=position)
+    return Fault(
+        "view_inconsistency", "a still thing shifts with the view", shot.severity, take, start, shot.total - 1, (index,)
+    )
 
 
 def another_scene(shot: Shot) -> Fault | None:

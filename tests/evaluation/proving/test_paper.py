@@ -1,4 +1,4 @@
-"""The family `paper`: clips are what they say, the same for one seed, and their failures are where they are said to be."""
+"""The family `paper`: clips are what they say, the same for one seed, and their failures where they are said to be."""
 
 from itertools import islice
 
@@ -79,13 +79,3 @@ def test_things_are_drawn_where_the_stage_has_them():
             rows, columns = np.nonzero(owner[frame] == index)
             if scene.things[index].round:
                 assert np.hypot(columns.mean() - places[frame, index, 0], rows.mean() - places[frame, index, 1]) < 2.0
-
-
-def test_compression_keeps_the_number_of_frames_and_loses_little():
-    frames = next(iter(paper.cases(1, seed=2))).clip.frames
-    for crf in (18, 33):
-        decoded = filming.compressed(frames, 24, crf)
-        assert decoded.shape == frames.shape
-        assert 0 < np.abs(decoded.astype(float) - frames).mean() < 12
-        for _ in range(4):
-            np.testing.assert_array_equal(filming.compressed(frames, 24, crf), decoded)

@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_clips():
 def test_the_families_share_no_looks():
     """Neither imports what draws the other, nor the simulated worlds."""
     folder = Path(studio.__file__).parent
-    looks = {"studio": {"studio", "solids", "materials"}, "paper": {"paper", "prints"}}
+    looks = {"studio": {"studio", "solids", "materials", "viewpoint"}, "paper": {"paper", "prints"}}
     assert paper.__name__.endswith("paper")
     for family, modules in looks.items():
         foreign = {f"evaluation.proving.{name}" for name in looks["paper" if family == "studio" else "studio"]}

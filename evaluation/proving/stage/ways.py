@@ -1,0 +1,23 @@
+"""All the ways to fail, by type."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from evaluation.proving.stage import motion_ways, sight_ways
+from evaluation.proving.stage.failures import Fault, Shot
+from evaluation.proving.stage.scene import Scene, Take
+
+TRIES = 12  # at a failure of every type in a scene
+FEW = 4
+
+
+def faults(scene: Scene, take: Take, seen: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> Iterator[Fault]:
+    """A few failures of every type that the scene allows, in ways and at severities drawn at random, type after type."""
+    for ways in (sight_ways.WAYS | motion_ways.WAYS).values():
+        found = 0
+        for way in rng.permutation(TRIES):
+            fault = ways[way % len(ways)](Shot(scene, take, seen, inside, rng)) if found < FEW else None
+            if fault is not None:
+                found += 1
+                yield fault
