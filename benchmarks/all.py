@@ -46,8 +46,7 @@ def main() -> None:
         clone = Path(folder) / "kinora"
         sections = [demo.measure(clone), help_time(), pipeline.measure()]
         work = clone / "work"
-        vae = demo.artifacts(work, "train-autoencoder", "autoencoder")[-1]
-        sections.append(detectors.measure(autoencoder=vae))
+        sections.append(detectors.measure(Path(folder) / "benchmark"))
         showcase.write_showcase(work)
     sections += [autoencoder.measure(), autoencoder_speed.measure(), autoencoder_peers.measure()]
     sections += [transformer.measure(), against_diffusers.measure()]

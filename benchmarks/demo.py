@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import tyro
 
-from evaluation.benchmark import through_autoencoder
+from evaluation.proving.reconstruction import through_autoencoder
 from evaluation.checkpoint import judge_prompts
 from evaluation.findings import ClipInput
 from evaluation.rates import METRICS

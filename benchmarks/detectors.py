@@ -1,53 +1,24 @@
-"""How right the detectors are, on clips whose truth is known.
+"""How right the detectors are, on clips whose truth is known and that they were not built on.
 
-    python -m benchmarks.detectors [--clips 192] [--autoencoder DIR] [--checkpoint DIR]
+    python -m benchmarks.detectors [--out DIR] [--cases 240]
 
-The folders, of a trained autoencoder and of a checkpoint of the transformer, add the same clips through the autoencoder
-and the clips of a model, the untrained one for example.
+Real clips are those of the folder that KINORA_TEST_MEDIA names. What is kept in `out` is not judged again.
 """
 
-import time
 from pathlib import Path
 
 import tyro
 
-from evaluation.benchmark import Benchmark, benchmark, model_clips, through_autoencoder
-from evaluation.rates import METRICS
+from evaluation.proving.reconstruction import reference_autoencoder
+from evaluation.proving.run import Plan, run
+from evaluation.proving.shards import Extras
+from evaluation.proving.summary import as_markdown
 
 
-def measure(clips: int = 192, autoencoder: Path | None = None, checkpoint: Path | None = None) -> str:
+def measure(out: Path = Path("benchmark"), cases: int = 240, clips: int = 100) -> str:
     """Return the benchmark as a section of Markdown."""
-    through, models = {}, {}
-    if autoencoder is not None:
-        through["through the autoencoder"] = through_autoencoder(autoencoder)
-        if checkpoint is not None:
-            models[f"the model {checkpoint.name}"] = model_clips(autoencoder, checkpoint, clips)
-    began = time.process_time()
-    result = benchmark(count=clips, through=through, models=models)
-    return markdown(result, time.process_time() - began)
-
-
-def markdown(result: Benchmark, seconds: float) -> str:
-    """Return the figures of a benchmark as Markdown."""
-    names = list(result.right)
-    lines = [
-        "## Detectors",
-        "",
-        f"{result.clips} simulated clips of the training combinations; {seconds:.0f} s of CPU for everything below.",
-        "",
-        "| | " + " | ".join(names) + " |",
-        "|---|" + "---:|" * len(names),
-    ]
-    for metric in METRICS:
-        cells = [f"{result.right[name]['rates'][metric]:.1%}" for name in names]
-        lines.append(f"| {metric.replace('_', ' ')} | " + " | ".join(cells) + " |")
-    ways = list(next(iter(result.corrupted.values())))
-    lines += ["", "| failure put in | clips | " + " | ".join(f"{way}: found / located" for way in ways) + " |"]
-    lines.append("|---|---:|" + "---:|" * len(ways))
-    for name, row in result.corrupted.items():
-        cells = [f"{row[way]['found']:.1%} / {row[way]['located']:.1%}" if row[way]["clips"] else "–" for way in ways]
-        lines.append(f"| {name} | {row[ways[0]]['clips']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    rows = run(Plan(cases=cases, clips=clips, extras=Extras(autoencoder=reference_autoencoder())), out)
+    return f"## The detectors, judged\n\n{as_markdown(rows)}"
 
 
 if __name__ == "__main__":

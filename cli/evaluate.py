@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -15,9 +15,9 @@ Optional = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_
 
 
 def evaluate(argv: Sequence[str]) -> int:
-    """Run `kinora evaluate clips`, `checkpoint` or `detectors`."""
+    """Run `kinora evaluate clips`, `checkpoint` or `benchmark`."""
     code: int = tyro.extras.subcommand_cli_from_dict(
-        {"clips": clips, "checkpoint": checkpoint, "detectors": detectors},
+        {"clips": clips, "checkpoint": checkpoint, "benchmark": benchmark},
         prog="kinora evaluate",
         description="Find failures of physics and consistency in clips, or in what a checkpoint makes.",
         args=argv,
@@ -78,31 +78,58 @@ def checkpoint(
     return 0
 
 
-def detectors(
+def benchmark(
     out: Out,
-    count: Annotated[int, tyro.conf.arg(name="clips", metavar="NUMBER")] = 64,
+    families: tuple[Literal["paper", "studio", "real"], ...] = ("studio", "real"),
+    half: Literal["dev", "report"] = "report",
+    cases: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 240,
+    clips: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 100,
+    pieces: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 2,
+    failures: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 4,
+    seed: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 900,
+    workers: Annotated[int | None, tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: one a core)")] = None,
     autoencoder: Optional = None,
-    checkpoint: Optional = None,
+    untrained: Optional = None,
+    again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    fit: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> int:
-    """Test the detectors themselves on clips whose failures are known; write detectors.html and detectors.json.
+    """Test the detectors themselves on clips whose failures are known; write benchmark.html and benchmark.json.
+
+    Real clips are those of the folder natural/ in the folder that KINORA_TEST_MEDIA names. What has been judged is kept
+    in the output folder: a run that was interrupted goes on.
 
     Args:
-        count: Number of simulated clips.
-        autoencoder: Folder of a trained autoencoder, to judge the same clips through it too.
-        checkpoint: Folder of a checkpoint of the transformer, the untrained one for example, to judge its clips too.
+        families: Whose clips: of two renderers, and real footage.
+        half: Half of the real clips: dev to build and fit on, report for figures to report.
+        cases: Number of clips of each renderer.
+        clips: Most real clips.
+        pieces: Most pieces of each real clip.
+        failures: Failures edited into each piece.
+        seed: Of the renderers and the edits. Fit and report on different ones.
+        workers: Processes.
+        autoencoder: Folder of the autoencoder that copies are made by; the package's if not given.
+        untrained: Folder of an untrained checkpoint of the transformer, whose clips must lose.
+        again: Make the tables again from what is kept, without judging.
+        fit: Write evaluation/calibration.json from the faultless clips. Only on paper and the half dev.
     """
-    from evaluation.benchmark import benchmark, benchmark_page, model_clips, through_autoencoder
+    from evaluation.proving.fitting import fit as fit_calibration
+    from evaluation.proving.page import benchmark_page
+    from evaluation.proving.reconstruction import reference_autoencoder
+    from evaluation.proving.run import Plan, kept, run
+    from evaluation.proving.shards import Extras
+    from evaluation.proving.summary import as_json
 
-    if count < 1:
-        raise UsageError(f"{count} clips cannot be judged; give 1 or more.")
-    if checkpoint is not None and autoencoder is None:
-        raise UsageError("a checkpoint makes latents that its autoencoder decodes; give --autoencoder too.")
-    through, models = {}, {}
-    if autoencoder is not None:
-        through["through the autoencoder"] = through_autoencoder(autoencoder)
-        if checkpoint is not None:
-            models[f"the model {checkpoint.name}"] = model_clips(autoencoder, checkpoint, count)
-    result = benchmark(count=count, through=through, models=models)
-    write_json(out / "detectors.json", result.as_dict())
-    print(benchmark_page(result).write(out / "detectors.html"))
-    return 0
+    if min(cases, clips, pieces, failures) < 1:
+        raise UsageError("there is nothing to judge; give 1 or more of cases, clips, pieces and failures.")
+    if fit and ("studio" in families or half == "report"):
+        raise UsageError("what figures are reported on is not fitted on; give --families paper real --half dev.")
+    extras = Extras(autoencoder=autoencoder or reference_autoencoder())
+    plan = Plan(families, half, cases, clips, pieces, failures, seed, extras, untrained)
+    rows = kept(out) if again else run(plan, out, workers)
+    if fit:
+        fit_calibration(rows.table)
+    write_json(out / "benchmark.json", as_json(rows))
+    page = benchmark_page(rows)
+    print(page.summary)
+    print(page.write(out / "benchmark.html"))
+    return 1 if rows.crashes else 0

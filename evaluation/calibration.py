@@ -26,7 +26,7 @@ LEAST_SCALE = 0.05  # of the strength 1 at which a detector would call a failure
 
 def score(kind: str, strength: float) -> float:
     """Return the score, 0..1, of a strength of one type of failure."""
-    entry = _entries().get(kind)
+    entry = entries().get(kind)
     if entry is None:
         return strength / (1 + strength)
     return score_of(chance(entry, strength))
@@ -34,7 +34,7 @@ def score(kind: str, strength: float) -> float:
 
 def suspicion(kind: str, strength: float) -> float:
     """Return -log10 of the share of faultless clips with at least this strength: the score without its limits."""
-    entry = _entries().get(kind)
+    entry = entries().get(kind)
     if entry is None:
         return 3 * strength
     return -float(np.log10(max(chance(entry, strength), 1e-300)))
@@ -82,7 +82,8 @@ def fitted(strengths: Sequence[float] | np.ndarray) -> dict[str, float]:
 
 
 @cache
-def _entries() -> dict[str, dict[str, float]]:
+def entries() -> dict[str, dict[str, float]]:
+    """Return the fitted tail of every type that was calibrated."""
     if not FILE.exists():
         return {}
     entries: dict[str, dict[str, float]] = json.loads(FILE.read_text())["types"]

@@ -118,7 +118,10 @@ def nulls(table: pd.DataFrame) -> list[dict[str, Any]]:
     good = suspicions[suspicions["group"] == FAULTLESS]
     clips = dict(zip(good["case"], good["suspicion"], strict=True))
     for (family, way), part in suspicions[suspicions["group"] == NULL].groupby(["family", "way"]):
-        own = np.array([clips[case] for case in part["case"]])
+        if family == "model":  # made of no clip: against the median of all faultless ones
+            own = np.full(len(part), np.median(list(clips.values())))
+        else:
+            own = np.array([clips[case] for case in part["case"]])
         wins = int((part["suspicion"].to_numpy() > own).sum())
         rows.append({"family": family, "null": way, "pairs": len(part), "loses": wilson(wins, len(part))})
     return rows
@@ -142,7 +145,10 @@ def unmeasured(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the reasons why what was due could not be measured, the most frequent first."""
     missed = table[table["due"] & ~table["measured"] & table["group"].isin([FAULTLESS, FAILING])]
     counts = missed.groupby(["family", "type", "reason"], as_index=False).size().sort_values("size", ascending=False)
-    return list(counts.rename(columns={"size": "clips"}).to_dict("records"))
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in counts.rename(columns={"size": "clips"}).to_dict("records")
+    ]
 
 
 def speed(table: pd.DataFrame) -> float:

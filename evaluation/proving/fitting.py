@@ -21,9 +21,7 @@ def fit(table: pd.DataFrame, file: Path = FILE) -> dict[str, Any]:
     good = table[table["group"].isin([FAULTLESS, RECONSTRUCTED]) & table["measured"]]
     clips = table[table["group"].isin([FAULTLESS, RECONSTRUCTED])].drop_duplicates(["case", "way"])
     made = {
-        "clips": {
-            f"{family}, {group}": int(n) for (family, group), n in clips.groupby(["family", "group"]).size().items()
-        },
+        "clips": dict(Counter(clips["family"] + ", " + clips["group"])),
         "types": {
             kind: {name: round(value, 6) for name, value in fitted(part["strength"].to_numpy()).items()}
             for kind in KINDS

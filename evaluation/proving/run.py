@@ -14,12 +14,13 @@ import pandas as pd
 from evaluation.evaluator import evaluator
 from evaluation.proving.edits.workbench import Sprite
 from evaluation.proving.real import HALVES, Footage, clips_of, media_folder
-from evaluation.proving.shards import Cutting, Drawn, Extras, Filmed, Judged, cut, judged
+from evaluation.proving.shards import Cutting, Drawn, Extras, Filmed, Judged, Modelled, cut, judged
 from kinora.files import atomic_write
 from kinora.parallel import ordered_map
 from kinora.progress import Progress
 
 CASES_EACH = 12  # of a renderer, in one part
+MODEL_CLIPS = 16
 EXAMPLES_EACH = 4  # of each type and family
 FIT_SEED, REPORT_SEED = 100, 900  # of the renderers; parts count on from there
 
@@ -37,6 +38,8 @@ class Plan:
         failures: how many are edited into each piece.
         seed: of the renderers and edits.
         extras: nulls and reconstructions.
+        untrained: folder of a checkpoint of the transformer that is not trained, whose clips are a null; it needs the
+            autoencoder of the extras.
     """
 
     families: tuple[str, ...] = ("studio", "real")
@@ -47,6 +50,7 @@ class Plan:
     failures: int = 4
     seed: int = REPORT_SEED
     extras: Extras = field(default_factory=Extras)
+    untrained: Path | None = None
 
     def __post_init__(self) -> None:
         assert self.half in HALVES
@@ -65,7 +69,7 @@ class Rows:
 def run(plan: Plan, folder: Path, workers: int | None = None) -> Rows:
     """Make and judge the cases of a plan in processes; keep in `folder` what comes of each part, and return all."""
     (folder / "parts").mkdir(parents=True, exist_ok=True)
-    shards: list[Drawn | Filmed] = [*_drawn(plan), *_filmed(plan, workers)]
+    shards: list[Drawn | Filmed | Modelled] = [*_drawn(plan), *_filmed(plan, workers), *_modelled(plan)]
     state = hashlib.sha256(json.dumps([evaluator()["digest"], str(plan)]).encode()).hexdigest()[:12]
     todo = [(n, shard) for n, shard in enumerate(shards) if not _part(folder, state, n).exists()]
     with Progress("benchmark", len(shards), "parts") as progress:
@@ -138,3 +142,11 @@ def _filmed(plan: Plan, workers: int | None) -> list[Filmed]:
             sprites += found
             progress.update(progress.done + 1)
     return [Filmed(footage, row, plan.failures, plan.pieces, sprites, plan.seed, plan.extras) for row in rows]
+
+
+def _modelled(plan: Plan) -> list[Modelled]:
+    if plan.untrained is None or plan.extras.autoencoder is None:
+        return []
+    from evaluation.proving.reconstruction import model_clips  # imports torch
+
+    return [Modelled(model_clips(plan.extras.autoencoder, plan.untrained, MODEL_CLIPS))]

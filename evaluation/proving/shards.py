@@ -5,9 +5,8 @@ Only rows and a few small example clips leave a process, so that memory does not
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import cv2
 import numpy as np
 
 from evaluation.evaluator import DETECTORS, judge
-from evaluation.findings import Candidate, Finding
+from evaluation.findings import Candidate, ClipInput, Finding
 from evaluation.overlay import boxed
 from evaluation.proving import paper, studio
 from evaluation.proving.case import Case
@@ -81,6 +80,18 @@ class Filmed:
                 yield case, piece.physics
 
 
+@dataclass(frozen=True, eq=False)
+class Modelled:
+    """Clips of a model that must be more suspicious than what it was to make: one that is not trained."""
+
+    clips: Sequence[ClipInput]
+
+    def cases(self) -> Iterator[tuple[Case, frozenset[str] | None]]:
+        """Yield the clips."""
+        for clip in self.clips:
+            yield Case(clip, "model", clip.name, "of a model that is not trained", None, frozenset()), None
+
+
 @dataclass(frozen=True)
 class Cutting:
     """Cut-outs from one real clip's first piece."""
@@ -114,7 +125,7 @@ def cut(part: Cutting) -> list[Sprite]:
     return part.sprites()
 
 
-def judged(shard: "Drawn | Filmed") -> Judged:
+def judged(shard: "Drawn | Filmed | Modelled") -> Judged:
     """Make and judge the cases of a shard; what a process runs."""
     cv2.setNumThreads(1)
     rows: list[dict[str, Any]] = []
@@ -126,13 +137,14 @@ def judged(shard: "Drawn | Filmed") -> Judged:
         except Exception as error:  # a detector's fault is a result of the benchmark, not its end
             crashes.append(f"{case.clip.name}: {type(error).__name__}: {error}")
             continue
-        new = list(_rows(case, FAILING if case.failure else FAULTLESS, found, seconds))
+        group = FAILING if case.failure else NULL if isinstance(shard, Modelled) else FAULTLESS
+        new = list(_rows(case, group, found, seconds))
         rows += new
         if case.failure is not None and case.failure.type not in examples:
             row = next((row for row in new if row["type"] == case.failure.type), None)
             if row is not None:
                 examples[case.failure.type] = row, _video(case, found[case.failure.type])
-        if case.failure is None:
+        if group == FAULTLESS and not isinstance(shard, Modelled):
             rows += _extra_rows(case, shard.extras, physics)
     return Judged(rows, list(examples.values()), crashes)
 
@@ -145,27 +157,11 @@ def _extra_rows(case: Case, extras: Extras, physics: frozenset[str] | None) -> I
             changed = replace(case, way=name, clip=replace(case.clip, frames=null(case.clip.frames, rng)))
             yield from _rows(changed, NULL, *_timed(changed))
     if extras.autoencoder is not None and extras.again and (number >> 8) % extras.again == 0:
+        from evaluation.proving.reconstruction import through_autoencoder  # imports torch
+
         frames = through_autoencoder(extras.autoencoder)(case.clip.frames)
         copied = replace(case, way="through the autoencoder", clip=replace(case.clip, frames=frames))
         yield from _rows(copied, RECONSTRUCTED, *_timed(copied))
-
-
-@cache
-def through_autoencoder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function that encodes frames `uint8 [T, H, W, 3]` with an autoencoder and decodes them again."""
-    import torch
-
-    from kinora.media.tensors import to_frames, to_tensor
-    from kinora.models.autoencoder import load_autoencoder
-
-    torch.set_num_threads(1)
-    model = load_autoencoder(folder).for_inference()
-
-    def through(frames: np.ndarray) -> np.ndarray:
-        size = frames.shape[0], frames.shape[1], frames.shape[2]
-        return to_frames(model.video_of(model.latents_of(to_tensor(frames)[None]), size)[0])
-
-    return through
 
 
 def _timed(case: Case) -> tuple[dict[str, Finding], float]:

@@ -104,7 +104,12 @@ def test_real_clips_get_an_honest_report(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "argv", [["detectors", "--out", "x", "--clips", "0"], ["detectors", "--out", "x", "--checkpoint", "y"]]
+    "argv",
+    [
+        ["benchmark", "--out", "x", "--clips", "0"],
+        ["benchmark", "--out", "x", "--fit"],
+        ["benchmark", "--out", "x", "--families", "studio", "--half", "dev", "--fit"],
+    ],
 )
 def test_bad_usage_of_the_benchmark(argv, capsys):
     assert main(["evaluate", *argv]) == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.abilities import ABILITIES, abilities
-from evaluation.benchmark import blurred
+from evaluation.proving.reconstruction import softened
 from evaluation.findings import ClipInput
 from evaluation.objects.observation import observe
 from kinora.worlds import WorldsConfig, draw_sample
@@ -34,7 +34,7 @@ def test_the_simulator_s_clips_show_it_and_broken_ones_do_not(world, ability):
     sample = draw_sample(replace(WORLDS, worlds=(world,)), rng, held_out=False)
     right = scored(sample.frames, sample.caption)
     assert right[ability].score > 0.9, right[ability]
-    assert scored(blurred(sample.frames), sample.caption)[ability].score > 0.85
+    assert scored(softened(sample.frames), sample.caption)[ability].score > 0.85
     frozen = np.repeat(sample.frames[:1], len(sample.frames), axis=0)
     noise = rng.integers(0, 256, frozen.shape).astype(np.uint8)
     shuffled = sample.frames[rng.permutation(len(frozen))]

@@ -37,7 +37,7 @@ def test_no_faultless_clips_no_calibration():
 
 
 def test_a_type_without_entry_fails_from_the_strength_its_detector_calls_one(monkeypatch):
-    monkeypatch.setattr(calibration, "_entries", dict)
+    monkeypatch.setattr(calibration, "entries", dict)
     found = calibrated("flicker", [Candidate(1, 2, 1.0, "It flickers."), Candidate(5, 5, 0.2, "Hardly.", (0, 0, 2, 2))])
     assert (found.score, found.strength) == (0.5, 1.0)
     assert [(f.start_frame, f.end_frame, f.box) for f in found.failures] == [(1, 2, None)]
@@ -55,5 +55,5 @@ def test_what_cannot_be_ranked_is_refused(strength):
 
 
 def test_what_is_installed_is_complete():
-    for kind, entry in calibration._entries().items():
+    for kind, entry in calibration.entries().items():
         assert 0 <= calibration.score(kind, calibration.strength_at(entry, 1e-3)) == pytest.approx(0.5), kind

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.benchmark import blurred
+from evaluation.proving.reconstruction import softened
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.gate import decide
 from kinora.data.clips import ClipDataset, table
@@ -28,7 +28,7 @@ class Worlds:
     def generate(self, requests):
         clips = []
         for index, request in enumerate(requests):
-            frames = blurred(simulate_prompt(self.prompts[request.seed], WORLDS))
+            frames = softened(simulate_prompt(self.prompts[request.seed], WORLDS))
             assert frames.shape == (request.frames, request.height, request.width, 3)
             clips.append(np.full_like(frames, 90) if index < self.empty * len(requests) else frames)
         return clips

@@ -1,15 +1,13 @@
-"""The form of the report, the simulator's clips judged right, and every broken clip found."""
+"""The form of the report, and the simulator's clips judged right."""
 
 import json
 
 import numpy as np
 import pytest
 
-from evaluation import corruptions
-from evaluation.benchmark import benchmark, benchmark_page, blurred
 from evaluation.evaluator import DETECTORS, evaluate_clips
 from evaluation.findings import TYPES, ClipInput
-from evaluation.rates import METRICS
+from evaluation.proving.reconstruction import softened
 from kinora import recipes
 from kinora.worlds import draw_sample
 
@@ -37,7 +35,7 @@ def test_the_report_has_the_form_of_the_design(clips):
     assert set(report["evaluator"]["not_detected"]) == set(TYPES) - set(DETECTORS)
 
 
-@pytest.mark.parametrize("way", [lambda frames: frames, blurred], ids=["as drawn", "blurred"])
+@pytest.mark.parametrize("way", [lambda frames: frames, softened], ids=["as drawn", "blurred"])
 def test_the_simulators_clips_are_right(clips, way):
     report = evaluate_clips([ClipInput(c.name, way(c.frames), c.fps, c.prompt) for c in clips])
     assert {metric: value for metric, value in report["summary"]["rates"].items() if value < 0.97} == {}
@@ -63,20 +61,6 @@ def test_a_clip_that_shows_nothing_is_not_excused(clips):
     assert evaluate_clips(empty)["summary"]["rates"]["overall"] < 0.3
 
 
-@pytest.mark.parametrize("name", corruptions.CORRUPTIONS)
-def test_every_broken_clip_is_found_and_located(name, samples, clips):
-    from evaluation.benchmark import overlap
-
-    made = [b for s, c in zip(samples, clips, strict=True) if (b := corruptions.CORRUPTIONS[name](s, c)) is not None]
-    assert len(made) >= 4
-    assert np.mean([overlap(broken) >= 0.5 for broken in made[:8]]) >= 0.95
-
-
-def test_every_type_that_is_detected_is_put_into_clips_on_purpose(samples, clips):
-    made = [way(s, c) for way in corruptions.CORRUPTIONS.values() for s, c in zip(samples, clips, strict=True)]
-    assert {broken.type for broken in made if broken is not None} == set(DETECTORS)
-
-
 def test_the_digest_follows_what_decides(monkeypatch, clips):
     from evaluation import evaluator
 
@@ -84,13 +68,3 @@ def test_the_digest_follows_what_decides(monkeypatch, clips):
     assert before == evaluator.evaluator()["digest"]
     monkeypatch.setattr(evaluator.worlds, "GRAVITY", 9.0)
     assert evaluator.evaluator()["digest"] != before
-
-
-def test_the_benchmark_page_stands_alone(tmp_path):
-    result = benchmark(count=6)
-    assert set(result.right) == {"the simulator's clips", "the same, slightly blurred and grainy", "noise"}
-    assert set(result.corrupted) == set(corruptions.CORRUPTIONS)
-    assert set(result.right["noise"]["rates"]) == set(METRICS)
-    text = benchmark_page(result).write(tmp_path / "detectors.html").read_text()
-    assert "object deleted midway" in text
-    assert "http" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "")
