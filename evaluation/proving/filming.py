@@ -163,7 +163,8 @@ def _size(fault: Fault, picture: Picture) -> float:
 def _box(fault: Fault, right: Picture, wrong: Picture, start: int, end: int) -> Box | None:
     """What the things cover over these frames, where they are and where they should be."""
     span = slice(max(0, start - 1), end + 1)
-    covered = np.isin(right.owner[span], fault.things).any(0) | np.isin(wrong.owner[span], fault.things).any(0)
+    both = np.concatenate([right.owner[span], wrong.owner[span]])
+    covered = np.any(np.isin(both, fault.things), axis=0)
     rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
     if not len(rows):
         return None

@@ -244,6 +244,9 @@ def bounces_too_high(shot: Shot) -> Fault | None:
                 hull.elasticity = float(np.sqrt(world.scene.bounce))
 
         take = simulate(shot.scene, meddle)
+        before, after = np.linalg.norm(take.velocity[[start - 1, start + 1], index], axis=1)
+        if after < 1.1 * before:  # it hit with a corner and only turns faster
+            continue
         return Fault("momentum", "gains energy at a bounce", shot.severity, take, start, start + 1, (index,))
     return None
 

@@ -16,8 +16,8 @@ SIZES = (  # width, height; mostly 96 to 192 pixels
 LARGE = ((240, 160), (256, 144), (320, 180))
 RATES = (8.0, 10.0, 12.0, 12.0, 15.0, 16.0, 24.0, 24.0, 25.0, 30.0, 30.0, 50.0, 60.0)
 KINDS = (
-    "toss", "toss", "toss", "drop", "drop", "roll", "hide", "hide", "hit", "hit", "billiard", "billiard", "slope", "slide",
-    "drift", "drift", "still", "paint", "break",
+    "toss", "toss", "toss", "drop", "drop", "roll", "hide", "hide", "hit", "hit", "billiard", "billiard", "slope",
+    "slide", "drift", "drift", "still", "paint", "break",
 )  # fmt: skip
 FLOOR = 0.14  # height of a floor
 

@@ -8,12 +8,12 @@ from evaluation.proving.stage import motion_ways, sight_ways
 from evaluation.proving.stage.failures import Fault, Shot
 from evaluation.proving.stage.scene import Scene, Take
 
-TRIES = 12  # at a failure of every type in a scene
-FEW = 4
+TRIES = 9  # at a failure of every type in a scene
+FEW = 3
 
 
 def faults(scene: Scene, take: Take, seen: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> Iterator[Fault]:
-    """A few failures of every type that the scene allows, in ways and at severities drawn at random, type after type."""
+    """A few failures of every type the scene allows, type after type, in ways and at severities drawn at random."""
     for ways in (sight_ways.WAYS | motion_ways.WAYS).values():
         found = 0
         for way in rng.permutation(TRIES):

@@ -12,7 +12,7 @@ from evaluation.proving.stage.scene import Scene, Take, Thing
 from evaluation.proving.stage.scenes import KINDS, SIZES, draw
 from evaluation.proving.stage.ways import faults
 
-SEEDS = range(60)
+SEEDS = range(48)
 
 
 def drawn(seed: int) -> tuple[Scene, Take]:
@@ -41,6 +41,11 @@ def seen_in(scene: Scene, take: Take) -> tuple[np.ndarray, np.ndarray]:
 
 def failures(scene: Scene, take: Take, seed: int) -> list[Fault]:
     return list(faults(scene, take, *seen_in(scene, take), np.random.default_rng(seed)))
+
+
+@pytest.fixture(scope="module")
+def failed(takes) -> list[tuple[Scene, Take, Fault]]:
+    return [(*pair, fault) for seed, pair in enumerate(takes[:24]) for fault in failures(*pair, seed)]
 
 
 def mass_and_moment(thing: Thing) -> tuple[float, float]:
@@ -147,48 +152,46 @@ def test_the_same_seed_gives_the_same_take_and_failures():
         np.testing.assert_array_equal(first.take.position, second.take.position)
 
 
-def test_nothing_differs_before_a_failure_and_something_does_after(takes):
+def test_nothing_differs_before_a_failure_and_something_does_after(failed):
     types = set()
-    for seed, (scene, take) in enumerate(takes):
-        for fault in failures(scene, take, seed):
-            types.add(fault.type)
-            assert 0 <= fault.start <= fault.end < scene.frames, fault
-            same = {name: np.isclose(it, getattr(fault.take, name), atol=1e-9) for name, it in vars(take).items()}
-            if fault.type != "flicker":
-                assert fault.start >= 1
-            for name, equal in same.items():
-                if fault.type == "appearance" and name == "opacity":
-                    assert not fault.take.opacity[: fault.start, fault.things[0]].any()
-                    continue
-                assert equal[: fault.start].all(), (fault.type, fault.way, name)
-            changed = not all(equal.all() for equal in same.values()) or fault.mix is not None
-            assert changed, (fault.type, fault.way)
+    for scene, take, fault in failed:
+        types.add(fault.type)
+        assert 0 <= fault.start <= fault.end < scene.frames, fault
+        same = {name: np.isclose(it, getattr(fault.take, name), atol=1e-9) for name, it in vars(take).items()}
+        if fault.type != "flicker":
+            assert fault.start >= 1
+        for name, equal in same.items():
+            if fault.type == "appearance" and name == "opacity":
+                assert not fault.take.opacity[: fault.start, fault.things[0]].any()
+                continue
+            assert equal[: fault.start].all(), (fault.type, fault.way, name)
+        changed = not all(equal.all() for equal in same.values()) or fault.mix is not None
+        assert changed, (fault.type, fault.way)
     assert types == {
         "appearance", "disappearance", "permanence", "identity_drift", "teleport", "flicker", "gravity",
         "interpenetration", "momentum", "state_change", "view_inconsistency", "incoherence", "freeze",
     }  # fmt: skip
 
 
-def test_failures_break_the_law_that_they_are_named_after(takes):
-    for seed, (scene, take) in enumerate(takes):
-        for fault in failures(scene, take, seed):
-            index, wrong, start = fault.things[0] if fault.things else 0, fault.take, fault.start
-            if fault.type == "gravity" and fault.end - start >= 4:
-                time = np.arange(fault.end - start) / scene.fps
-                fall = 2 * np.polyfit(time, wrong.position[start : fault.end, index], 2)[0]
-                assert np.linalg.norm(fall - scene.gravity) > 0.4 * np.linalg.norm(scene.gravity), fault.way
-            elif fault.type == "teleport":
-                step = np.linalg.norm(np.diff(wrong.position[start - 1 : start + 1, index], axis=0))
-                assert step > 0.9 * scene.things[index].radius
-            elif fault.way.startswith("passes through"):
-                assert depth_in_walls(scene, wrong, index).max() > 0.5 * scene.things[index].radius
-            elif fault.way == "gains energy at a bounce":
-                speeds = np.linalg.norm(wrong.velocity[[start - 1, start + 1], index], axis=1)
-                assert speeds[1] > 1.05 * speeds[0]
-            elif fault.type == "disappearance":
-                assert not wrong.opacity[-1, index]
-            elif fault.way == "all stops":
-                assert np.ptp(wrong.position[start : fault.end + 1], axis=0).max() == 0
+def test_failures_break_the_law_that_they_are_named_after(failed):
+    for scene, _, fault in failed:
+        index, wrong, start = fault.things[0] if fault.things else 0, fault.take, fault.start
+        if fault.type == "gravity" and fault.end - start >= 4:
+            time = np.arange(fault.end - start) / scene.fps
+            fall = 2 * np.polyfit(time, wrong.position[start : fault.end, index], 2)[0]
+            assert np.linalg.norm(fall - scene.gravity) > 0.4 * np.linalg.norm(scene.gravity), fault.way
+        elif fault.type == "teleport":
+            step = np.linalg.norm(np.diff(wrong.position[start - 1 : start + 1, index], axis=0))
+            assert step > 0.9 * scene.things[index].radius
+        elif fault.way.startswith("passes through"):
+            assert depth_in_walls(scene, wrong, index).max() > 0.5 * scene.things[index].radius
+        elif fault.way == "gains energy at a bounce":
+            speeds = np.linalg.norm(wrong.velocity[[start - 1, start + 1], index], axis=1)
+            assert speeds[1] > 1.05 * speeds[0]
+        elif fault.type == "disappearance":
+            assert not wrong.opacity[-1, index]
+        elif fault.way == "all stops":
+            assert np.ptp(wrong.position[start : fault.end + 1], axis=0).max() == 0
 
 
 def test_due_follows_from_what_can_be_seen():
