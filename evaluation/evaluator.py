@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import evaluation
+from evaluation.consistency.flicker import flicker
 from evaluation.consistency.freeze import freeze
 from evaluation.consistency.incoherence import incoherence
 from evaluation.evidence.clip import gather
@@ -25,6 +26,7 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
     "appearance": appearance,
     "disappearance": disappearance,
     "permanence": permanence,
+    "flicker": flicker,
     "gravity": gravity,
     "incoherence": incoherence,
     "freeze": freeze,

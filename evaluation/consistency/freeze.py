@@ -1,77 +1,221 @@
-"""Freeze: a clip that stops moving although something is there that should move."""
+"""Freeze: what moved stands still all at once, or a few frames are shown again and again.
 
+A step from one frame to the next is measured by how much the busiest cells of the picture change. A stop is a run of
+steps far quieter than those before it. Things come to rest, leave the picture or pass behind something as well, so
+that a stop counts less where they slowed down before or are no longer to be seen. A repeat is a run of frames that
+equal earlier ones, in order, far better than neighbouring frames equal each other. Both are ratios, so that grain and
+what a codec leaves count as what they are.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 
-from evaluation.fidelity.motions import EVEN
-from evaluation.findings import Failure, Finding, measured, stretches, unmeasurable
-from evaluation.objects.observation import Observation
+from evaluation.evidence.clip import Evidence
+from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "freeze"
-RESTING = ("still", "shatter", "behind left", "behind right")  # motions in which nothing may move for a while
-CIRCLED = ("orbit right", "orbit left")  # motions of the camera alone: the pixels move, and the object stays
-RATE = 8.0  # frames a second that the windows are for; at a higher rate they are longer
-WINDOW = 5  # frames: long enough that the slowest even motion shows in them
-WINDOW_OF_FLIGHT = 7  # ... and that the top of a throw does: at 8 frames a second it falls 0.028 units from there
-MOVED = 0.016  # world units: an object whose centre stays within this over a window rests; half a pixel of 32
-REPEATED = 1.0  # levels: where no object can be followed, change below this is a repeated frame
-BUSIEST = 0.98  # the quantile of pixels that stands for the busiest
+CELL, REPEAT_CELL = 6, 10  # pixels: sides of the cells that a stop and a repeat are seen in
+BUSIEST = 0.99  # the quantile of cells that stands for a step: a small ball covers few
+SHORTEST = 2  # steps of a stop: three equal frames
+LENGTHS = (
+    2,
+    3,
+    4,
+    5,
+    7,
+    10,
+    14,
+    20,
+    30,
+    45,
+    70,
+    100,
+)  # steps of stops that are looked for; longer ones hold one of these
+BEFORE = 3  # steps before and after a stop that say what moved
+FULL_SECONDS, FULL_FRAMES = (
+    0.4,
+    8,
+)  # a stop that lasts one of these is as sure as can be; at the clip's end twice as long
+REST = 0.85  # the quantile of its steps that stands for a stop
+GRAIN, MOST_GRAIN = 1.6, 2.5  # times what most cells change by when nothing moves, and times the noise
+LEFT = 0.08  # of the grain is kept: a stop under grain is less sure
+FINE = 48  # pixels of a side from which pixels are averaged
+QUIET = 0.3  # levels: what a standing picture changes by, whatever its source
+MOVES, MOVING = 1.5, 2  # levels beyond the noise, in as many steps: something moves in the clip
+STRANGE = 8.0  # levels beyond the noise by which a thing differs from what is usually seen at its place
+SIDE, AGAIN = 0.4, 0.35  # weights: of what moves after a stop; of what stops where nothing is left to be seen
+LAGS_SECONDS, MOST_LAGS, FIRST_LAG = 2.5, 75, 3  # how far back a repeat is looked for
+REPEAT_LENGTHS = (4, 6, 9, 14)  # frames of a repeat
+REPEAT_QUIET = 2.5  # levels: less motion than this tells no frame from another
+SURE, SURE_REPEAT = 3.5, 1.0  # a stop and a repeat as strong as few faultless clips have
+RESTING = ("still", None)  # motions of a prompt that need not be seen
+UNMOVED = 1.5  # strength, where a prompt asks for motion and there is none
 
 
-def freeze(seen: Observation) -> Finding:
-    """Find stretches in which nothing moves: no object, or where none can be followed, no pixel."""
-    due = seen.wanted is not None
-    window = WINDOW if seen.wanted is not None and seen.wanted.motion in EVEN else WINDOW_OF_FLIGHT
-    window = max(window, round(window * seen.clip.fps / RATE))
-    if seen.frames < window:
-        return unmeasurable(TYPE, f"fewer than {window} frames show no standstill", due=False)
-    if seen.wanted is not None and seen.wanted.motion in RESTING:
-        return unmeasurable(TYPE, "what the prompt asks for may be at rest", due=False)
-    still = np.zeros(seen.frames - 1, dtype=bool)
-    live = np.ones(seen.frames - 1, dtype=bool)
-    if not seen.scene.plain or (seen.wanted is not None and seen.wanted.motion in CIRCLED):
-        still = repeated(seen.pixels)
-    elif not seen.tracks:
-        return unmeasurable(TYPE, "nothing is seen that could move", due=due)
-    else:
-        # Where an object has left or is hidden, what is left in sight may well be at rest.
-        present = (seen.away == 0) & (seen.counts > 0)
-        live = present[1:] & present[:-1]
-        still = at_rest(seen, window) & live
-    if live.sum() < window - 1:
-        return unmeasurable(TYPE, "the objects are in sight in too few frames", due=due)
-    failures = []
-    for start, end in stretches(still):
-        length = end - start + 1
-        if length >= window - 1:
-            score = min(1.0, 0.5 + 0.5 * length / float(live.sum()))
-            # Transition t leads from frame t to frame t + 1, the first that repeats.
-            text = f"Nothing moves from frame {start} to frame {end + 1}."
-            failures.append(Failure(TYPE, start + 1, end + 1, score, text))
-    return measured(TYPE, failures)
+@dataclass(frozen=True)
+class Stop:
+    """Steps `start` to `end`, both inclusive, quieter than those before; step t leads from frame t to t + 1."""
+
+    start: int
+    end: int
+    strength: float
 
 
-def at_rest(seen: Observation, length: int) -> np.ndarray:
-    """Return for every transition `[T - 1]` whether it lies in `length` frames in which no object moves.
-
-    Centres are compared, not pixels: an autoencoder's blur changes from frame to frame where nothing moves.
-    """
-    moved = np.zeros(seen.frames - length + 1, dtype=bool)
-    for track in seen.objects:
-        # In the picture and in the scene: a camera may go along with what moves.
-        centres = np.full((seen.frames, 4), np.nan)
-        centres[track.frames] = np.concatenate([track.centres, seen.steady(track)], axis=1) / seen.unit
-        for start in range(len(moved)):
-            window = centres[start : start + length]
-            window = window[~np.isnan(window[:, 0])]
-            if len(window) > 1:
-                moved[start] |= bool(np.ptp(window, axis=0).max() > MOVED)
-    result = np.zeros(seen.frames - 1, dtype=bool)
-    for first in np.flatnonzero(~moved):
-        result[first : first + length - 1] = True
-    return result
+def freeze(evidence: Evidence) -> Finding:
+    """Find stretches in which all motion stops at once, and repeats."""
+    frames = len(evidence.luma)
+    wanted = evidence.wanted.motion if evidence.wanted is not None else None
+    if frames < SHORTEST + BEFORE + 1:
+        return unmeasurable(TYPE, f"fewer than {SHORTEST + BEFORE + 1} frames show no standstill", due=False)
+    change = steps(evidence.rgb)
+    floor = grain(change, evidence.noise)
+    activity = np.maximum(busiest(change) - floor, 0) + LEFT * floor
+    if np.sort(activity)[-MOVING] < MOVES + evidence.noise:
+        if wanted not in RESTING:
+            text = f"Nothing moves in any frame, though the prompt asks for it ('{wanted}')."
+            return calibrated(TYPE, [Candidate(0, frames - 1, UNMOVED, text)])
+        return unmeasurable(TYPE, "nothing moves from beginning to end, and nothing says that it should", due=False)
+    candidates = [stopped(evidence, change, activity), repeated(evidence, activity)]
+    return calibrated(TYPE, [c for c in candidates if c is not None])
 
 
-def repeated(pixels_THWC: np.ndarray) -> np.ndarray:
-    """Return for every transition `[T - 1]` whether the frame repeats the one before."""
-    change = np.abs(np.diff(pixels_THWC, axis=0)).max(axis=-1)
-    return np.asarray(np.quantile(change.reshape(len(change), -1), BUSIEST, axis=1) < REPEATED)
+def steps(rgb_THWC: np.ndarray) -> np.ndarray:
+    """Return by how many levels the cells of the picture change in every step, float32 `[T - 1, rows, columns]`."""
+    _, height, width, _ = rgb_THWC.shape
+    cells = max(1, round(width / CELL)), max(1, round(height / CELL))
+    size = (width // 2, height // 2) if min(width, height) >= FINE else (width, height)  # half of the grain is gone
+    frames = (cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in rgb_THWC)
+    changes = (cv2.absdiff(a, b).astype(np.float32) for a, b in itertools.pairwise(frames))
+    found = np.stack([cv2.resize(change, cells, interpolation=cv2.INTER_AREA) for change in changes])
+    return np.asarray(found.reshape(len(found), cells[1], cells[0], 3).max(axis=-1))
+
+
+def grain(change: np.ndarray, noise: float) -> float:
+    """Return by how many levels the busiest cells change where nothing moves: more than what most cells do."""
+    quietest = np.sort(np.median(change.reshape(len(change), -1), axis=1))[: max(1, len(change) // 20 + 1)].mean()
+    return float(min(GRAIN * quietest, MOST_GRAIN * noise))
+
+
+def busiest(change: np.ndarray) -> np.ndarray:
+    """Return what stands for each step `[T - 1]` of `steps`: its busiest cells."""
+    flat = change.reshape(len(change), -1)
+    rank = int(np.ceil(BUSIEST * (flat.shape[1] - 1)))
+    return np.asarray(np.partition(flat, rank, axis=1)[:, rank], dtype=float)
+
+
+def stopped(evidence: Evidence, change: np.ndarray, activity: np.ndarray) -> Candidate | None:
+    """Return the stop that is least like anything honest, None where the clip has no room for one."""
+    found = stops(activity, evidence.clip.fps)
+    if not found:
+        return None
+    judged = [Stop(s.start, s.end, s.strength * (1 if still_there(evidence, change, s) else AGAIN)) for s in found]
+    best = max(judged, key=lambda stop: stop.strength)
+    start, end = grown(activity, best)
+    moved, rest = np.median(activity[max(0, start - BEFORE) : start]), np.median(activity[start : end + 1])
+    text = (
+        f"From frame {start} on the picture stands still for {end - start + 1} frames: "
+        f"what changed by {moved:.1f} levels a frame changes by {rest:.1f}."
+    )
+    return Candidate(start + 1, end + 1, best.strength / SURE, text)
+
+
+def stops(activity: np.ndarray, fps: float) -> list[Stop]:
+    """Return the strongest stop of every length, if it is one."""
+    found = []
+    total = len(activity)
+    padded = np.concatenate([np.full(BEFORE, np.nan), activity, np.full(BEFORE, np.nan)])
+    sides = np.lib.stride_tricks.sliding_window_view(padded, BEFORE)  # [T, BEFORE]: the steps before step t
+    beside = np.array([np.nanmedian(s) if np.isfinite(s).sum() >= 2 else 0.0 for s in sides])
+    for length in LENGTHS:
+        if length > total - 2:
+            break
+        windows = np.sort(np.lib.stride_tricks.sliding_window_view(activity, length), axis=1)
+        rest = windows[:, int(REST * (length - 1) + 0.5)]  # some steps may be a codec's new start
+        rest = (rest + windows.mean(axis=1)) / 2 + QUIET
+        before, after = beside[: len(rest)], beside[length + BEFORE : length + BEFORE + len(rest)]
+        stop = np.log(np.maximum(before, rest) / rest) + SIDE * np.log(
+            np.maximum(np.minimum(before, after), rest) / rest
+        )
+        sure = np.full(len(stop), max(length / FULL_FRAMES, length / fps / FULL_SECONDS))
+        sure[-1] /= 2
+        stop *= np.minimum(1, sure) ** 0.5
+        start = int(np.argmax(stop))
+        if stop[start] > 0:
+            found.append(Stop(start, start + length - 1, float(stop[start])))
+    return found
+
+
+def still_there(evidence: Evidence, change: np.ndarray, stop: Stop) -> bool:
+    """Say whether what moved before a stop is seen during it: where it moved, the picture is not what it usually is."""
+    moved = change[max(0, stop.start - 2) : stop.start].max(axis=0, initial=0)
+    if (moved > 0.3 * moved.max()).mean() > 0.3:
+        return True  # the whole picture moved
+    size = evidence.luma.shape[2] // 2, evidence.luma.shape[1] // 2
+    outside = np.r_[0 : stop.start + 1, stop.end + 2 : len(evidence.luma)]
+    chosen = outside[np.unique(np.linspace(0, len(outside) - 1, 15).round().astype(int))]
+    usual = np.median([cv2.resize(evidence.rgb[t], size, interpolation=cv2.INTER_AREA) for t in chosen], axis=0)
+    held = cv2.resize(evidence.rgb[stop.start + 1], size, interpolation=cv2.INTER_AREA)
+    around = cv2.dilate((moved > 0.3 * moved.max()).astype(np.uint8), np.ones((3, 3), np.uint8))
+    where = np.asarray(cv2.resize(around, size, interpolation=cv2.INTER_NEAREST), bool)
+    strange = np.abs(held - usual).max(axis=-1) > STRANGE + 3 * evidence.noise
+    return bool(strange[where].mean() > 0.08)
+
+
+def grown(activity: np.ndarray, stop: Stop) -> tuple[int, int]:
+    """Return the first and last step of all that stands still around a stop."""
+    moved = np.median(activity[max(0, stop.start - BEFORE) : stop.start]) if stop.start else activity.max()
+    limit = max(QUIET + activity[stop.start : stop.end + 1].max(), 0.1 * moved)
+    start, end = stop.start, stop.end
+    while start > 1 and activity[start - 1] <= limit:
+        start -= 1
+    while end < len(activity) - 1 and activity[end + 1] <= limit:
+        end += 1
+    return start, end
+
+
+def repeated(evidence: Evidence, activity: np.ndarray) -> Candidate | None:
+    """Return the strongest repeat of earlier frames, None where the clip has no room for one."""
+    small = _small(evidence.rgb)
+    total, lags = len(small), min(MOST_LAGS, round(LAGS_SECONDS * evidence.clip.fps))
+    step = np.concatenate([[0.0], unlike(small, 1)])
+    best = (0.0, 0, 0, 0)
+    for lag in range(FIRST_LAG, min(lags, total - REPEAT_LENGTHS[0]) + 1):
+        away = unlike(small, lag)
+        for length in REPEAT_LENGTHS:
+            if length > len(away):
+                break
+            same = np.lib.stride_tricks.sliding_window_view(away, length).max(axis=1)
+            moved = np.median(np.lib.stride_tricks.sliding_window_view(step[lag:], length)[:, 1:], axis=1)
+            gain = np.log((moved + REPEAT_QUIET) / (same + REPEAT_QUIET)) * min(1.0, length / 9) ** 0.5
+            start = int(np.argmax(gain))
+            if gain[start] > best[0]:
+                best = (float(gain[start]), lag + start, lag + start + length - 1, lag)
+    strength, start, end, lag = best
+    if not strength:
+        return None
+    away = np.concatenate([np.full(lag, np.inf), unlike(small, lag)])
+    limit = 1.3 * away[start : end + 1].max() + 0.3
+    while start > 0 and away[start - 1] <= limit:
+        start -= 1
+    while end < total - 1 and away[end + 1] <= limit:
+        end += 1
+    text = (
+        f"Frames {start} to {end} show frames {start - lag} to {end - lag} again: they differ by "
+        f"{away[start : end + 1].mean():.1f} levels, neighbours by {step[start : end + 1].mean():.1f}."
+    )
+    return Candidate(start, end, strength / SURE_REPEAT, text)
+
+
+def unlike(small: np.ndarray, lag: int) -> np.ndarray:
+    """Return for frames `lag` and later how far their most different cells are from those `lag` frames earlier."""
+    return np.asarray(np.abs(small[lag:] - small[:-lag]).max(axis=1), dtype=float)
+
+
+def _small(rgb_THWC: np.ndarray) -> np.ndarray:
+    _, height, width, _ = rgb_THWC.shape
+    size = max(1, round(width / REPEAT_CELL)), max(1, round(height / REPEAT_CELL))
+    cells = [cv2.resize(frame.astype(np.float32), size, interpolation=cv2.INTER_AREA) for frame in rgb_THWC]
+    return np.stack(cells).reshape(len(cells), -1)
