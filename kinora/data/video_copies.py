@@ -37,7 +37,7 @@ FEWEST_CELLS = 2  # in which something must happen
 ALIKE, RATHER_ALIKE = 0.84, 0.6  # of change: enough by itself, and enough for a clip of a video that is a copy
 # Encoding may leave little of faint change. Where the mean pictures differ by no more than EQUAL levels (root mean
 # square), which those of other moments seldom do, what is unlike counts only by a FAINT part.
-EQUAL, FAINT = 1.3, 0.2
+EQUAL, FAINT = 1.6, 0.2
 SAME_PICTURE = 0.9  # correlation of the mean pictures
 LIKE_CHANGE = 0.5  # correlation of what changes after two snapshots that may be the same
 PROMISING = 0.4  # how alike change must be at a whole tick for others near it to be tried
