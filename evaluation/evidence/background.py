@@ -21,7 +21,7 @@ BEYOND, LEVELS = 5.0, 8.0  # times the noise, and levels more, by which what is 
 GAINS, DARK = (0.6, 1.6), 8  # limits of the change of light between a frame and the scene; levels added to tell ratios
 SAMPLED = 3  # every so many pixels, across and down, tell the light
 WINDOW, TEXTURE, LIKE = 7, 4.0, 0.85  # pixels, levels and correlation from which texture is the scene's, light aside
-MOST_FOREGROUND, MOST_PIECES = 0.45, 14  # of the frame; in a frame: more are water, leaves or a crowd
+MOST_FOREGROUND, MOST_PIECES = 0.45, 8  # of the frame; in a frame: more are water, leaves or a crowd
 MOST_NOISE = 15.0  # levels
 LEAST_KNOWN = 0.7  # of all pixels
 
