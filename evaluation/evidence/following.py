@@ -29,6 +29,7 @@ ANOTHER_SIZE = 1.0  # difference of the areas' logarithms from which a thing tha
 VISIBLE = 0.12  # of a thing's whole area: less is out of sight
 JITTER = 0.3  # pixels: standard deviation of a measured centre, beside 3 % of the radius
 STEADIEST = 0.1  # pixels a frame, squared by frames: the least expected acceleration
+JUMPS = 3  # times the smallest segment: the least thing that is believed to jump
 KNOWN = 3  # sights from which a thing is believed to jump
 TURNS = 0.5  # of its velocity, the least expected acceleration of a thing that may bounce
 FORBIDDEN = 1e6
@@ -206,14 +207,21 @@ class _Frame:
         size = np.abs(np.log(self.found.areas / areas[:, None]))
         cost = looks + 0.6 * (1 - within) + 0.4 * np.minimum(away / reach, 3.0) + 0.15 * size
         alike = (looks < SAME) & ((size < ANOTHER_SIZE) | (away < reach))
-        # A jump is believed of a thing that is known, and if neither it nor the segment may pass the frame's edge.
+        # A jump is believed of a thing that is known to what was not there before, not where either may pass the edge.
         x0, y0, x1, y1 = self.found.boxes.T
         at_edge = (np.minimum(x0, y0) <= 1) | (x1 >= self.w - 1) | (y1 >= self.h - 1)
         fixed = np.array([len(thing.sights) < KNOWN or self._leaves(thing) for thing in self.active])
-        alike &= (away < 2 * reach) | ~(fixed[:, None] | at_edge)
+        fixed |= areas < JUMPS * smallest(self.h, self.w)
+        alike &= (away < 2 * reach) | ((looks < SAME / 2) & ~fixed[:, None] & ~at_edge & self._new())
         cost[~(alike | (within > OVERLAPS))] = FORBIDDEN
         rows, columns = linear_sum_assignment(cost)
         return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if cost[r, c] < FORBIDDEN}
+
+    def _new(self) -> np.ndarray:
+        """Return which segments show what motion from the frame before does not explain, bool `[count]`."""
+        weights = self.evidence.flow.residual[self.t - 1].ravel()
+        sums = np.bincount(self.segments.ravel(), weights=weights, minlength=self.count + 1)[1:]
+        return np.asarray(sums > (3 * self.evidence.noise + 3) * self.found.areas)
 
     def _leaves(self, thing: Thing) -> bool:
         """Say whether it was cut by the frame's edge, or is expected beyond it."""

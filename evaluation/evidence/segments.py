@@ -31,6 +31,8 @@ CLUTTER = 0.35  # of the frame: where more stands out, nothing does
 CONVEX = 0.96  # of its hull: a region that fills less of it may be two things that touch
 NECKS = (0.5, 0.65, 0.8, 0.9)  # of a region's greatest depth: depths at which it may fall apart
 OTHER = 0.3  # unlikeness of the looks of two that touch
+DARKEST, HUE = 0.4, 0.07  # of the scene's light: what a shadow leaves, and how differently of its colours
+MOSTLY = 0.5  # of a region: what is left without its shadow
 WIDER = 5  # pixels: side of the surroundings that are searched for a pixel of the scene where the camera moves
 PART = 0.6  # of a region that differs: what stands out in it and is less is a part of a thing
 KERNEL = np.ones((3, 3), np.uint8)
@@ -180,7 +182,20 @@ def _differing(evidence: "Evidence", t: int) -> np.ndarray:
         frame = evidence.rgb[t].astype(np.float32)
         beyond = cv2.max(cv2.subtract(frame, cv2.dilate(scene, around)), cv2.subtract(cv2.erode(scene, around), frame))
         foreground = foreground & (beyond.max(axis=-1) > LEVELS)
+    foreground = _unshaded(foreground, evidence.rgb[t], evidence.background.rgb[t])
     return foreground if known.all() else np.where(known, foreground, _moving(evidence, t))
+
+
+def _unshaded(foreground: np.ndarray, frame: np.ndarray, scene: np.ndarray) -> np.ndarray:
+    """Return a foreground without shadows: the scene's own colours, darker; not where little of a region would be left."""
+    if not foreground.any():
+        return foreground
+    ratio = (frame + 4.0) / (scene + 4.0)
+    usual = ratio.mean(axis=-1)
+    shaded = (np.abs(ratio - usual[..., None]).max(axis=-1) < HUE) & (usual > DARKEST) & (usual < 1)
+    count, labels = cv2.connectedComponents(foreground.astype(np.uint8), connectivity=4)
+    left = np.bincount(labels[foreground & ~shaded], minlength=count) / np.bincount(labels.ravel(), minlength=count)
+    return np.asarray(foreground & ~(shaded & (left > MOSTLY)[labels]))
 
 
 def _clean(mask: np.ndarray) -> np.ndarray:
