@@ -12,7 +12,7 @@ import numpy as np
 
 from evaluation.evidence.background import LEVELS
 from evaluation.evidence.looks import regions, unlike
-from evaluation.evidence.uncovering import contrast, is_hole, uncovered
+from evaluation.evidence.uncovering import Outlines, contrast, scene_contrast, strongest, uncovered
 
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
@@ -51,7 +51,8 @@ def find_segments(evidence: "Evidence") -> tuple[np.ndarray, bool]:
 
 def _found(evidence: "Evidence") -> tuple[np.ndarray, bool]:
     T = len(evidence.luma)
-    apart = np.stack([_standing_out(frame, evidence.noise) for frame in evidence.rgb])
+    steps = np.stack([contrast(frame) for frame in evidence.rgb])
+    apart = np.stack([_standing_out(frame, evidence.noise) for frame in steps])
     clear = (apart > 0).mean(axis=(1, 2)) < CLUTTER
     apart[~clear] = 0
     if not evidence.background.reliable:
@@ -62,8 +63,9 @@ def _found(evidence: "Evidence") -> tuple[np.ndarray, bool]:
     things = np.stack([_whole(mask) for mask in apart])
     for shot in evidence.shots:
         frames = slice(shot.start, shot.end + 1)
-        parted = [_parted(evidence, t, labels[t], things[t]) for t in range(shot.start, shot.end + 1)]
-        foreground = uncovered(evidence, shot, np.stack([_numbered(rest) for rest, _ in parted]))
+        outlines = Outlines(steps[frames], scene_contrast(evidence, shot))
+        parted = [_parted(outlines, t, labels[shot.start + t], things[shot.start + t]) for t in range(len(shot))]
+        foreground = uncovered(evidence, shot, np.stack([_numbered(rest) for rest, _ in parted]), outlines)
         labels[frames] = [
             _together(_numbered(_clean(mask & (cv2.dilate(kept, KERNEL) == 0))), kept)
             for mask, (_, kept) in zip(foreground, parted, strict=True)
@@ -76,10 +78,9 @@ def smallest(height: int, width: int) -> int:
     return max(FEWEST, round(SMALLEST * height * width))
 
 
-def _standing_out(rgb: np.ndarray, noise: float) -> np.ndarray:
-    """Return what is within closed outlines on even surfaces of a frame, `uint8 [h, w]`."""
-    h, w = rgb.shape[:2]
-    steps = contrast(rgb)
+def _standing_out(steps: np.ndarray, noise: float) -> np.ndarray:
+    """Return what is within closed outlines on even surfaces of a frame of a contrast, both `uint8 [h, w]`."""
+    h, w = steps.shape
     flat = (steps < max(STEP + 2 * noise, 2 * float(np.median(steps)))).astype(np.uint8)
     count, areas, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
     edge = np.concatenate([areas[0], areas[-1], areas[1:-1, 0], areas[1:-1, -1]])
@@ -111,7 +112,7 @@ def _whole(mask: np.ndarray) -> np.ndarray:
     return np.asarray(numbers[areas])
 
 
-def _parted(evidence: "Evidence", t: int, labels: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _parted(outlines: Outlines, t: int, labels: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what of the differing regions is left of things that stand out, and the things that are kept.
 
     A thing is not kept where it is a part of a region that differs: unless the rest of that is a hole in the scene.
@@ -127,7 +128,7 @@ def _parted(evidence: "Evidence", t: int, labels: np.ndarray, things: np.ndarray
         if not region or not pairs[thing, region] or pairs[1:, region].sum() >= PART * areas[region]:
             continue
         left = rest.astype(bool) & (labels == region)
-        if not is_hole(evidence, t, left):
+        if not outlines.is_hole(t, left):
             kept[things == thing] = 0
             rest[labels == region] = 1
     return rest, kept
@@ -181,18 +182,18 @@ def _differing(evidence: "Evidence", t: int) -> np.ndarray:
         around, scene = np.ones((WIDER, WIDER), np.uint8), evidence.background.rgb[t]
         frame = evidence.rgb[t].astype(np.float32)
         beyond = cv2.max(cv2.subtract(frame, cv2.dilate(scene, around)), cv2.subtract(cv2.erode(scene, around), frame))
-        foreground = foreground & (beyond.max(axis=-1) > LEVELS)
+        foreground = foreground & (strongest(beyond) > LEVELS)
     foreground = _unshaded(foreground, evidence.rgb[t], evidence.background.rgb[t])
     return foreground if known.all() else np.where(known, foreground, _moving(evidence, t))
 
 
 def _unshaded(foreground: np.ndarray, frame: np.ndarray, scene: np.ndarray) -> np.ndarray:
-    """Return a foreground without shadows: the scene's own colours, darker; not where little of a region would be left."""
+    """Return a foreground without shadows, the scene's own colours, darker; regions of little else are kept."""
     if not foreground.any():
         return foreground
-    ratio = (frame + 4.0) / (scene + 4.0)
-    usual = ratio.mean(axis=-1)
-    shaded = (np.abs(ratio - usual[..., None]).max(axis=-1) < HUE) & (usual > DARKEST) & (usual < 1)
+    ratio = cv2.divide(frame.astype(np.float32) + 4, scene + 4)
+    usual = cv2.transform(ratio, np.full((1, 3), 1 / 3, np.float32))
+    shaded = (strongest(cv2.absdiff(ratio, cv2.merge([usual] * 3))) < HUE) & (usual > DARKEST) & (usual < 1)
     count, labels = cv2.connectedComponents(foreground.astype(np.uint8), connectivity=4)
     left = np.bincount(labels[foreground & ~shaded], minlength=count) / np.bincount(labels.ravel(), minlength=count)
     return np.asarray(foreground & ~(shaded & (left > MOSTLY)[labels]))

@@ -34,13 +34,36 @@ class _Hole:
     seen: list[tuple[int, np.ndarray]] = field(default_factory=list)  # frame, mask
 
 
-def uncovered(evidence: "Evidence", shot: Shot, components: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """The contrast around every pixel in the frames of a shot and in its background's picture, both uint8 [n, h, w]."""
+
+    frames: np.ndarray
+    scenes: np.ndarray
+
+    def is_hole(self, t: int, mask: np.ndarray) -> bool:
+        """Say whether a region of the shot's frame t is outlined more in the background's picture than in the frame."""
+        return bool(mask.any() and self.holes(t, mask.astype(np.uint8), 1)[0])
+
+    def holes(self, t: int, labels: np.ndarray, count: int) -> np.ndarray:
+        """Return which of the regions 1 to `count` of the shot's frame t are holes, bool `[count]`."""
+        widened = cv2.dilate(labels, KERNEL)
+        at = np.flatnonzero(widened != cv2.erode(labels, KERNEL))
+        owner = widened.ravel()[at]
+        now, then = (
+            np.bincount(owner, weights=steps[t].ravel()[at], minlength=count + 1)[1:]
+            for steps in (self.frames, self.scenes)
+        )
+        return np.asarray(then > OUTLINED * now)
+
+
+def uncovered(evidence: "Evidence", shot: Shot, components: np.ndarray, outlines: Outlines) -> np.ndarray:
     """Return the foreground of a shot, bool `[n, h, w]`, with holes filled and what left them put in.
 
     `components` uint8 [n, h, w] numbers the regions of each frame that differ from the background.
     """
     foreground = components > 0
-    holes = _holes(evidence, shot, components)
+    holes = _holes(evidence, shot, components, outlines)
     for hole in holes:
         scene = _through(evidence, hole)
         for t in range(shot.start, shot.end + 1):
@@ -56,14 +79,14 @@ def uncovered(evidence: "Evidence", shot: Shot, components: np.ndarray) -> np.nd
     return foreground
 
 
-def _holes(evidence: "Evidence", shot: Shot, components: np.ndarray) -> list[_Hole]:
+def _holes(evidence: "Evidence", shot: Shot, components: np.ndarray, outlines: Outlines) -> list[_Hole]:
     holes: list[_Hole] = []
     for t in range(shot.start, shot.end + 1):
         labels = components[t - shot.start]
         count = int(labels.max())
         if not count:
             continue
-        for number in np.flatnonzero(_holes_among(evidence, t, labels, count)) + 1:
+        for number in np.flatnonzero(outlines.holes(t - shot.start, labels, count)) + 1:
             mask = labels == number
             for hole in holes:
                 known = _warped(hole.mask.astype(np.uint8), _between(evidence, hole.frame, t)) > 0
@@ -74,20 +97,6 @@ def _holes(evidence: "Evidence", shot: Shot, components: np.ndarray) -> list[_Ho
                 if len(holes) < MOST:
                     holes.append(_Hole(t, mask, [(t, mask)]))
     return [hole for hole in holes if len(hole.seen) >= FEWEST]
-
-
-def is_hole(evidence: "Evidence", t: int, mask: np.ndarray) -> bool:
-    """Say whether a region of frame `t` has an outline in the background's picture more than in the frame."""
-    return bool(mask.any() and _holes_among(evidence, t, mask.astype(np.uint8), 1)[0])
-
-
-def _holes_among(evidence: "Evidence", t: int, labels: np.ndarray, count: int) -> np.ndarray:
-    """Return which of the regions 1 to `count` of frame `t` are holes, bool `[count]`."""
-    widened = cv2.dilate(labels, KERNEL)
-    outline = np.where(widened != cv2.erode(labels, KERNEL), widened, 0).ravel()
-    frame, scene = (contrast(picture).ravel() for picture in (evidence.rgb[t], evidence.background.rgb[t]))
-    now, then = (np.bincount(outline, weights=steps, minlength=count + 1)[1:] for steps in (frame, scene))
-    return np.asarray(then > OUTLINED * now)
 
 
 def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
@@ -104,14 +113,28 @@ def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
 
 
 def contrast(picture: np.ndarray) -> np.ndarray:
-    """Return the largest difference of a channel around every pixel, in levels `[h, w]`."""
-    smooth = cv2.blur(picture.astype(np.float32), (3, 3))
-    return np.asarray((cv2.dilate(smooth, KERNEL) - cv2.erode(smooth, KERNEL)).max(axis=-1))
+    """Return the largest difference of a channel around every pixel of a `uint8` picture, in levels, `uint8 [h, w]`."""
+    smooth = cv2.blur(picture, (3, 3))
+    return strongest(cv2.subtract(cv2.dilate(smooth, KERNEL), cv2.erode(smooth, KERNEL)))
+
+
+def scene_contrast(evidence: "Evidence", shot: Shot) -> np.ndarray:
+    """Return the contrast of the background as seen from a shot's frames, `uint8 [n, h, w]`."""
+    scenes = evidence.background.rgb[shot.start : shot.end + 1]
+    if not evidence.camera.moves:
+        return np.broadcast_to(contrast(scenes[0].astype(np.uint8)), scenes.shape[:3])
+    return np.stack([contrast(scene.astype(np.uint8)) for scene in scenes])
+
+
+def strongest(picture: np.ndarray) -> np.ndarray:
+    """Return the largest of the three channels, `[h, w]`."""
+    first, second, third = cv2.split(picture)
+    return np.asarray(cv2.max(cv2.max(first, second), third))
 
 
 def _differs(frame: np.ndarray, scene: np.ndarray, noise: float) -> np.ndarray:
     beyond = cv2.max(cv2.subtract(frame, cv2.dilate(scene, KERNEL)), cv2.subtract(cv2.erode(scene, KERNEL), frame))
-    return np.asarray(beyond.max(axis=-1) > LEVELS + BEYOND * noise)
+    return np.asarray(strongest(beyond) > LEVELS + BEYOND * noise)
 
 
 def _between(evidence: "Evidence", start: int, end: int) -> np.ndarray | None:
