@@ -161,10 +161,12 @@ def _size(fault: Fault, picture: Picture) -> float:
 
 
 def _box(fault: Fault, right: Picture, wrong: Picture, start: int, end: int) -> Box | None:
-    """What the things cover over these frames, where they are and where they should be."""
+    """What the things cover over these frames and just before; where they are missing, what they should cover."""
     span = slice(max(0, start - 1), end + 1)
-    both = np.concatenate([right.owner[span], wrong.owner[span]])
-    covered = np.any(np.isin(both, fault.things), axis=0)
+    owners = [wrong.owner[span]]
+    if fault.type in ("appearance", "disappearance", "permanence"):
+        owners.append(right.owner[span])
+    covered = np.any(np.isin(np.concatenate(owners), fault.things), axis=0)
     rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
     if not len(rows):
         return None
