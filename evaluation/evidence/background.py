@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.camera import Camera, carry
+from evaluation.evidence.flow import largest
 from evaluation.evidence.shots import Shot
 
 SAMPLES = 40  # frames of a stretch, at most, that the median is taken of
@@ -51,7 +52,7 @@ def find_background(rgb_THWC: np.ndarray, camera: Camera, shots: Sequence[Shot],
             continue
         for t, scene, seen in _views(rgb_THWC, camera, stretch):
             known[t] = seen
-            rgb[t][seen] = in_light_of(rgb_THWC[t], scene, seen)[seen]
+            np.copyto(rgb[t], in_light_of(rgb_THWC[t], scene, seen), where=seen[..., None])
             foreground[t] = seen & _differs(rgb_THWC[t], rgb[t], noise)
             pieces += cv2.connectedComponents(foreground[t].astype(np.uint8))[0] - 1
     reason = _objection(known, foreground, pieces / T, noise)
@@ -120,8 +121,10 @@ def in_light_of(frame: np.ndarray, scene: np.ndarray, known: np.ndarray) -> np.n
     clear = known[every]
     if not clear.any():
         return scene
-    gain = np.median((frame[every][clear] + float(DARK)) / (scene[every][clear] + DARK), axis=0).clip(*GAINS)
-    return np.asarray(((scene + DARK) * gain.astype(np.float32) - DARK).clip(0, 255))
+    ratios = (frame[every][clear] + np.float32(DARK)) / (scene[every][clear] + DARK)
+    gain = np.median(ratios, axis=0).clip(*GAINS)
+    matrix = np.column_stack([np.diag(gain), (gain - 1) * DARK])
+    return np.asarray(cv2.transform(scene, matrix))
 
 
 def _differs(frame: np.ndarray, scene: np.ndarray, noise: float) -> np.ndarray:
@@ -129,12 +132,12 @@ def _differs(frame: np.ndarray, scene: np.ndarray, noise: float) -> np.ndarray:
     kernel = np.ones((3, 3), np.uint8)
     seen = frame.astype(np.float32)
     beyond = cv2.max(cv2.subtract(seen, cv2.dilate(scene, kernel)), cv2.subtract(cv2.erode(scene, kernel), seen))
-    mask = (beyond.max(axis=-1) > LEVELS + BEYOND * noise).astype(np.uint8)
+    mask = (largest(beyond) > LEVELS + BEYOND * noise).astype(np.uint8)
     if not mask.any():
         return np.asarray(mask, bool)
     mask[_same_texture(seen, scene)] = 0
-    mask = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    return np.asarray(mask, bool)
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+    return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)), bool)
 
 
 def _same_texture(frame: np.ndarray, scene: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from evaluation.evidence.shots import Shot
 
-CORNERS, CELLS, OF_A_CELL, APART = 400, 6, 8, 4  # of a key frame; cells a side; in one; pixels between corners
+CORNERS, CELLS, OF_A_CELL, APART = 300, 6, 5, 4  # of a key frame; cells a side; in one; pixels between corners
 WINDOW, LEVELS = 9, 3  # pixels of what is compared, and levels of the pyramid
 SMALL = 64  # pixels of the longer side below which frames are enlarged twice
 BLUR, CONTRAST, MOST_GAIN = 17, 32.0, 4.0  # pixels, and levels, of the even light that frames are brought to

@@ -16,6 +16,9 @@ from evaluation.evidence.shots import Shot
 SMALLEST = 32  # pixels of a side for the search; smaller frames are padded
 RETURNS = 1.0  # pixels, and a tenth of the motion's length, to which a pixel followed and followed back returns
 FAST = 3.0  # pixels a frame, from which shapes are blurred
+LEAST_NOISE = 0.5  # levels: what rounding to whole levels leaves, and a little more
+FEWEST = 16  # pixels
+PAIRS = 40  # of frames of a shot, at least, that tell its noise
 ALIKE = 12  # levels between two views of one thing
 
 
@@ -104,10 +107,11 @@ def _beyond(a: np.ndarray, b: np.ndarray, origin: np.ndarray, grid: np.ndarray) 
 def _outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
     kernel = np.ones((side, side), np.uint8)
     beyond = cv2.max(cv2.subtract(frame, cv2.dilate(seen, kernel)), cv2.subtract(cv2.erode(seen, kernel), frame))
-    return _largest(beyond)
+    return largest(beyond)
 
 
-def _largest(channels: np.ndarray) -> np.ndarray:
+def largest(channels: np.ndarray) -> np.ndarray:
+    """Return the largest channel of every pixel of `[h, w, 3]`."""
     red, green, blue = cv2.split(channels)
     return np.asarray(cv2.max(cv2.max(red, green), blue))
 
@@ -127,7 +131,7 @@ def _uncovered(
     if not moves.any():
         return moves
     returns = _length(leaves + sample(backward, landed)) < RETURNS
-    alike = _largest(cv2.absdiff(sample(a, origin), sample(b, landed))) < ALIKE
+    alike = largest(cv2.absdiff(sample(a, origin), sample(b, landed))) < ALIKE
     covered = moves & returns & alike
     return np.asarray(cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8)), bool)
 
@@ -137,12 +141,9 @@ def measure_noise(luma_THW: np.ndarray, flow: Flow, shots: Sequence[Shot]) -> fl
     grid = pixel_grid(*luma_THW.shape[1:])
     found = []
     for shot in shots:
-        for t in range(shot.start, shot.end):
+        for t in range(shot.start, shot.end, 1 + len(shot) // PAIRS):
             change = luma_THW[t + 1] - sample(luma_THW[t], grid + flow.backward[t])
             change = change[flow.consistent[t]]
-            if len(change) > 16:
+            if len(change) > FEWEST:
                 found.append(1.4826 * float(np.median(np.abs(change - np.median(change)))) / np.sqrt(2))
-    return max(FLOOR, float(np.median(found))) if found else FLOOR
-
-
-FLOOR = 0.5  # levels: what rounding to whole levels leaves, and a little more
+    return max(LEAST_NOISE, float(np.median(found))) if found else LEAST_NOISE
