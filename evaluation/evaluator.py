@@ -33,7 +33,7 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
     "prompt_mismatch": prompt_mismatch,
 }
 # What sees the worlds' own objects (`evaluation.objects`); every other detector takes the evidence in any clip.
-OF_OBJECTS = {"appearance", "disappearance", "permanence", "gravity", "incoherence", "prompt_mismatch"}
+OF_OBJECTS = {"appearance", "disappearance", "permanence", "gravity", "prompt_mismatch"}
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
 DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity")
