@@ -9,7 +9,7 @@ ENGINE ?= docker
 IMAGE := kinora/python:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve reference test check compile docs images bench clean
+.PHONY: help demo serve reference test check compile docs images bench aa clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ images: ## build the images of a cluster and prove them (ENGINE=podman for podma
 
 bench: .venv/.installed ## measure what docs/benchmarks.md reports
 	@$(BIN)/python -m benchmarks.all
+
+aa: .venv/.installed ## how often the gate promotes a model that is no better, and how large a gain it finds
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.gate_aa
 
 clean: ## remove the environment, the work folder and caches
 	rm -rf .venv $(WORK) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

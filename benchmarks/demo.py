@@ -22,7 +22,8 @@ from evaluation.checkpoint import judge_prompts
 from evaluation.findings import ClipInput
 from evaluation.rates import METRICS
 from kinora import recipes
-from kinora.worlds import EvaluationPrompt, evaluation_prompts, simulate_prompt
+from kinora.config import from_dict
+from kinora.worlds import EvaluationPrompt, simulate_prompt
 
 ROOT = Path(__file__).parents[1]
 GIB = 2**30
@@ -97,8 +98,8 @@ def scores(work: Path) -> list[str]:
     evaluations = artifacts(work, "evaluate", "evaluation")
     results = [json.loads((path / "evaluation.json").read_text()) for path in evaluations]
     judged = {result["name"]: result["rates"] for result in results}
-    plan, worlds = recipes.get("tiny").evaluation, recipes.get("tiny").ingest.worlds
-    prompts = evaluation_prompts(worlds, plan.prompts, plan.seed)
+    worlds = recipes.get("tiny").ingest.worlds
+    prompts = [from_dict(EvaluationPrompt, clip["asked"]) for clip in results[0]["clips"]]
     own = [simulate_prompt(prompt, worlds) for prompt in prompts]
     through = through_autoencoder(artifacts(work, "train-autoencoder", "autoencoder")[-1])
     generator = np.random.default_rng(0)
@@ -109,7 +110,7 @@ def scores(work: Path) -> list[str]:
     }
     columns = {name: rates_of(clips, prompts) for name, clips in ways.items()} | dict(sorted(judged.items()))
     lines = [
-        f"{len(prompts)} held-out prompts, one clip each; `step-000000` is the untrained model.",
+        f"{len(prompts)} held-out prompts to choose by, one clip each; `step-000000` is the untrained model.",
         "",
         "| | " + " | ".join(columns) + " |",
         "|---|" + "---:|" * len(columns),

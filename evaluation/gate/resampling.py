@@ -20,6 +20,7 @@ import numpy as np
 DRAWS = 20_000
 DRAWS_PER_CHANCE = 50  # a chance of `level` is known from this many draws below it
 MOST_DRAWS = 1_000_000
+ENOUGH = 400  # draws that are this low: the chance is known to a tenth (Besag and Clifford, Biometrika 78, 1991)
 AT_ONCE = 10_000  # draws held in memory
 FEWEST = 10  # clusters: fewer may all be lucky, whatever the test says
 MOST_CLUSTERS = 1_000_000  # that anybody is told to give
@@ -32,12 +33,12 @@ def chance_of(differences: np.ndarray, level: float) -> float:
     It is at most `level` in at most that share of all comparisons of equal models.
     """
     differences = np.asarray(differences, np.float64)
-    draws = min(MOST_DRAWS, max(DRAWS, DRAWS_PER_CHANCE / level))
-    parts, low = math.ceil(draws / AT_ONCE), 0
-    for part in range(parts):
-        subsets = _subsets(len(differences), part)
+    needed, drawn, low = min(MOST_DRAWS, max(DRAWS, DRAWS_PER_CHANCE / level)), 0, 0
+    while drawn < needed and low < ENOUGH:
+        subsets = _subsets(len(differences), drawn // AT_ONCE)
         low += int((subsets @ differences <= TIES).sum())  # the empty subset too: no swap is one of the swaps
-    return (1 + low) / (1 + parts * AT_ONCE)
+        drawn += AT_ONCE
+    return (1 + low) / (1 + drawn)
 
 
 def interval(differences: np.ndarray, confidence: float) -> tuple[float, float]:

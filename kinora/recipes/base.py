@@ -55,6 +55,6 @@ def base() -> Recipe:
             validate_every=1000,
         ),
         sampling=Sampling(steps=40, guidance=4.0),
-        evaluation=EvaluationPlan(prompts=32, decision_prompts=128),
+        evaluation=EvaluationPlan(),
         compute=Compute(processes=8, compile=True),
     )

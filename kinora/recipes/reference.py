@@ -6,7 +6,7 @@ from kinora.models.captioner import CaptionerConfig
 from kinora.models.dit import DiTConfig
 from kinora.models.text_encoder import TextEncoderConfig
 from kinora.models.vae import VAEConfig
-from kinora.recipes.recipe import EvaluationPlan, Recipe
+from kinora.recipes.recipe import EvaluationPlan, GatePlan, Recipe
 from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
@@ -77,5 +77,6 @@ def reference() -> Recipe:
         ),
         sampling=Sampling(steps=25, guidance=2.0, shift=3.0),
         evaluation=EvaluationPlan(prompts=24, decision_prompts=72),
+        gate=GatePlan(margin=0.15),
         compute=Compute(processes=2),
     )

@@ -3,7 +3,7 @@
 from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.diffusion.sampler import Sampling
 from kinora.models.dit import DiTConfig
-from kinora.recipes.recipe import EvaluationPlan, Recipe
+from kinora.recipes.recipe import EvaluationPlan, GatePlan, Recipe
 from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
@@ -42,5 +42,6 @@ def tiny() -> Recipe:
         ),
         sampling=Sampling(steps=25, guidance=2.0),
         evaluation=EvaluationPlan(prompts=16, decision_prompts=48),
+        gate=GatePlan(margin=0.2),
         compute=Compute(processes=2),
     )
