@@ -340,7 +340,9 @@ def still_there(
     mask = thing.drawn(at, *carried.shape)
     if not mask.any():
         return None
-    look = regions(evidence.rgb[t], evidence.luma[t], mask.astype(np.uint8), 1).looks[0]
+    x, y, wide, high = cv2.boundingRect(mask.astype(np.uint8))
+    place = slice(y, y + high), slice(x, x + wide)
+    look = regions(evidence.rgb[t][place], evidence.luma[t][place], mask[place].astype(np.uint8), 1).looks[0]
     return None if unlike(look, thing.look) > SAME else (mask, at)
 
 

@@ -17,7 +17,7 @@ from evaluation.evidence.uncovering import Outlines, contrast, scene_contrast, s
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
 
-MOST = 24  # segments of one frame, the largest
+MOST = 16  # segments of one frame, the largest
 SMALLEST = 6e-4  # of the frame's pixels
 FEWEST = 6  # pixels
 MOVES = 0.75  # pixels a frame against the scene, from which a region is taken to move by itself
@@ -146,7 +146,7 @@ def _apart(rgb: np.ndarray, luma: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Part regions that fall at a neck into pieces of other looks: things that touch. The pieces get new numbers."""
     parted = labels.copy()
     for number in range(1, int(labels.max()) + 1):
-        x, y, wide, high = cv2.boundingRect((labels == number).astype(np.uint8))
+        x, y, wide, high = cv2.boundingRect((labels == number).view(np.uint8))
         place = slice(y, y + high), slice(x, x + wide)
         piece = np.pad((labels[place] == number).astype(np.uint8), 1)
         area = int(piece.sum())
