@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from evaluation.evaluator import DETECTORS, judge
-from evaluation.findings import Candidate, ClipInput, Finding
+from evaluation.evaluator import judge
+from evaluation.findings import TYPES, Candidate, ClipInput, Finding, unmeasurable
 from evaluation.overlay import boxed
 from evaluation.proving import paper, studio
 from evaluation.proving.case import Case
@@ -25,7 +25,7 @@ from evaluation.proving.nulls import nulls_of
 from evaluation.proving.real import Footage, pieces
 from kinora.media import video_bytes
 
-KINDS = tuple(kind for kind in DETECTORS if kind != "prompt_mismatch")  # it is judged on prompts, in its own tests
+KINDS = tuple(kind for kind in TYPES if kind != "prompt_mismatch")  # it is judged on prompts, in its own tests
 FAULTLESS, FAILING, NULL, RECONSTRUCTED = "faultless", "failing", "null", "reconstructed"
 FAMILIES = {"paper": paper.cases, "studio": studio.cases}
 
@@ -182,7 +182,8 @@ def _rows(case: Case, group: str, found: dict[str, Finding], seconds: float) -> 
         "true_start": truth.start_frame if truth else -1, "true_end": truth.end_frame if truth else -1,
         "true_box": list(truth.box) if truth and truth.box else None,
     }  # fmt: skip
-    for kind, finding in found.items():
+    for kind in KINDS:
+        finding = found.get(kind) or unmeasurable(kind, "no detector of this version finds it", due=False)
         best = strongest(finding)
         yield about | {
             "type": kind,

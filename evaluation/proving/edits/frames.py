@@ -176,9 +176,8 @@ def _warped(bench: Bench, rng: np.random.Generator, severity: str, alpha: np.nda
         size = SWIMS[severity] * width * min(1.0, 4 * time) * np.sin(2 * np.pi * hertz * time)
         wave = np.sin(2 * np.pi * y / length + phase) if box is None else np.ones_like(y)
         dx, dy = size * np.cos(turn) * wave * alpha[..., 0], size * np.sin(turn) * wave * alpha[..., 0]
-        there = np.dstack([x + dx, y + dy]).astype(np.float32)
-        nothing = np.empty(0, np.float32)
-        frames[frame] = cv2.remap(frames[frame], there, nothing, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        across, down = (x + dx).astype(np.float32), (y + dy).astype(np.float32)
+        frames[frame] = cv2.remap(frames[frame], across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return frames, Known("view_inconsistency", t, T - 1, box, severity)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ from evaluation.proving import figures
 from evaluation.proving.shards import FAILING, FAULTLESS
 
 
-def row(case, group, strength, *, kind="flicker", due=True, base=None, start=5, **more):
+def row(case, group, strength, *, kind="freeze", due=True, base=None, start=5, **more):
     measured = not np.isnan(strength)
     return {
         "case": case, "base": base or case, "family": "studio", "way": "w", "group": group, "frames": 30, "fps": 10.0,
@@ -31,7 +31,7 @@ def test_what_is_due_and_not_measured_is_missed():
     good = [row(f"g{i}", FAULTLESS, 0.1 * i) for i in range(10)]
     seen = [row(f"b{i}", FAILING, 5.0) for i in range(10)]
     blind = [row(f"c{i}", FAILING, float("nan")) for i in range(10)]
-    (figure,) = [f for f in figures.by_type(pd.DataFrame(good + seen + blind), {}) if f["type"] == "flicker"]
+    (figure,) = [f for f in figures.by_type(pd.DataFrame(good + seen + blind), {}) if f["type"] == "freeze"]
     assert figure["auroc"] == pytest.approx(0.5)
     assert figure["found"] == pytest.approx(0.5)
     assert figure["measurable"] == pytest.approx(2 / 3)
@@ -44,7 +44,7 @@ def test_clips_in_which_a_type_is_not_due_do_not_make_it_look_good():
     good = [row(f"g{i}", FAULTLESS, float("nan"), due=False) for i in range(50)]
     good += [row(f"h{i}", FAULTLESS, 9.0) for i in range(10)]
     bad = [row(f"b{i}", FAILING, 5.0) for i in range(10)]
-    (figure,) = [f for f in figures.by_type(pd.DataFrame(good + bad), {}) if f["type"] == "flicker"]
+    (figure,) = [f for f in figures.by_type(pd.DataFrame(good + bad), {}) if f["type"] == "freeze"]
     assert figure["faultless"] == 10
     assert figure["auroc"] == 0
 
@@ -74,13 +74,15 @@ def test_clips_of_one_base_are_not_counted_as_if_they_were_many():
 def test_false_alarms_are_counted_by_clip_and_hour(monkeypatch):
     monkeypatch.setattr("evaluation.calibration.entries", dict)
     rows = [
-        row(f"g{i}", FAULTLESS, 2.0 if i < 3 else 0.1, kind=kind) for i in range(60) for kind in ("flicker", "freeze")
+        row(f"g{i}", FAULTLESS, 2.0 if i < 3 else 0.1, kind=kind)
+        for i in range(60)
+        for kind in ("freeze", "incoherence")
     ]
     (figure,) = figures.false_alarms(pd.DataFrame(rows))
     assert figure["any"].count == 3
     assert figure["alarms"] == 6
     assert figure["hours"] == pytest.approx(60 * 3 / 3600)
-    assert figure["by_type"] == {"flicker": 3, "freeze": 3}
+    assert figure["by_type"] == {"freeze": 3, "incoherence": 3}
 
 
 def test_a_null_loses_where_it_is_the_more_suspicious(monkeypatch):
