@@ -14,6 +14,7 @@ from evaluation.consistency.incoherence import incoherence
 from evaluation.evidence.clip import gather
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
+from evaluation.intervals import wilson
 from evaluation.objects.observation import Observation, observe
 from evaluation.physics.gravity import gravity
 from evaluation.physics.permanence import appearance, disappearance, permanence
@@ -21,7 +22,7 @@ from evaluation.rates import mean_rates, quality, rates
 from kinora import worlds
 from kinora.config import digest
 
-VERSION = "1"
+VERSION = "2"
 DETECTORS: dict[str, Callable[..., Finding]] = {
     "appearance": appearance,
     "disappearance": disappearance,
@@ -88,6 +89,7 @@ def clip_record(clip: ClipInput, found: dict[str, Finding]) -> dict[str, Any]:
         "prompt": clip.prompt,
         "measurable": {kind: finding.score is not None for kind, finding in found.items()},
         "scores": {kind: round(f.score, 4) for kind, f in found.items() if f.score is not None},
+        "strengths": {kind: round(f.strength, 4) for kind, f in found.items() if f.strength is not None},
         "quality": quality(list(found.values())),
         "rates": rates(found) if prompted else None,
         "failures": [failure.as_dict() for finding in found.values() for failure in finding.failures],
@@ -98,10 +100,12 @@ def clip_record(clip: ClipInput, found: dict[str, Finding]) -> dict[str, Any]:
 
 
 def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return for every type how many clips could be measured and failed, and the mean of every rate of prompted clips.
+    """Return how many clips have no failure, for every type how many could be measured and failed, and the mean rates.
 
-    `failed` counts clips with a failure and clips that were due and could not be measured.
+    A clip has a failure of a type where one is listed, and where it was due and could not be measured. The interval of
+    the share without any is Wilson's; the rates are those of prompted clips.
     """
+    clean = wilson(sum(not any(failing(r, kind) for kind in DETECTORS) for r in records), len(records))
     types = {}
     for kind in DETECTORS:
         measurable = [r for r in records if r["measurable"][kind]]
@@ -114,7 +118,12 @@ def summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "mean_score": float(np.mean([r["scores"][kind] for r in measurable])) if measurable else None,
         }
     prompted = [r["rates"] for r in records if r["rates"]]
-    return {"types": types, "rates": mean_rates(prompted) if prompted else None, "prompted": len(prompted)}
+    return {
+        "without_failure": {"clips": clean.of, "count": clean.count, "interval": [clean.low, clean.high]},
+        "types": types,
+        "rates": mean_rates(prompted) if prompted else None,
+        "prompted": len(prompted),
+    }
 
 
 def failing(record: dict[str, Any], kind: str) -> bool:

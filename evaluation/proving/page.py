@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from evaluation.calibration import entries
+from evaluation.intervals import Share
 from evaluation.proving import figures
-from evaluation.proving.figures import Share
 from evaluation.proving.run import Rows
 from evaluation.proving.shards import KINDS
 from kinora.media import read_video

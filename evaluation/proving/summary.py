@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from evaluation.calibration import entries
+from evaluation.intervals import Share
 from evaluation.proving import figures, page
-from evaluation.proving.figures import Share
 from evaluation.proving.run import Rows
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation import intervals
 from evaluation.proving import figures
 from evaluation.proving.shards import FAILING, FAULTLESS
 
@@ -50,11 +51,11 @@ def test_clips_in_which_a_type_is_not_due_do_not_make_it_look_good():
 
 
 def test_intervals_against_published_values():
-    share = figures.wilson(1, 10)  # Newcombe, Statistics in Medicine 17 (1998)
+    share = intervals.wilson(1, 10)  # Newcombe, Statistics in Medicine 17 (1998)
     assert (share.low, share.high) == (pytest.approx(0.0179, abs=1e-3), pytest.approx(0.4042, abs=1e-3))
-    assert figures.wilson(0, 0).of == 0
-    assert figures.poisson(0) == (0.0, pytest.approx(3.6889, abs=1e-3))
-    assert figures.poisson(10) == (pytest.approx(4.7954, abs=1e-3), pytest.approx(18.3904, abs=1e-3))
+    assert intervals.wilson(0, 0).of == 0
+    assert intervals.poisson(0) == (0.0, pytest.approx(3.6889, abs=1e-3))
+    assert intervals.poisson(10) == (pytest.approx(4.7954, abs=1e-3), pytest.approx(18.3904, abs=1e-3))
 
 
 def test_clips_of_one_base_are_not_counted_as_if_they_were_many():
@@ -65,10 +66,10 @@ def test_clips_of_one_base_are_not_counted_as_if_they_were_many():
         return pd.Series(values, index=index)
 
     alike = np.repeat([True] * 5 + [False] * 45, 10)
-    together, apart = figures.clustered(flags(alike, 10)), figures.clustered(flags(alike, 1))
+    together, apart = intervals.clustered(flags(alike, 10)), intervals.clustered(flags(alike, 1))
     assert together.value == apart.value == pytest.approx(0.1)
     assert together.high - together.low > 2 * (apart.high - apart.low)
-    assert figures.clustered(flags(np.zeros(500, bool), 10)).high == pytest.approx(figures.wilson(0, 50).high)
+    assert intervals.clustered(flags(np.zeros(500, bool), 10)).high == pytest.approx(intervals.wilson(0, 50).high)
 
 
 def test_false_alarms_are_counted_by_clip_and_hour(monkeypatch):

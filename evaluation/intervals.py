@@ -1,0 +1,62 @@
+"""Intervals of 95 % of shares and counts."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import chi2
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of things, with its interval of 95 %."""
+
+    count: float
+    of: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """Return the share; nan of nothing."""
+        return self.count / self.of if self.of else float("nan")
+
+    def __str__(self) -> str:
+        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%})" if self.of else "–"
+
+
+def wilson(count: float, of: float, z: float = 1.96) -> Share:
+    """Return a share with Wilson's interval (J. Am. Stat. Assoc. 22, 1927)."""
+    if not of:
+        return Share(0, 0, 0.0, 1.0)
+    p = count / of
+    centre, spread = p + z * z / (2 * of), z * np.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    low, high = (centre - spread) / (1 + z * z / of), (centre + spread) / (1 + z * z / of)
+    return Share(count, round(of), max(0.0, float(low)), min(1.0, float(high)))
+
+
+def clustered(flags: "pd.Series[bool]") -> Share:
+    """Return the share of clips, with Wilson's interval of as many as they are worth: clips of one base are alike.
+
+    Their worth is their number over the design effect (Kish, Survey Sampling, 1965), the number of bases at least.
+    Where all are alike no effect can be seen, and it is the number of bases.
+    """
+    groups = flags.groupby(level="base")
+    sums, sizes = groups.sum().to_numpy(dtype=float), groups.size().to_numpy(dtype=float)
+    n, p = sizes.sum(), sums.sum() / sizes.sum()
+    worth = float(len(sizes))
+    if 0 < p < 1 and len(sizes) > 1:
+        variance = len(sizes) / (len(sizes) - 1) * ((sums - p * sizes) ** 2).sum() / n**2
+        worth = float(np.clip(p * (1 - p) / max(variance, 1e-12), len(sizes), n))
+    told = wilson(p * worth, worth)
+    return Share(float(sums.sum()), int(n), told.low, told.high)
+
+
+def poisson(count: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a Poisson mean of which `count` was seen (Garwood, Biometrika 28, 1936)."""
+    tail = (1 - level) / 2
+    low = chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+    return float(low), float(chi2.ppf(1 - tail, 2 * count + 2) / 2)
