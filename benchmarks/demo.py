@@ -17,9 +17,9 @@ import numpy as np
 import psutil
 import tyro
 
-from evaluation.proving.reconstruction import through_autoencoder
 from evaluation.checkpoint import judge_prompts
 from evaluation.findings import ClipInput
+from evaluation.proving.reconstruction import through_autoencoder
 from evaluation.rates import METRICS
 from kinora import recipes
 from kinora.config import from_dict

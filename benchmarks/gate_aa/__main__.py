@@ -47,10 +47,10 @@ def main(out: Path = Path("build/aa"), choices: int = 1000, processes: int = os.
     for n, margin in MARGINS.items():
         for gain in GAINS:
             plan, setting = GatePlan(margin=margin), Setting(n, whole=True)
-            cells["power", gain, n] = partial(power, setting, plan, gain, choices // 10)
-    cells["releases",] = partial(releases, Setting(24), ATTEMPTS, choices // 5)
+            cells["power", gain, n] = partial(power, setting, plan, gain, choices // 20)
+    cells["releases",] = partial(releases, Setting(24), ATTEMPTS, choices // 10)
     for level in (0.025, 0.0025):
-        cells["tests", level] = partial(levels, level, SIZES, choices)
+        cells["tests", level] = partial(levels, level, SIZES, choices // 2)
     cells["guards",] = partial(guard_levels, 0.05, 0.1, SIZES, choices)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         running = {name: pool.submit(cell) for name, cell in cells.items()}

@@ -25,7 +25,7 @@ def promote(
         (folder,) = (child for child in Path(version.path).iterdir() if child.is_dir())
         promotion = step.registry.promote(folder, verdict=version.metadata["reason"], run=run)
         promoted, place = read_version(folder), step.registry.uri(promotion.version)
-        version_page(promoted, place).write(report.path)
-        Path(summary.path).write_text(version_markdown(promoted, place))
+        version_page(promoted, place, promotion.verdict).write(report.path)
+        Path(summary.path).write_text(version_markdown(promoted, place, promotion.verdict))
         step.keep(report, summary)
     return place

@@ -5,9 +5,9 @@ from kinora.generation.model_version import ModelVersion
 from kinora.report import Page
 
 
-def version_page(version: ModelVersion, place: str) -> Page:
-    """Return the model card of a version that is deployed at `place`, as a page."""
-    page = Page(f"Model version {version.name}", f"Deployed, from {place}; its digest is {version.digest}.")
+def version_page(version: ModelVersion, place: str, verdict: str) -> Page:
+    """Return the model card of a version that is deployed at `place`, as a page; `verdict` says why it is."""
+    page = Page(f"Model version {version.name}", f"{verdict} Deployed from {place}; its digest is {version.digest}.")
     rates = version.record("evaluation").get("rates") or {}
     first = {name: rates[name] for name in ("overall", *rates) if name in rates}
     page.figures({name.replace("_", " "): f"{value:.0%}" for name, value in first.items()})
@@ -22,6 +22,7 @@ def version_page(version: ModelVersion, place: str) -> Page:
     return page
 
 
-def version_markdown(version: ModelVersion, place: str) -> str:
+def version_markdown(version: ModelVersion, place: str, verdict: str) -> str:
     """Return the same as Markdown."""
-    return f"Model version `{version.name}` is deployed, from `{place}`.\n\n{card_markdown(version.card())}"
+    deployed = f"Model version `{version.name}` is deployed, from `{place}`. {verdict}"
+    return f"{deployed}\n\n{card_markdown(version.card())}"

@@ -99,10 +99,12 @@ def test_it_is_a_part_of_the_version(version):
 
 
 def test_the_report_shows_the_card(version, card, tmp_path):
-    html = version_page(version, "s3://bucket/models/x").write(tmp_path / "report.html").read_text()
+    page = version_page(version, "s3://bucket/models/x", "On trial: nothing is proved.")
+    html = page.write(tmp_path / "report.html").read_text()
+    assert "On trial: nothing is proved." in html
     for text in (version.digest, "s3://bucket/models/x", "Where it fails", "d" * 64, "kinora pipeline run"):
         assert text in html
-    assert version_markdown(version, "s3://bucket/models/x").endswith(card)
+    assert version_markdown(version, "s3://bucket/models/x", "Better.").endswith(card)
 
 
 def test_what_is_not_known_is_left_out(model_folders, tmp_path):
