@@ -23,6 +23,7 @@ GAINS, DARK = (0.6, 1.6), 8  # limits of the change of light between a frame and
 SAMPLED = 3  # every so many pixels, across and down, tell the light
 WINDOW, TEXTURE, LIKE = 7, 4.0, 0.85  # pixels, levels and correlation from which texture is the scene's, light aside
 MOST_FOREGROUND, MOST_PIECES = 0.45, 8  # of the frame; in a frame: more are water, leaves or a crowd
+SPECKS = 0.04  # of the frame: less in many pieces is what a scene's own texture leaves
 MOST_NOISE = 15.0  # levels
 LEAST_KNOWN = 0.7  # of all pixels
 
@@ -66,7 +67,7 @@ def _objection(known: np.ndarray, foreground: np.ndarray, pieces: float, noise: 
         return "too few frames show the same scene, or the camera's motion is not known"
     if foreground.mean() > MOST_FOREGROUND:
         return "most of the picture moves"
-    if pieces > MOST_PIECES:
+    if pieces > MOST_PIECES and foreground.mean() > SPECKS:
         return "the scene moves all over, as water, leaves and crowds do"
     return ""
 
