@@ -1,6 +1,6 @@
 """What moves in a piece, cut out, and the scene without it: the editor's own eyes.
 
-The camera is followed by corner points and a homography from frame to frame; the scene is the median of all frames laid
+The camera is followed by corner points, from frame to frame; the scene is the median of all frames laid
 over one another; what differs from it clearly is a thing. It is plain and slow, and errs by finding too little.
 """
 
@@ -154,7 +154,10 @@ def soft(mask: np.ndarray, grow: int, feather: float = 1.0) -> np.ndarray:
 
 
 def _step(now: np.ndarray, before: np.ndarray) -> np.ndarray | None:
-    """Return the homography that carries pixels of a frame to the one before, None where it is not seen."""
+    """Return the shift, turn and zoom that carry pixels of a frame to the one before; None where they are not seen.
+
+    More freedom than that, perspective above all, drifts over many frames more than it gains.
+    """
     points = cv2.goodFeaturesToTrack(now, 200, 0.01, 8)
     if points is None or len(points) < 20:
         return None
@@ -162,10 +165,10 @@ def _step(now: np.ndarray, before: np.ndarray) -> np.ndarray | None:
     good = found.ravel() == 1
     if good.sum() < 20:
         return None
-    matrix, inliers = cv2.findHomography(points[good], moved[good], cv2.RANSAC, 2.0)
-    if matrix is None or inliers.mean() < 0.5 or abs(np.linalg.det(matrix[:2, :2]) - 1) > 0.2:
+    matrix, inliers = cv2.estimateAffinePartial2D(points[good], moved[good], ransacReprojThreshold=1.0)
+    if matrix is None or inliers.mean() < 0.5 or abs(np.linalg.det(matrix[:, :2]) - 1) > 0.2:
         return None
-    return np.asarray(matrix, dtype=float)
+    return np.vstack([matrix, [0, 0, 1]])
 
 
 def _products(steps: np.ndarray) -> list[np.ndarray]:

@@ -20,12 +20,12 @@ def scene(seed: int = 0) -> np.ndarray:
     return np.clip(130 + 18 * sum(layers), 20, 235)
 
 
-def footage(seed: int = 0) -> np.ndarray:
-    """Return frames in which a bright disc goes from the left to the right and out."""
+def footage(seed: int = 0, colour: tuple[int, int, int] = (250, 240, 60)) -> np.ndarray:
+    """Return frames in which a disc goes from the left to the right and out."""
     rng, frames = np.random.default_rng(seed), []
     for t in range(T):
         frame = scene(seed) + rng.normal(0, 1.0, (HEIGHT, WIDTH, 1))
-        cv2.circle(frame, (round(20 + 3 * t), 45), 10, (250, 240, 60), -1, cv2.LINE_AA)
+        cv2.circle(frame, (round(20 + 3 * t), 45), 13, colour, -1, cv2.LINE_AA)
         cv2.circle(frame, (round(23 + 3 * t), 42), 4, (200, 30, 30), -1, cv2.LINE_AA)
         frames.append(np.clip(frame, 0, 255))
     return np.stack(frames).round().astype(np.uint8)
@@ -40,7 +40,7 @@ def piece() -> Piece:
 @pytest.fixture(scope="session")
 def bench(piece) -> Bench:
     """The piece, with cut-outs and a foreign clip."""
-    other = Piece("other 1", "other.mp4", footage(1)[:, ::-1], FPS, piece.physics, 20)
+    other = Piece("other 1", "other.mp4", footage(1, (20, 20, 90))[:, ::-1], FPS, piece.physics, 20)
     sprites = [s for p in (piece, other) for s in sprites_of(Bench(p, [], lambda rng: None), np.random.default_rng(0))]
     return Bench(piece, sprites, lambda rng: other)
 
