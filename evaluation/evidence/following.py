@@ -30,6 +30,7 @@ VISIBLE = 0.12  # of a thing's whole area: less is out of sight
 JITTER = 0.3  # pixels: standard deviation of a measured centre, beside 3 % of the radius
 STEADIEST = 0.1  # pixels a frame, squared by frames: the least expected acceleration
 JUMPS = 3  # times the smallest segment: the least thing that is believed to jump
+APART = 3  # pixels between the pieces of one thing
 KNOWN = 3  # sights from which a thing is believed to jump
 TURNS = 0.5  # of its velocity, the least expected acceleration of a thing that may bounce
 FORBIDDEN = 1e6
@@ -240,10 +241,13 @@ class _Frame:
                     claims.append((i, segment))
         for segment in set(range(self.count)) - taken - {s for _, s in claims}:
             i = int(self.overlap[:, segment].argmax()) if len(self.active) else -1
-            if i in matched and self.overlap[i, segment] > CLAIMS * self.found.areas[segment]:
+            looks = self.found.looks[[segment, matched.get(i, segment)]]
+            if i in matched and self.overlap[i, segment] > CLAIMS * self.found.areas[segment] and unlike(*looks) < SAME:
                 whole = self.active[i].drawn(self.active[i].state[0], self.h, self.w)
                 inside = cv2.dilate(whole.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-                if inside[self.segments == segment + 1].mean() > 0.6:
+                piece = (self.segments == segment + 1).astype(np.uint8)
+                near = cv2.dilate(piece, np.ones((2 * APART + 1, 2 * APART + 1), np.uint8)).astype(bool)
+                if inside[piece > 0].mean() > 0.6 and (self.segments[near] == matched[i] + 1).any():
                     claims.append((i, segment))
         return claims
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.background import LEVELS
-from evaluation.evidence.looks import regions, unlike
+from evaluation.evidence.parting import apart, fullness
 from evaluation.evidence.uncovering import Outlines, contrast, scene_contrast, strongest, uncovered
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ NARROW = 0.06  # of the shorter side: what is narrower does not stand out as a t
 LARGEST = 0.15  # of the frame that a thing takes
 SOLID = 0.55  # of its convex hull that a thing fills
 CLUTTER = 0.35  # of the frame: where more stands out, nothing does
-CONVEX = 0.96  # of its hull: a region that fills less of it may be two things that touch
-NECKS = (0.5, 0.65, 0.8, 0.9)  # of a region's greatest depth: depths at which it may fall apart
-OTHER = 0.3  # unlikeness of the looks of two that touch
+PARTED = 4  # times the smallest segment: the least that is parted
 DARKEST, HUE = 0.4, 0.07  # of the scene's light: what a shadow leaves, and how differently of its colours
 MOSTLY = 0.5  # of a region: what is left without its shadow
 WIDER = 5  # pixels: side of the surroundings that are searched for a pixel of the scene where the camera moves
@@ -45,22 +43,22 @@ def find_segments(evidence: "Evidence") -> tuple[np.ndarray, bool]:
     """
     labels, outlined = _found(evidence)
     for t, (rgb, luma) in enumerate(zip(evidence.rgb, evidence.luma, strict=True)):
-        labels[t] = _apart(rgb, luma, labels[t])
+        labels[t] = apart(rgb, luma, labels[t], PARTED * smallest(*luma.shape), 2 * MOST)
     return labels, outlined
 
 
 def _found(evidence: "Evidence") -> tuple[np.ndarray, bool]:
     T = len(evidence.luma)
     steps = np.stack([contrast(frame) for frame in evidence.rgb])
-    apart = np.stack([_standing_out(frame, evidence.noise) for frame in steps])
-    clear = (apart > 0).mean(axis=(1, 2)) < CLUTTER
-    apart[~clear] = 0
+    standing = np.stack([_standing_out(frame, evidence.noise) for frame in steps])
+    clear = (standing > 0).mean(axis=(1, 2)) < CLUTTER
+    standing[~clear] = 0
     if not evidence.background.reliable:
         if clear.mean() > 0.5:
-            return np.stack([_numbered(mask > 0) for mask in apart]), True
+            return np.stack([_numbered(mask > 0) for mask in standing]), True
         return np.stack([_numbered(_clean(_moving(evidence, t))) for t in range(T)]), False
     labels = np.stack([_numbered(_clean(_differing(evidence, t))) for t in range(T)])
-    things = np.stack([_whole(mask) for mask in apart])
+    things = np.stack([_whole(mask) for mask in standing])
     for shot in evidence.shots:
         frames = slice(shot.start, shot.end + 1)
         outlines = Outlines(steps[frames], scene_contrast(evidence, shot))
@@ -106,8 +104,7 @@ def _whole(mask: np.ndarray) -> np.ndarray:
         if not smallest(h, w) <= area <= LARGEST * h * w or min(x, y, w - x - wide, h - y - high) < 1:
             continue
         piece = (areas[y : y + high, x : x + wide] == region).astype(np.uint8)
-        hull = cv2.convexHull(cv2.findNonZero(piece))
-        if area >= SOLID * (cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True)) and numbers.max() < MOST // 2:
+        if fullness(piece) >= SOLID and numbers.max() < MOST // 2:
             numbers[region] = numbers.max() + 1
     return np.asarray(numbers[areas])
 
@@ -140,39 +137,6 @@ def _together(labels: np.ndarray, things: np.ndarray) -> np.ndarray:
     numbers = np.unique(things[things > 0])
     kept[numbers] = np.arange(1, len(numbers) + 1) + int(labels.max())
     return np.where(things > 0, kept[things], labels)
-
-
-def _apart(rgb: np.ndarray, luma: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Part regions that fall at a neck into pieces of other looks: things that touch. The pieces get new numbers."""
-    parted = labels.copy()
-    for number in range(1, int(labels.max()) + 1):
-        x, y, wide, high = cv2.boundingRect((labels == number).view(np.uint8))
-        place = slice(y, y + high), slice(x, x + wide)
-        piece = np.pad((labels[place] == number).astype(np.uint8), 1)
-        area = int(piece.sum())
-        if area < 4 * smallest(*labels.shape):
-            continue
-        hull = cv2.convexHull(cv2.findNonZero(piece))
-        if area > CONVEX * (cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True)):
-            continue
-        depth = cv2.distanceTransform(piece, cv2.DIST_L2, 3)
-        for neck in NECKS:
-            count, cores = cv2.connectedComponents((depth > neck * depth.max()).astype(np.uint8))
-            if count > 2:
-                break
-        else:
-            continue
-        _, nearest = cv2.distanceTransformWithLabels((cores == 0).astype(np.uint8), cv2.DIST_L2, 3)
-        core = np.zeros(int(nearest.max()) + 1, np.uint8)
-        core[nearest[cores > 0]] = cores[cores > 0]
-        pieces = (core[nearest] * piece)[1:-1, 1:-1]
-        looks = regions(rgb[place], luma[place], pieces, count - 1)
-        if looks.areas.min() < 0.15 * area or parted.max() + count >= 2 * MOST:
-            continue
-        for other in range(2, count):
-            if unlike(looks.looks[0], looks.looks[other - 1]) > OTHER:
-                parted[place][pieces == other] = parted.max() + 1
-    return parted
 
 
 def _differing(evidence: "Evidence", t: int) -> np.ndarray:
