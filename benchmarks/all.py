@@ -32,6 +32,7 @@ from benchmarks import (
     solvers,
     transformer,
 )
+from benchmarks.gate_aa import __main__ as gate_aa
 from benchmarks.reach import __main__ as reach
 from benchmarks.reach.options import Options
 from kinora.files import atomic_write
@@ -48,6 +49,7 @@ def main() -> None:
         work = clone / "work"
         sections.append(detectors.measure(Path(folder) / "benchmark"))
         showcase.write_showcase(work)
+    sections.append(gate_aa.measure())
     sections += [autoencoder.measure(), autoencoder_speed.measure(), autoencoder_peers.measure()]
     sections += [transformer.measure(), against_diffusers.measure()]
     sections += [solvers.measure(), sampler_cost.measure()]

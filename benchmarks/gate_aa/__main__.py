@@ -19,11 +19,12 @@ import tyro
 
 from benchmarks.gate_aa.choices import Share, equal_models, equal_models_by_the_old_rule, power, releases
 from benchmarks.gate_aa.models import Setting
-from benchmarks.gate_aa.page import page_of
+from benchmarks.gate_aa.page import page_of, section_of
 from benchmarks.gate_aa.resamplings import guard_levels, levels
 from kinora.config import write_json
 from kinora.recipes.recipe import GatePlan
 
+CHOICES = 1000
 CHECKPOINTS, PROMPTS = (1, 3, 10), (12, 48)
 SIZES = (10, 20, 40, 100)
 MARGINS = {48: 0.2, 72: 0.15, 128: 0.1, 256: 0.1}  # of the recipes: prompts decided on, and the margin of the guards
@@ -31,7 +32,12 @@ GAINS = (0.05, 0.1, 0.2, 0.3)
 ATTEMPTS = 20
 
 
-def main(out: Path = Path("build/aa"), choices: int = 1000, processes: int = os.cpu_count() or 1) -> None:
+def measure() -> str:
+    """Return the figures as a section of Markdown."""
+    return section_of(simulate(CHOICES, os.cpu_count() or 1), CHOICES)
+
+
+def main(out: Path = Path("build/aa"), choices: int = CHOICES, processes: int = os.cpu_count() or 1) -> None:
     """Simulate, and write the page and the figures.
 
     Args:
@@ -39,6 +45,14 @@ def main(out: Path = Path("build/aa"), choices: int = 1000, processes: int = os.
         choices: between equal models, in each setting; of what else is shown, a part of so many.
         processes: how many run at once.
     """
+    found = simulate(choices, processes)
+    figures = {" ".join(map(str, name)): asdict(v) if isinstance(v, Share) else v for name, v in found.items()}
+    write_json(out / "gate.json", figures)
+    print(page_of(found, choices).write(out / "gate.html"))
+
+
+def simulate(choices: int, processes: int) -> dict[tuple[Any, ...], Any]:
+    """Return the result of every setting by its name."""
     cells: dict[tuple[Any, ...], Callable[[], Any]] = {}
     for k in CHECKPOINTS:
         for n in PROMPTS:
@@ -54,10 +68,7 @@ def main(out: Path = Path("build/aa"), choices: int = 1000, processes: int = os.
     cells["guards",] = partial(guard_levels, 0.05, 0.1, SIZES, choices)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         running = {name: pool.submit(cell) for name, cell in cells.items()}
-        found = {name: job.result() for name, job in running.items()}
-    figures = {" ".join(map(str, name)): asdict(v) if isinstance(v, Share) else v for name, v in found.items()}
-    write_json(out / "gate.json", figures)
-    print(page_of(found, choices).write(out / "gate.html"))
+        return {name: job.result() for name, job in running.items()}
 
 
 if __name__ == "__main__":

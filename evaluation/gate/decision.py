@@ -1,8 +1,8 @@
 """The decision about one candidate: measured to be better, served on trial, or not promoted."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -86,11 +86,7 @@ class Decision:
     @property
     def open(self) -> bool:
         """Whether more clusters could still show that the candidate is better."""
-        return self.outcome in ("trial", "kept") and self.clusters < self.needed
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the decision as plain values for JSON."""
-        return asdict(self)
+        return self.outcome in ("trial", "kept") and self.primary[0].high >= 0 and self.clusters < self.needed
 
 
 def decide(
