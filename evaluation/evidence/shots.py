@@ -7,6 +7,7 @@ is too blurred to be found again is unlike the frames on both its sides; a cut i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ class Shot:
 def find_shots(rgb_THWC: np.ndarray) -> tuple[Shot, ...]:
     """Return the shots of `uint8 [T, H, W, 3]`, in order; together they are the clip."""
     small = _small(rgb_THWC)
-    changes = np.array([_change(a, b) for a, b in zip(small[:-1], small[1:], strict=True)])
+    changes = np.array([_change(a, b) for a, b in pairwise(small)])
     starts = [0, *(t + 1 for t in range(len(changes)) if _is_peak(changes, t) and _is_cut(small, t + 1))]
     return tuple(Shot(a, b - 1) for a, b in zip(starts, [*starts[1:], len(small)], strict=True))
 
