@@ -131,37 +131,42 @@ def judged(shard: "Drawn | Filmed | Modelled") -> Judged:
     rows: list[dict[str, Any]] = []
     examples: dict[str, tuple[dict[str, Any], bytes]] = {}
     crashes: list[str] = []
-    for case, physics in shard.cases():
+    for case, group in _all_cases(shard):
         try:
             found, seconds = _timed(case)
         except Exception as error:  # a detector's fault is a result of the benchmark, not its end
-            crashes.append(f"{case.clip.name}: {type(error).__name__}: {error}")
+            crashes.append(f"{case.clip.name}, {case.way}: {type(error).__name__}: {error}")
             continue
-        group = FAILING if case.failure else NULL if isinstance(shard, Modelled) else FAULTLESS
         new = list(_rows(case, group, found, seconds))
         rows += new
-        if case.failure is not None and case.failure.type not in examples:
-            row = next((row for row in new if row["type"] == case.failure.type), None)
-            if row is not None:
-                examples[case.failure.type] = row, _video(case, found[case.failure.type])
-        if group == FAULTLESS and not isinstance(shard, Modelled):
-            rows += _extra_rows(case, shard.extras, physics)
+        if case.failure is not None and case.failure.type not in examples and case.failure.type in found:
+            row = next(row for row in new if row["type"] == case.failure.type)
+            examples[case.failure.type] = row, _video(case, found[case.failure.type])
     return Judged(rows, list(examples.values()), crashes)
 
 
-def _extra_rows(case: Case, extras: Extras, physics: frozenset[str] | None) -> Iterator[dict[str, Any]]:
+def _all_cases(shard: "Drawn | Filmed | Modelled") -> Iterator[tuple[Case, str]]:
+    """Yield the cases of a shard and what is made of the faultless ones, each with its group."""
+    for case, physics in shard.cases():
+        if isinstance(shard, Modelled):
+            yield case, NULL
+            continue
+        yield case, FAILING if case.failure else FAULTLESS
+        if case.failure is None:
+            yield from _made_of(case, shard.extras, physics)
+
+
+def _made_of(case: Case, extras: Extras, physics: frozenset[str] | None) -> Iterator[tuple[Case, str]]:
     number = zlib.crc32(case.clip.name.encode())
     rng = np.random.default_rng(number)
     if extras.nulls and number % extras.nulls == 0:
         for name, null in nulls_of(physics).items():
-            changed = replace(case, way=name, clip=replace(case.clip, frames=null(case.clip.frames, rng)))
-            yield from _rows(changed, NULL, *_timed(changed))
+            yield replace(case, way=name, clip=replace(case.clip, frames=null(case.clip.frames, rng))), NULL
     if extras.autoencoder is not None and extras.again and (number >> 8) % extras.again == 0:
         from evaluation.proving.reconstruction import through_autoencoder  # imports torch
 
         frames = through_autoencoder(extras.autoencoder)(case.clip.frames)
-        copied = replace(case, way="through the autoencoder", clip=replace(case.clip, frames=frames))
-        yield from _rows(copied, RECONSTRUCTED, *_timed(copied))
+        yield replace(case, way="through the autoencoder", clip=replace(case.clip, frames=frames)), RECONSTRUCTED
 
 
 def _timed(case: Case) -> tuple[dict[str, Finding], float]:
