@@ -11,13 +11,16 @@ import evaluation
 from evaluation.consistency.flicker import flicker
 from evaluation.consistency.freeze import freeze
 from evaluation.consistency.incoherence import incoherence
+from evaluation.consistency.view_inconsistency import view_inconsistency
 from evaluation.evidence.clip import gather
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
 from evaluation.intervals import wilson
 from evaluation.objects.observation import Observation, observe
+from evaluation.physics.appearance import appearance
+from evaluation.physics.disappearance import disappearance
 from evaluation.physics.gravity import gravity
-from evaluation.physics.permanence import appearance, disappearance, permanence
+from evaluation.physics.permanence import permanence
 from evaluation.rates import mean_rates, quality, rates
 from kinora import worlds
 from kinora.config import digest
@@ -31,10 +34,11 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
     "gravity": gravity,
     "incoherence": incoherence,
     "freeze": freeze,
+    "view_inconsistency": view_inconsistency,
     "prompt_mismatch": prompt_mismatch,
 }
 # What sees the worlds' own objects (`evaluation.objects`); every other detector takes the evidence in any clip.
-OF_OBJECTS = {"appearance", "disappearance", "permanence", "gravity", "prompt_mismatch"}
+OF_OBJECTS = {"gravity", "prompt_mismatch"}
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
 DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity")

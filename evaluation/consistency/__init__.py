@@ -1,1 +1,1 @@
-"""Failures of a clip with itself: it freezes, or frames do not follow from each other."""
+"""Failures of a clip with itself: flicker, stops, frames that do not follow, scenes that do not hold to themselves."""
