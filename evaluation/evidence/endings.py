@@ -50,6 +50,8 @@ def ending(evidence: "Evidence", owners: np.ndarray, start: int, end: int, thing
     hidden = hidden_by_scene(evidence, owners, start, thing, sights, way)
     if hidden == "gradually":
         return "occluded", 0.0
+    if sights[0].shared:  # it and another were one region: it may be in that still, or already
+        return "merged", 0.0
     absent = _absence(evidence, owners, start, end, thing, sights, step, way)
     if absent < SEEN:
         return "blended", absent

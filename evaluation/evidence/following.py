@@ -134,9 +134,9 @@ class Thing:
 def follow_shot(evidence: "Evidence", segments: np.ndarray, start: int, end: int) -> tuple[np.ndarray, list[Thing]]:
     """Follow things from frame `start` to `end`, inclusive.
 
-    Returns the owner of every pixel, `uint16 [end - start + 1, h, w]` (0 nobody), and the things in order of number.
+    Returns the owner of every pixel, `uint32 [end - start + 1, h, w]` (0 nobody), and the things in order of number.
     """
-    owners = np.zeros((end - start + 1, *segments.shape[1:]), np.uint16)
+    owners = np.zeros((end - start + 1, *segments.shape[1:]), np.uint32)
     things: list[Thing] = []
     active: list[Thing] = []
     for t in range(start, end + 1):
@@ -293,7 +293,7 @@ class _Frame:
         both = np.bincount((self.carried.astype(np.intp) * (len(people) + 1) + local).ravel(), minlength=size)
         both = both.reshape(len(self.active) + 1, len(people) + 1)
         present: list[Thing] = []
-        numbers = np.zeros(len(people) + 1, np.uint16)
+        numbers = np.zeros(len(people) + 1, np.uint32)
         for i, thing in enumerate(people):
             area = seen.areas[i]
             new = i >= len(self.active)

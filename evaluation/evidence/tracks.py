@@ -88,12 +88,16 @@ class Track:
 
 
 def follow(evidence: "Evidence") -> tuple[Track, ...]:
-    """Follow everything that can be followed, the earliest and largest first."""
+    """Follow everything that is seen in two frames or more, the earliest and largest first."""
     segments, outlined = find_segments(evidence)
     tracks = []
     for number, shot in enumerate(evidence.shots):
         owners, things = follow_shot(evidence, segments, shot.start, shot.end)
-        tracks += [_track(evidence, owners, number, thing, 1.0 if outlined else UNSURE) for thing in things]
+        tracks += [
+            _track(evidence, owners, number, thing, 1.0 if outlined else UNSURE)
+            for thing in things
+            if len(thing.sights) > 1
+        ]
     return tuple(sorted(tracks, key=lambda track: (track.start, -track.area)))
 
 
