@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.camera import carry
-from evaluation.evidence.following import Sight, Thing
 from evaluation.evidence.occluders import hidden_by_scene
+from evaluation.evidence.things import Sight, Thing
 
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence

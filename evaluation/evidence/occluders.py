@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.camera import carry
-from evaluation.evidence.following import Sight, Thing
 from evaluation.evidence.looks import regions, unlike
+from evaluation.evidence.things import Sight, Thing
 
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence

@@ -11,9 +11,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from evaluation.evidence.endings import ending
-from evaluation.evidence.following import ANOTHER_SIZE, FORBIDDEN, Sight, Thing, follow_shot
+from evaluation.evidence.following import ANOTHER_SIZE, FORBIDDEN, follow_shot
 from evaluation.evidence.looks import unlike
 from evaluation.evidence.segments import find_segments
+from evaluation.evidence.things import Sight, Thing
 
 if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
