@@ -27,7 +27,7 @@ from kinora.recipes.recipe import GatePlan
 CHOICES = 1000
 CHECKPOINTS, PROMPTS = (1, 3, 10), (12, 48)
 SIZES = (10, 20, 40, 100)
-MARGINS = {48: 0.2, 72: 0.15, 128: 0.1, 256: 0.1}  # of the recipes: prompts decided on, and the margin of the guards
+MARGINS = {48: 0.2, 72: 0.15, 128: 0.1}  # of the recipes: prompts decided on, and the margin of the guards
 GAINS = (0.05, 0.1, 0.2, 0.3)
 ATTEMPTS = 20
 
@@ -64,7 +64,7 @@ def simulate(choices: int, processes: int) -> dict[tuple[Any, ...], Any]:
             cells["power", gain, n] = partial(power, setting, plan, gain, choices // 20)
     cells["releases",] = partial(releases, Setting(24), ATTEMPTS, choices // 10)
     for level in (0.025, 0.0025):
-        cells["tests", level] = partial(levels, level, SIZES, choices // 2)
+        cells["tests", level] = partial(levels, level, SIZES, 2 * choices)
     cells["guards",] = partial(guard_levels, 0.05, 0.1, SIZES, choices)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         running = {name: pool.submit(cell) for name, cell in cells.items()}

@@ -20,7 +20,7 @@ ABOUT_EQUAL = (
 ABOUT_BETTER = (
     "How often a better model is promoted in its first attempt, with all 14 types of failure and 5 attributes as "
     "guards. The deployed model has half of its clips without any failure. The margin of the guards is 0.2 with 48 "
-    "prompts, 0.15 with 72 and 0.1 with more, as in the recipes."
+    "prompts, 0.15 with 72 and 0.1 with 128, as in the recipes."
 )
 ABOUT_TESTS = (
     "How often, in percent, one of two equal models is called better. The gate takes random subsets, which is the "

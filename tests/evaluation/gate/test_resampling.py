@@ -20,7 +20,7 @@ def test_it_is_the_permutation_test_of_all_swaps(seed):
     differences = np.random.default_rng(seed).normal(0.2, 1, 10)
     means = [np.mean(differences * signs) for signs in product([-1, 1], repeat=10)]
     exact = np.mean(np.array(means) >= differences.mean() - 1e-12)
-    assert chance_of(differences, 0.01) == pytest.approx(exact, abs=0.006)
+    assert chance_of(differences, 0.01) == pytest.approx(exact, abs=0.015)
 
 
 def test_of_zeros_and_ones_it_is_mcnemars_exact_test():
