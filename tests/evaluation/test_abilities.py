@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from evaluation.abilities import ABILITIES, abilities
-from evaluation.proving.reconstruction import softened
 from evaluation.findings import ClipInput
 from evaluation.objects.observation import observe
+from evaluation.proving.reconstruction import softened
 from kinora.worlds import WorldsConfig, draw_sample
 
 WORLDS = WorldsConfig(

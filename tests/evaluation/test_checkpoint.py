@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.proving.reconstruction import softened
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.gate import decide
+from evaluation.proving.reconstruction import softened
 from kinora.data.clips import ClipDataset, table
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.stored_clip import store_clip
