@@ -25,7 +25,10 @@ class Share:
         return self.count / self.of if self.of else float("nan")
 
     def __str__(self) -> str:
-        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%})" if self.of else "–"
+        low, value, high = (
+            f"{100 * v:.1f}" if v < 0.0995 else f"{100 * v:.0f}" for v in (self.low, self.value, self.high)
+        )
+        return f"{value}% ({low}–{high})" if self.of else "–"
 
 
 def wilson(count: float, of: float, z: float = 1.96) -> Share:

@@ -80,7 +80,7 @@ def sentence(types: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str, A
     """Return the verdict in a sentence."""
     values = [row["auroc"] for row in types if row["auroc"] is not None]
     if not values:
-        return "Too few clips to say."
+        return f"Too few clips for a verdict: fewer than {figures.LEAST} of each type."
     weak = sorted({row["type"] for row in types if row["auroc"] is not None and row["auroc"] < LEAST_AUROC})
     rest = f"below {LEAST_AUROC}: {', '.join(weak)}" if weak else f"none below {LEAST_AUROC}"
     share = " and ".join(f"{row['any']} of {row['family']}" for row in alarms if row["clips"] == "faultless")
@@ -186,7 +186,7 @@ def example(row: Mapping[str, Any]) -> Clip:
     """Return an example to look at."""
     frames, fps = read_video(Path(row["file"]), 400)
     found = figures.alarms(pd.DataFrame([row]))[0]
-    said = "not measurable: " + row["reason"] if not row["measured"] else row["explanation"] or "nothing suspicious"
+    said = f"Not measurable: {row['reason']}." if not row["measured"] else row["explanation"] or "Nothing suspicious."
     verdict = "Found." if found else "Missed."
     where = f" Frames {row['start']}–{row['end']}:" if row["end"] >= 0 else ""
     note = f"True: frames {row['true_start']}–{row['true_end']}, {row['severity']}. {verdict}{where} {said}"
@@ -213,8 +213,9 @@ def curves(table: pd.DataFrame, families: Sequence[str]) -> "Figure":
         axes.set(xscale="log", xlim=(2e-3, 1), ylim=(0, 1.02), title=kind.replace("_", " "))
         axes.title.set_fontsize(9)
         axes.tick_params(labelsize=7)
-    if shown:
-        figure.axes[0].legend(fontsize=7)
+    drawn = {str(line.get_label()): line for axes in figure.axes for line in axes.lines}
+    named = [family for family in families if family in drawn]
+    figure.legend([drawn[name] for name in named], named, fontsize=8, loc="outside upper right", ncols=3)
     return figure
 
 
