@@ -19,6 +19,7 @@ from evaluation.findings import ClipInput
 from kinora.worlds import Attributes, parse
 
 if TYPE_CHECKING:
+    from evaluation.evidence.changes import Changes
     from evaluation.evidence.tracks import Track
 
 LONGEST_SIDE = 128
@@ -67,6 +68,13 @@ class Evidence:
         from evaluation.evidence.tracks import follow
 
         return follow(self)
+
+    @cached_property
+    def changes(self) -> "Changes":
+        """What vanishes and what appears."""
+        from evaluation.evidence.changes import find_changes
+
+        return find_changes(self)
 
     def box(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
         """Return a box of these pixels (x1, y1 exclusive) in the clip's, rounded outwards and kept within the frame."""

@@ -1,97 +1,64 @@
-"""Objects do not come from nothing, vanish, or vanish and come back.
+"""Permanence: what is out of sight is still there, so that it comes out in time, where it should, as it was.
 
-Three types: `appearance` (an object comes into being inside the frame), `disappearance` (one is gone and stays gone)
-and `permanence` (one is gone for a while and returns). Leaving or entering by the frame's edge, or behind another
-object, is no failure.
+Two things are found. What vanishes in the open and is there again later: a thing that goes and one that comes, alike
+and near each other. And what goes behind something and comes out as another thing or elsewhere.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.findings import Failure, Finding, measured, unmeasurable
-from evaluation.objects.observation import Observation
-from evaluation.objects.tracking import Track, begins_hidden, ends_hidden
+from evaluation.evidence.changes import Change
+from evaluation.evidence.clip import Evidence
+from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
+from evaluation.physics.hiding import hidden_wrongly
+from evaluation.physics.vanishing import around, place, strength, unclear, unlike
 
-CHANGING = ("shatter", "paint right", "paint left", "paint up", "paint down")
-SHORTEST = 2  # frames that a clip must have
-
-
-@dataclass(frozen=True)
-class Events:
-    """What the tracks of a clip do that objects do not."""
-
-    appeared: list[Track]
-    disappeared: list[Track]
-    returned: list[tuple[Track, Track]]  # the track that was lost and the one that takes it up again
+TYPE = "permanence"
+LONGEST_SECONDS = 2.0  # out of sight
+MOST = 10  # changes each way that are paired
+COLOURS, SIZES, PLACES = 2.0, 1.0, 0.7  # log odds that unlike colours, sizes and places of two changes cost
+SURPLUS = 1.5  # log odds by which a pair is surer than its less sure half
+FARTHEST = 8.0  # radii
 
 
-def appearance(seen: Observation) -> Finding:
-    """Find objects that come from nothing, located where they are seen."""
-    return _judge(seen, "appearance")
+def permanence(evidence: Evidence) -> Finding:
+    """Find things that vanish and return, and things that come out from behind something otherwise than they should."""
+    reason = unclear(evidence)
+    if reason:
+        return unmeasurable(TYPE, reason, due=evidence.wanted is not None)
+    found = [*returned(evidence), *hidden_wrongly(evidence)]
+    return calibrated(TYPE, sorted(found, key=lambda candidate: -candidate.strength)[:3])
 
 
-def disappearance(seen: Observation) -> Finding:
-    """Find objects that vanish for good, located from the first frame without them to the clip's end."""
-    return _judge(seen, "disappearance")
-
-
-def permanence(seen: Observation) -> Finding:
-    """Find objects that vanish and return, located at the frames without them."""
-    return _judge(seen, "permanence")
-
-
-def events(seen: Observation) -> Events:
-    """Find the unexcused beginnings and ends of tracks and pair each end with the next beginning like it."""
-    lost = [
-        track
-        for track in seen.tracks
-        if track.end < seen.frames - 1 and not ends_hidden(track, seen.tracks, seen.scene)
+def returned(evidence: Evidence) -> list[Candidate]:
+    """Return the surest pairs of something that vanishes and something like it that appears later."""
+    longest = LONGEST_SECONDS * evidence.clip.fps + 2
+    pairs = [
+        (pair_odds(evidence, gone, come), gone, come)
+        for gone in evidence.changes.gone[:MOST]
+        for come in evidence.changes.come[:MOST]
+        if 1 <= come.onset - gone.onset <= longest
     ]
-    new = [track for track in seen.tracks if track.start > 0 and not begins_hidden(track, seen.tracks, seen.scene)]
-    returned = []
-    for track in sorted(lost, key=lambda t: t.end):
-        later = [t for t in new if t.start > track.end and _alike(track, t)]
-        if later:
-            successor = min(later, key=lambda t: t.start)
-            returned.append((track, successor))
-            new.remove(successor)
-    gone = {id(track) for track, _ in returned}
-    return Events(new, [track for track in lost if id(track) not in gone], returned)
+    pairs.sort(key=lambda pair: -pair[0])
+    return [_candidate(evidence, *pair) for pair in pairs[:2]]
 
 
-def _judge(seen: Observation, kind: str) -> Finding:
-    due = seen.wanted is not None and seen.frames >= SHORTEST
-    if seen.frames < SHORTEST:
-        return unmeasurable(kind, "an image shows nothing come or go", due=False)
-    if seen.unseen:
-        return unmeasurable(kind, seen.unseen, due=due)
-    if seen.wanted is not None and seen.wanted.motion in CHANGING:
-        return unmeasurable(kind, "what the prompt asks for changes what there is", due=False)
-    found = events(seen)
-    last = seen.frames - 1
-    if kind == "appearance":
-        spans = [(t, t.start, t.end, f"appears from nothing in frame {t.start}") for t in found.appeared]
-    elif kind == "disappearance":
-        spans = [(t, t.end + 1, last, f"vanishes after frame {t.end}") for t in found.disappeared]
+def pair_odds(evidence: Evidence, gone: Change, come: Change) -> float:
+    """Return the log odds that one thing went and came back."""
+    sizes = abs(np.log(gone.mask.sum() / come.mask.sum()))
+    radius = np.sqrt(max(gone.mask.sum(), come.mask.sum()) / np.pi)
+    away, frames = place(evidence, come) - place(evidence, gone), come.there - gone.there
+    paths = (away, away - gone.step * frames, away - come.step * frames)  # it rested, went on, came on
+    far = min(FARTHEST, min(float(np.hypot(*path)) for path in paths) / radius)
+    colours = min(2.0, unlike(evidence, gone, come))
+    surest = min(gone.odds, come.odds) + SURPLUS
+    return float(surest - COLOURS * colours - SIZES * min(2.0, float(sizes)) - PLACES * far)
+
+
+def _candidate(evidence: Evidence, odds: float, gone: Change, come: Change) -> Candidate:
+    first, last = gone.onset, max(gone.onset, come.onset - 1)
+    box = evidence.box(*around(gone.box, come.box))
+    if first == last:
+        text = f"A thing that nothing hides is not there in frame {first}, and then there again."
     else:
-        spans = [
-            (old, old.end + 1, new.start - 1, f"is gone from frame {old.end + 1} to {new.start - 1}, then returns")
-            for old, new in found.returned
-        ]
-    return measured(kind, [_failure(seen, kind, *span) for span in spans])
-
-
-def _failure(seen: Observation, kind: str, track: Track, start: int, end: int, event: str) -> Failure:
-    # A gap can be empty where an object jumps: the frame of the jump is named.
-    end = max(start, end)
-    share = (end - start + 1) / seen.frames
-    weight = min(1.0, 2 * track.area / max(seen.largest, 1.0))  # half the largest object's size counts in full
-    score = weight * (0.6 + 0.4 * share)
-    where = f"at ({track.centres[0 if kind == 'appearance' else -1][0]:.0f}, "
-    where += f"{track.centres[0 if kind == 'appearance' else -1][1]:.0f})"
-    return Failure(kind, start, end, score, f"An object {where} {event}.")
-
-
-def _alike(one: Track, other: Track) -> bool:
-    return bool(np.linalg.norm(one.rgb - other.rgb) < 60 and 0.4 < one.area / other.area < 2.5)
+        text = f"A thing that nothing hides is gone from frame {first} to {last}, and then there again."
+    return Candidate(first, last, strength(odds), text, box)

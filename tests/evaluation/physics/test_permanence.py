@@ -1,70 +1,138 @@
-"""Objects that are deleted, inserted or return are found and located."""
+"""Things that vanish, come from nothing, or go and come back are found and located; what leaves or rests is not."""
 
+import cv2
 import numpy as np
 import pytest
 
+from evaluation.evidence.clip import gather
 from evaluation.findings import ClipInput
-from evaluation.objects.observation import observe
-from evaluation.physics.permanence import appearance, disappearance, permanence
+from evaluation.physics.appearance import appearance
+from evaluation.physics.disappearance import disappearance
+from evaluation.physics.permanence import permanence
+from evaluation.physics.vanishing import overlap
 
-BLUE = (40, 80, 215)
-
-
-def found(detector, frames, prompt=None):
-    finding = detector(observe(ClipInput("clip", frames, 8.0, prompt)))
-    return finding, [(f.start_frame, f.end_frame) for f in finding.failures]
-
-
-def test_an_object_that_stays_has_none_of_the_failures(draw):
-    clip = draw([{"at": lambda t: (8 + t, 16)}])
-    for detector in (appearance, disappearance, permanence):
-        finding, _ = found(detector, clip)
-        assert finding.score == 0.0
+RED, BLUE = (200, 40, 40), (40, 80, 215)
+DETECTORS = {"appearance": appearance, "disappearance": disappearance, "permanence": permanence}
+FPS = 12.0
 
 
-def test_a_deleted_object_is_found_and_located(draw):
-    _, spans = found(disappearance, draw([{"at": lambda t: (10 + 0.5 * t, 16) if t < 9 else None}]))
-    assert spans == [(9, 16)]
+@pytest.fixture(scope="module")
+def scene():
+    """Return a textured scene, float `[64, 96, 3]`."""
+    rng = np.random.default_rng(3)
+    coarse = rng.uniform(60, 190, (8, 12, 3)).astype(np.float32)
+    return cv2.resize(coarse, (96, 64), interpolation=cv2.INTER_CUBIC)
 
 
-def test_an_inserted_object_is_found_and_located(draw):
-    first = {"at": lambda t: (8, 16 + 0.2 * t)}
-    second = {"at": lambda t: (24, 9) if 7 <= t <= 12 else None, "colour": BLUE, "radius": 5}
-    _, spans = found(appearance, draw([first, second]))
-    assert spans == [(7, 12)]
+def film(scene, things, frames=30, grain=1.5):
+    """Return frames of discs over a scene: each thing is a path t -> (x, y, share), a radius and a colour."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[: scene.shape[0], : scene.shape[1]]
+    clip = []
+    for t in range(frames):
+        frame = scene.copy()
+        for path, radius, colour in things:
+            cx, cy, share = path(t)
+            inside = np.clip(radius + 0.5 - np.hypot(x - cx, y - cy), 0, 1)[..., None] * share
+            frame = frame * (1 - inside) + np.array(colour) * inside
+        clip.append(frame + rng.normal(0, grain, frame.shape))
+    return np.clip(np.round(clip), 0, 255).astype(np.uint8)
 
 
-def test_an_object_that_returns_fails_permanence_only(draw):
-    clip = draw([{"at": lambda t: (9 + t * 0.5, 16) if not 6 <= t <= 8 else None}])
-    assert found(permanence, clip)[1] == [(6, 8)]
-    assert found(disappearance, clip)[0].score == 0.0
-    assert found(appearance, clip)[0].score == 0.0
+def strengths(frames):
+    evidence = gather(ClipInput("clip", frames, FPS))
+    return {kind: detector(evidence) for kind, detector in DETECTORS.items()}
+
+
+def strongest(finding):
+    return max(finding.candidates, key=lambda candidate: candidate.strength)
+
+
+def moving(share):
+    return lambda t: (14 + 2 * t, 30, share(t))
+
+
+@pytest.fixture(scope="module")
+def faultless(scene):
+    return strengths(film(scene, [(moving(lambda t: 1.0), 6, RED), (lambda t: (70, 50, 1.0), 5, BLUE)]))
+
+
+@pytest.mark.parametrize("fade", [0, 4])
+def test_a_thing_that_vanishes_is_found_where_and_when_it_does(scene, faultless, fade):
+    going = moving(lambda t: float(np.clip(1 - (t - 14) / (fade + 1), 0, 1)))
+    found = strengths(film(scene, [(going, 6, RED)]))["disappearance"]
+    best = strongest(found)
+    assert found.strength > 2 * faultless["disappearance"].strength
+    assert abs(best.start_frame - 15) <= 2
+    assert overlap(best.box, (36, 24, 51, 37))
+    assert f"is gone from frame {best.start_frame} on" in best.explanation
+
+
+@pytest.mark.parametrize("fade", [0, 4])
+def test_a_thing_that_comes_from_nothing_is_found_where_and_when_it_does(scene, faultless, fade):
+    coming = moving(lambda t: float(np.clip((t - 11) / (fade + 1), 0, 1)))
+    found = strengths(film(scene, [(coming, 6, RED)]))["appearance"]
+    best = strongest(found)
+    assert found.strength > 2 * faultless["appearance"].strength
+    assert abs(best.start_frame - 12) <= 2
+    assert overlap(best.box, (30, 24, 45, 37))
+
+
+def test_what_vanishes_does_not_appear(scene):
+    found = strengths(film(scene, [(moving(lambda t: float(t < 15)), 6, RED)]))
+    assert found["appearance"].strength < 0.6 * found["disappearance"].strength
+
+
+def test_a_thing_that_is_gone_for_a_while_returns(scene, faultless):
+    found = strengths(film(scene, [(moving(lambda t: float(not 12 <= t < 18)), 6, RED)]))
+    best = strongest(found["permanence"])
+    assert found["permanence"].strength > 2 * faultless["permanence"].strength
+    assert (best.start_frame, best.end_frame) == (12, 17)
+    assert "gone from frame 12 to 17" in best.explanation
+
+
+def test_a_thing_that_is_gone_for_one_frame_is_not_gone_from_a_frame_to_the_one_before(scene):
+    found = strengths(film(scene, [(moving(lambda t: float(t != 14)), 6, RED)]))["permanence"]
+    assert all(c.start_frame <= c.end_frame for c in found.candidates)
+    assert "is not there in frame 14" in strongest(found).explanation
 
 
 @pytest.mark.parametrize(
     "path",
-    [lambda t: (8 + 3 * t, 16), lambda t: (-20 + 3 * t, 16), lambda t: (16, 20 - 3 * t)],
+    [lambda t: (60 + 4 * t, 30, 1.0), lambda t: (-20 + 4 * t, 30, 1.0), lambda t: (48, 40 - 3 * t, 1.0)],
     ids=["leaves", "enters", "leaves upward"],
 )
-def test_the_edge_of_the_frame_excuses(draw, path):
-    clip = draw([{"at": path}])
-    for detector in (appearance, disappearance, permanence):
-        assert found(detector, clip)[0].score == 0.0
+def test_the_edge_of_the_frame_explains(scene, path):
+    gone = strengths(film(scene, [(moving(lambda t: float(t < 15)), 6, RED)]))["disappearance"].strength
+    for finding in strengths(film(scene, [(path, 6, RED)])).values():
+        assert finding.strength < 0.4 * gone
 
 
-def test_a_speck_weighs_little(draw):
-    ball = {"at": lambda t: (10, 16 + 0.3 * t), "radius": 7}
-    speck = {"at": lambda t: (26, 8) if t > 8 else None, "radius": 2.6}
-    finding, spans = found(appearance, draw([ball, speck]))
-    assert 0 < finding.score < 0.5
-    assert spans == []
+def test_an_occluder_explains(scene):
+    pillar = scene.copy()
+    behind = film(pillar, [(moving(lambda t: 1.0), 6, RED)], grain=0)
+    behind[:, :, 34:52] = (90, 160, 60)
+    gone = film(pillar, [(moving(lambda t: float(t < 8)), 6, RED)], grain=0)
+    gone[:, :, 34:52] = (90, 160, 60)
+    hidden, vanished = strengths(behind), strengths(gone)
+    assert hidden["disappearance"].strength < 0.5 * vanished["disappearance"].strength
+    assert hidden["permanence"].strength < 0.5 * vanished["disappearance"].strength
 
 
-@pytest.mark.parametrize("detector", [appearance, disappearance, permanence])
-def test_nothing_seen_is_not_measurable_and_due_only_with_a_prompt(detector, noise):
-    for frames in (noise, np.full((9, 32, 32, 3), 128, np.uint8)):
-        bare, _ = found(detector, frames)
+def test_a_cut_is_nobodys_end(scene):
+    frames = film(scene, [(moving(lambda t: 1.0), 6, RED)])
+    frames[15:] = film(scene[::-1, ::-1] * 0.6, [(moving(lambda t: 1.0), 6, BLUE)])[15:]
+    gone = strengths(film(scene, [(moving(lambda t: float(t < 15)), 6, RED)]))["disappearance"].strength
+    for finding in strengths(frames).values():
+        assert finding.strength < 0.5 * gone
+
+
+@pytest.mark.parametrize("detector", DETECTORS.values(), ids=DETECTORS)
+def test_what_nobody_could_tell_is_not_measurable_and_due_only_with_a_prompt(detector, noise):
+    grey, tiny = np.full((9, 32, 32, 3), 128, np.uint8), noise[:, :8, :8]
+    for frames in (noise, grey, tiny, grey[:1], noise[:2]):
+        bare = detector(gather(ClipInput("clip", frames, 8.0)))
         assert bare.score is None
         assert bare.reason
         assert not bare.due
-        assert found(detector, frames, "A red circle falls on a grey background.")[0].due
+    assert detector(gather(ClipInput("clip", grey, 8.0, "A red circle falls on a grey background."))).due

@@ -1,0 +1,177 @@
+"""A clip as seen forwards or backwards in time: what comes into being in one goes out of being in the other.
+
+`lost` says by how many levels each pixel of a frame is beyond anything that the next frame shows near where motion
+carries it: along the flow, with the camera, or going on as it came. What another thing covers is not lost.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from evaluation.evidence.flow import pixel_grid, sample
+from evaluation.evidence.tracks import Track
+
+if TYPE_CHECKING:
+    from evaluation.evidence.clip import Evidence
+
+KERNEL = np.ones((3, 3), np.uint8)
+LEAST, NOISES = 8.0, 4.0  # levels, and times the noise, beyond which something is lost
+FAST, ALIKE = 3.0, 12  # pixels a frame from which shapes are blurred; levels between two views of one thing
+SAME_SCENE = 0.3  # of the picture: where no more of it is lost, nothing was cut
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """Where a followed thing is last seen in a view: its track's frames `[n]` and the rest, in the view's order."""
+
+    track: Track
+    frames: np.ndarray
+    steady: np.ndarray
+    boxes: np.ndarray
+    masks: tuple[np.ndarray, ...]
+    why: str
+    absent: float
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A clip in one direction of time; T frames of h x w pixels, frame numbers count in that direction.
+
+    `forward`, `backward` float32 [T - 1, h, w, 2] and `to_first` [T, 3, 3] are as in `Flow` and `Camera`; `lost`
+    float32 [T - 1, h, w] is on the grid of the earlier frame; `cut` bool [T - 1]: nothing goes on from t to t + 1.
+    """
+
+    rgb: np.ndarray
+    forward: np.ndarray
+    backward: np.ndarray
+    to_first: np.ndarray
+    moves: bool
+    lost: np.ndarray
+    cut: np.ndarray
+    scene: np.ndarray
+    known: np.ndarray
+    noise: float
+    ends: tuple[End, ...]
+
+    @property
+    def threshold(self) -> float:
+        """Return the levels beyond which something is lost."""
+        return LEAST + NOISES * self.noise
+
+    @cached_property
+    def small(self) -> np.ndarray:
+        """Return the frames at half the size, uint8 [T, h / 2, w / 2, 3]."""
+        height, width = self.rgb.shape[1:3]
+        size = max(8, width // 2), max(8, height // 2)
+        return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in self.rgb])
+
+    def between(self, a: int, b: int) -> np.ndarray:
+        """Return the homography that carries the scene from frame `a` to `b`."""
+        return np.linalg.inv(self.to_first[b]) @ self.to_first[a] if self.moves else np.eye(3)
+
+    def seen(self, pictures: np.ndarray, a: int, b: int, box: tuple[int, ...], step: np.ndarray) -> np.ndarray:
+        """Return what `pictures[b]` show where the scene in a box of frame `a` is, moved by `step` pixels a frame."""
+        x0, y0, x1, y1 = box
+        x, y = step * (b - a)
+        matrix = self.between(a, b) @ np.array([[1, 0, x0 + x], [0, 1, y0 + y], [0, 0, 1.0]])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        place = (x1 - x0, y1 - y0)
+        found = cv2.warpPerspective(pictures[b], matrix, place, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(found, np.float32)
+
+
+def both_ways(evidence: "Evidence") -> tuple[View, View]:
+    """Return a clip forwards, in which things vanish, and backwards, in which those vanish that appeared."""
+    T, flow, scene = len(evidence.rgb), evidence.flow, evidence.background
+    cut = np.ones(max(0, T - 1), bool)
+    for shot in evidence.shots:
+        cut[shot.start : shot.end] = False
+    gone, come = _lost(evidence, cut), flow.residual
+    false_cuts = [int(t) for t in np.flatnonzero(cut) if _goes_on(evidence, int(t))]
+    if false_cuts:
+        come = come.copy()
+        for t in false_cuts:
+            cut[t] = False
+            gone[t], come[t] = (
+                _outside(evidence.rgb[t], evidence.rgb[t + 1], 3),
+                _outside(evidence.rgb[t + 1], evidence.rgb[t], 3),
+            )
+    to_first = np.tile(np.eye(3), (T, 1, 1))
+    for step in range(T - 1):
+        to_first[step + 1] = to_first[step] @ np.linalg.inv(evidence.camera.to_next[step])
+    known = scene.known & scene.reliable
+    ends = tuple(End(k, k.frames, k.steady, k.boxes, k.masks, k.ends, k.vanishes) for k in evidence.tracks)
+    begins = tuple(
+        End(k, T - 1 - k.frames[::-1], k.steady[::-1], k.boxes[::-1], k.masks[::-1], k.begins, k.appears)
+        for k in evidence.tracks
+    )
+    moves, noise = evidence.camera.moves, evidence.noise
+    return (
+        View(evidence.rgb, flow.forward, flow.backward, to_first, moves, gone, cut, scene.rgb, known, noise, ends),
+        View(
+            evidence.rgb[::-1], flow.backward[::-1], flow.forward[::-1], to_first[::-1], moves, come[::-1], cut[::-1],
+            scene.rgb[::-1], known[::-1], noise, begins,
+        ),
+    )  # fmt: skip
+
+
+def unexplained(seen: np.ndarray, other: np.ndarray, origins: list[np.ndarray], grid: np.ndarray) -> np.ndarray:
+    """Return by how many levels each pixel of a frame is beyond what another shows around any of its `origins` there.
+
+    What comes from outside the frame is not beyond anything.
+    """
+    h, w = seen.shape[:2]
+    least = np.full((h, w), np.inf, np.float32)
+    for origin in origins:
+        shown = sample(other, origin)
+        beyond = _outside(seen, shown, 3)
+        fast = np.abs(origin - grid).max(axis=-1) > FAST
+        if fast.any():
+            beyond[fast] = _outside(seen, shown, 5)[fast]
+        beyond[(origin < 0).any(axis=-1) | (origin[..., 0] > w - 1) | (origin[..., 1] > h - 1)] = 0
+        least = np.minimum(least, beyond)
+    return least
+
+
+def _lost(evidence: "Evidence", cut: np.ndarray) -> np.ndarray:
+    """Return by how many levels the pixels of each frame are not in the next, float32 [T - 1, h, w]."""
+    grid, flow = pixel_grid(*evidence.luma.shape[1:]), evidence.flow
+    lost = np.zeros((len(cut), *evidence.luma.shape[1:]), np.float32)
+    for t in np.flatnonzero(~cut):
+        now, after = evidence.rgb[t], evidence.rgb[t + 1]
+        still = cv2.perspectiveTransform(grid, evidence.camera.to_next[t])
+        origins = [grid + flow.forward[t], still]
+        if t and not cut[t - 1]:  # what goes out fast went on like that
+            origins.append(grid - flow.backward[t - 1])
+        lost[t] = unexplained(now, after, origins, grid)
+        if lost[t].max() > LEAST:
+            lost[t][_covered(after, now, flow.backward[t], flow.forward[t], still)] = 0
+    return lost
+
+
+def _goes_on(evidence: "Evidence", t: int) -> bool:
+    """Say whether the scene is the same after a cut: a large thing that vanishes from an even one looks like a cut."""
+    pair = evidence.rgb[t], evidence.rgb[t + 1]
+    beyond = np.maximum(_outside(*pair, 3), _outside(*pair[::-1], 3))
+    return bool((beyond > LEAST + NOISES * evidence.noise).mean() < SAME_SCENE)
+
+
+def _outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
+    kernel = np.ones((side, side), np.uint8)
+    beyond = cv2.max(cv2.subtract(frame, cv2.dilate(seen, kernel)), cv2.subtract(cv2.erode(seen, kernel), frame))
+    return np.asarray(beyond.max(axis=-1), np.float32)
+
+
+def _covered(a: np.ndarray, b: np.ndarray, forward: np.ndarray, backward: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Say which pixels of b are covered in a by something that comes there, and is seen in b where it comes from."""
+    leaves = sample(forward, origin)
+    landed = origin + leaves
+    moves = np.linalg.norm(landed - pixel_grid(*b.shape[:2]), axis=-1) > 1
+    if not moves.any():
+        return np.asarray(moves)
+    returns = np.linalg.norm(leaves + sample(backward, landed), axis=-1) < 1
+    alike = cv2.absdiff(sample(a, origin), sample(b, landed)).max(axis=-1) < ALIKE
+    return np.asarray(cv2.dilate((moves & returns & alike).astype(np.uint8), KERNEL), bool)
