@@ -31,6 +31,7 @@ from benchmarks import (
     showcase,
     solvers,
     transformer,
+    yardsticks,
 )
 from benchmarks.gate_aa import __main__ as gate_aa
 from benchmarks.reach import __main__ as reach
@@ -49,7 +50,7 @@ def main() -> None:
         work = clone / "work"
         sections.append(detectors.measure(Path(folder) / "benchmark"))
         showcase.write_showcase(work)
-    sections.append(gate_aa.measure())
+    sections += [yardsticks.measure(), gate_aa.measure()]
     sections += [autoencoder.measure(), autoencoder_speed.measure(), autoencoder_peers.measure()]
     sections += [transformer.measure(), against_diffusers.measure()]
     sections += [solvers.measure(), sampler_cost.measure()]

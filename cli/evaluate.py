@@ -15,9 +15,9 @@ Optional = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_
 
 
 def evaluate(argv: Sequence[str]) -> int:
-    """Run `kinora evaluate clips`, `checkpoint` or `benchmark`."""
+    """Run `kinora evaluate clips`, `checkpoint`, `benchmark` or `yardsticks`."""
     code: int = tyro.extras.subcommand_cli_from_dict(
-        {"clips": clips, "checkpoint": checkpoint, "benchmark": benchmark},
+        {"clips": clips, "checkpoint": checkpoint, "benchmark": benchmark, "yardsticks": yardsticks},
         prog="kinora evaluate",
         description="Find failures of physics and consistency in clips, or in what a checkpoint makes.",
         args=argv,
@@ -133,3 +133,35 @@ def benchmark(
     print(page.summary)
     print(page.write(out / "benchmark.html"))
     return 1 if rows.crashes else 0
+
+
+def yardsticks(
+    what: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL|PATH")],
+    out: Out,
+    pairs: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 40,
+    clips: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 40,
+    subject: Annotated[str, tyro.conf.arg(metavar="hf:MODEL")] = "",
+    background: Annotated[str, tyro.conf.arg(metavar="hf:MODEL")] = "",
+) -> int:
+    """Measure by published yardsticks (LikePhys, VBench), as published; write yardsticks.html and yardsticks.json.
+
+    LikePhys asks whether a model holds possible clips of the worlds for likelier than impossible ones. Of VBench there
+    are the dimensions of a clip's course; figures of clips alone have no LikePhys.
+
+    Args:
+        what: A model version (its folder, its name, or reference for the one of the package), or videos.
+        pairs: Pairs of each kind of violation.
+        clips: Clips that the model makes.
+        subject: Network that says whether the subject stays the same (VBench takes DINO). Not measured without.
+        background: Network that says whether the background does (VBench takes CLIP). Not measured without.
+    """
+    from evaluation.yardsticks.page import sentence
+    from evaluation.yardsticks.run import Eyes, Plan, measure, write
+
+    if min(pairs, clips) < 1:
+        raise UsageError("there is nothing to measure; give 1 or more of pairs and clips.")
+    measured = measure(what, Plan(pairs, clips), Eyes(subject, background))
+    for reason in measured.unreadable:
+        print(f"skipped {reason}", file=sys.stderr)
+    print(f"{sentence(measured)}\n{write(measured, out)}")
+    return 0

@@ -1,0 +1,1 @@
+"""Published yardsticks, run as published: each module says what differs, and why."""

@@ -1,0 +1,150 @@
+"""The page of the yardsticks, and the same as Markdown."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from evaluation.intervals import Share
+from evaluation.yardsticks import published, vbench
+from evaluation.yardsticks.likephys import errors
+from evaluation.yardsticks.run import Measured
+from kinora.report import Page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Found = Mapping[str, Mapping[str, Share]]
+ALL = "all kinds"
+
+LIKEPHYS_METHOD = (
+    "LikePhys (arXiv:2510.11512): of a possible clip and a twin that breaks one law, both with the same prompt and the "
+    "same noise at ten times, how often the model's own denoising loss of the possible one is not the lower; 50 % is "
+    "chance. The scenes are Kinora's worlds in combinations that training never showed, not the published ones, and "
+    "the loss is the one that the model is trained by. An untrained model estimates nothing and prefers what has "
+    "the smaller latents: where its error is not about 50 %, the twins' looks alone decide much, and the model's own "
+    "error says less. Intervals of 95 % after Wilson, over pairs."
+)
+VBENCH_METHOD = (
+    "VBench (arXiv:2311.17982): its published formulas, with stand-ins for two networks: motion by dense inverse "
+    "search instead of RAFT, and frames between frames blended halfway along that motion instead of by AMT. "
+    "Flickering is of clips that stand still by the published rule, and is not measured where there are none. "
+    "Consistency is measured where networks are named. What does not move wins every dimension but the dynamic "
+    "degree, the share of clips that move. Published figures are of other prompts at hundreds of pixels."
+)
+
+
+def yardsticks_page(measured: Measured) -> Page:
+    """Return the page."""
+    page = Page(f"Published yardsticks: {measured.name}", sentence(measured))
+    if measured.preferences is not None:
+        found = errors(measured.preferences)
+        page.heading("Does it hold the possible for likelier?")
+        page.table(preference_rows(found), f"Published averages: {likephys_published()}.")
+        page.plot(preference_plot(found), "Preference error with its interval; the line is chance.")
+        page.text(LIKEPHYS_METHOD)
+    page.heading("How its clips go on from frame to frame")
+    page.table(vbench_rows(measured), f"Published: {published.VBENCH_SOURCE}.").text(VBENCH_METHOD)
+    if measured.unreadable:
+        page.heading("Not readable").table([{"reason": reason} for reason in measured.unreadable])
+    return page
+
+
+def markdown(measured: Measured) -> str:
+    """Return the tables and the method as Markdown."""
+    parts = [sentence(measured)]
+    if measured.preferences is not None:
+        parts += [LIKEPHYS_METHOD, _table(preference_rows(errors(measured.preferences)))]
+        parts += [f"Published averages: {likephys_published()}."]
+    parts += [VBENCH_METHOD, _table(vbench_rows(measured)), f"Published figures: {published.VBENCH_SOURCE}."]
+    return "\n\n".join(parts)
+
+
+def sentence(measured: Measured) -> str:
+    """Return what was found in one sentence."""
+    means = vbench.means(measured.courses)
+    moving = means["dynamic degree"][0]
+    said = f"{len(measured.courses)} clips were measured"
+    said += f", of which {moving:.0%} move" if moving is not None else ""
+    found = {} if measured.preferences is None else errors(measured.preferences)
+    if ALL in found:
+        own, null = found[ALL]["model"], found[ALL]["untrained"]
+        said += (
+            f"; of {own.of} pairs the model holds the impossible clip for no less likely in {own}, untrained in {null}"
+        )
+    return said + "."
+
+
+def preference_rows(found: Found) -> list[dict[str, Any]]:
+    """Return the table of preference errors."""
+    return [
+        {
+            "broken": kind,
+            "pairs": shares["model"].of,
+            "preference error": str(shares["model"]),
+            "untrained": str(shares["untrained"]),
+        }
+        for kind, shares in found.items()
+    ]
+
+
+def likephys_published() -> str:
+    """Return the published preference errors and where they stand."""
+    figures = ", ".join(f"{name} {value:.1f}%" for name, value in published.LIKEPHYS.items())
+    return f"{figures} ({published.LIKEPHYS_SOURCE})"
+
+
+def vbench_rows(measured: Measured) -> list[dict[str, Any]]:
+    """Return the table of VBench's dimensions, with the simulator's own clips and published figures beside them."""
+    columns = {"clips": measured.courses, "simulator": measured.simulator}
+    means = {name: vbench.means(courses) for name, courses in columns.items() if courses}
+    networks = {"subject consistency": measured.subject, "background consistency": measured.background}
+    return [
+        {
+            "dimension": f"{dimension} ({MADE_BY[dimension] or networks[dimension] or 'no network named'})",
+            **{name: _mean(*found[dimension]) for name, found in means.items()},
+            **{system: f"{figures[dimension]:.2f}%" for system, figures in published.VBENCH.items()},
+        }
+        for dimension in vbench.DIMENSIONS
+    ]
+
+
+MADE_BY = {
+    "dynamic degree": "DIS for RAFT",
+    "temporal flickering": "still clips, DIS for RAFT",
+    "motion smoothness": "halfway along DIS for AMT",
+    "subject consistency": "",
+    "background consistency": "",
+}
+
+
+def preference_plot(found: Found) -> "Figure":
+    """Return the preference errors with their intervals, beside those of the untrained model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 0.5 * len(found) + 1))
+    axes = figure.subplots()
+    for name, colour, lift in (("model", "#1f77b4", -0.12), ("untrained", "#7a8490", 0.12)):
+        shares = [shares[name] for shares in found.values()]
+        values = [100 * share.value for share in shares]
+        spans = [
+            [max(0.0, value - 100 * share.low) for value, share in zip(values, shares, strict=True)],
+            [max(0.0, 100 * share.high - value) for value, share in zip(values, shares, strict=True)],
+        ]
+        heights = [place + lift for place in range(len(shares))]
+        axes.errorbar(values, heights, xerr=spans, fmt="o", capsize=3, color=colour, label=name)
+    axes.axvline(50, color="#b0b0b0", lw=1)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.invert_yaxis()
+    axes.set_xlim(-2, 102)
+    axes.set_xlabel("the impossible clip held for no less likely, %")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _mean(mean: float | None, clips: int) -> str:
+    return "not measured" if mean is None else f"{mean:.2%} of {clips}"
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    head = f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}"
+    return "\n".join([head, *(f"| {' | '.join(map(str, row.values()))} |" for row in rows)])
