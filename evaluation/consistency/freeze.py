@@ -20,25 +20,11 @@ TYPE = "freeze"
 CELL, REPEAT_CELL = 6, 10  # pixels: sides of the cells that a stop and a repeat are seen in
 BUSIEST = 0.99  # the quantile of cells that stands for a step: a small ball covers few
 SHORTEST = 2  # steps of a stop: three equal frames
-LENGTHS = (
-    2,
-    3,
-    4,
-    5,
-    7,
-    10,
-    14,
-    20,
-    30,
-    45,
-    70,
-    100,
-)  # steps of stops that are looked for; longer ones hold one of these
+# Steps of the stops that are looked for; one that lasts otherwise holds one of these.
+LENGTHS = (2, 3, 4, 5, 7, 10, 14, 20, 30, 45, 70, 100)
 BEFORE = 3  # steps before and after a stop that say what moved
-FULL_SECONDS, FULL_FRAMES = (
-    0.4,
-    8,
-)  # a stop that lasts one of these is as sure as can be; at the clip's end twice as long
+# A stop that lasts one of these is as sure as can be; at the clip's end, one of twice that.
+FULL_SECONDS, FULL_FRAMES = 0.4, 8
 REST = 0.85  # the quantile of its steps that stands for a stop
 GRAIN, MOST_GRAIN = 1.6, 2.5  # times what most cells change by when nothing moves, and times the noise
 LEFT = 0.08  # of the grain is kept: a stop under grain is less sure

@@ -23,18 +23,13 @@ FLAT = 8.0  # levels: a frame that varies less shows nothing that could be noise
 CONTRAST, ANY = 0.1, 2.0  # of a picture's contrast, and levels, that may stay unexplained in each of its pixels
 UNEXPLAINED = 0.57  # of that: what few faultless clips have in any step
 CLEARLY = 6.0  # levels beyond three times the noise by which a pixel is not explained
-SUDDEN, USUAL = (
-    3.1,
-    0.02,
-)  # times the usual share of such pixels, and what is added to it: few faultless clips have more
-CHANGED, PEAKS = (
-    0.7,
-    3,
-)  # share of a frame that is not found in the one before: few faultless clips have more; steps tried
-RETURNS, SAME = (
-    12,
-    0.3,
-)  # frames within which what was interrupted returns; what is then not found again, beside what was not
+# Times the usual share of such pixels, and what is added to that: few faultless clips have more.
+SUDDEN, USUAL = 3.1, 0.02
+# Share of a frame that is not found in the one before, more than which few faultless clips have; steps tried.
+CHANGED, PEAKS = 0.7, 3
+# Frames within which what was interrupted returns; the share then not found again, beside what was not.
+RETURNS, SAME = 12, 0.3
+LED_BACK = 100  # frames before a change that may be a part of it
 SPANS = (2, 3, 4, 6, 9, 13)  # frames before and after the middle of what turns into something else
 MIXED, TRIED = 9.4, 2  # levels by which few faultless clips seem to turn into something else; moments tried
 BEGUN, TURNED = 0.12, 0.035  # of its largest, from which an unexplained change, and a turn into another scene, begins
@@ -105,7 +100,7 @@ def change(evidence: Evidence, small: np.ndarray) -> Candidate | None:
         return None
     share, step = max((unlike(small[step], small[step + 1]), step) for step in steps)
     start, end = step + 1, len(small) - 1
-    while share > CHANGED and start > 1 and unlike(small[start - 2], small[start - 1]) > CHANGED:
+    while share > CHANGED and start > max(1, step - LED_BACK) and unlike(small[start - 2], small[start - 1]) > CHANGED:
         start -= 1  # one frame after the other is not what follows
     later = range(step + 2, min(step + 2 + RETURNS, len(small))) if share > CHANGED / 2 else ()
     back = next((t for t in later if unlike(small[start - 1], small[t]) < SAME * share), None)
