@@ -36,6 +36,7 @@ SIDE, AGAIN = 0.4, 0.35  # weights: of what moves after a stop; of what stops wh
 LAGS_SECONDS, MOST_LAGS, FIRST_LAG = 2.5, 75, 3  # how far back a repeat is looked for
 REPEAT_LENGTHS = (4, 6, 9, 14)  # frames of a repeat
 REPEAT_QUIET = 2.5  # levels: less motion than this tells no frame from another
+FARTHER = 0.25  # of a step more is what is half a repeat away, where things move
 SURE, SURE_REPEAT = 3.5, 1.0  # a stop and a repeat as strong as few faultless clips have
 RESTING = ("still", None)  # motions of a prompt that need not be seen
 UNMOVED = 1.5  # strength, where a prompt asks for motion and there is none
@@ -178,7 +179,9 @@ def repeated(evidence: Evidence, activity: np.ndarray) -> Candidate | None:
             gain = np.log((moved + REPEAT_QUIET) / (same + REPEAT_QUIET)) * min(1.0, length / 9) ** 0.5
             start = int(np.argmax(gain))
             if gain[start] > best[0]:
-                best = (float(gain[start]), lag + start, lag + start + length - 1, lag)
+                frames = slice(lag + start, lag + start + length)
+                strength = float(gain[start]) * travels(small, step, frames, lag)
+                best = max(best, (strength, frames.start, frames.stop - 1, lag))
     strength, start, end, lag = best
     if not strength:
         return None
@@ -193,6 +196,15 @@ def repeated(evidence: Evidence, activity: np.ndarray) -> Candidate | None:
         f"{away[start : end + 1].mean():.1f} levels, neighbours by {step[start : end + 1].mean():.1f}."
     )
     return Candidate(start, end, strength / SURE_REPEAT, text)
+
+
+def travels(small: np.ndarray, step: np.ndarray, frames: slice, lag: int) -> float:
+    """Return how far, 0..1, what repeats goes somewhere in between: what a decoder does in turn to a rest does not."""
+    half = lag // 2
+    if half < 2:
+        return 1.0
+    away = np.abs(small[frames] - small[frames.start - half : frames.stop - half]).max(axis=1)
+    return float(np.clip((np.median(away) / (np.median(step[frames]) + 1e-3) - 1) / FARTHER, 0.1, 1))
 
 
 def unlike(small: np.ndarray, lag: int) -> np.ndarray:
