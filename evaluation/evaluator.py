@@ -20,6 +20,8 @@ from evaluation.objects.observation import Observation, observe
 from evaluation.physics.appearance import appearance
 from evaluation.physics.disappearance import disappearance
 from evaluation.physics.gravity import gravity
+from evaluation.physics.interpenetration import interpenetration
+from evaluation.physics.momentum import momentum
 from evaluation.physics.permanence import permanence
 from evaluation.rates import mean_rates, quality, rates
 from kinora import worlds
@@ -32,13 +34,15 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
     "permanence": permanence,
     "flicker": flicker,
     "gravity": gravity,
+    "interpenetration": interpenetration,
+    "momentum": momentum,
     "incoherence": incoherence,
     "freeze": freeze,
     "view_inconsistency": view_inconsistency,
     "prompt_mismatch": prompt_mismatch,
 }
 # What sees the worlds' own objects (`evaluation.objects`); every other detector takes the evidence in any clip.
-OF_OBJECTS = {"gravity", "prompt_mismatch"}
+OF_OBJECTS = {"prompt_mismatch"}
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
 DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from evaluation.evidence.flow import pixel_grid, sample
-from evaluation.evidence.mirror import KERNEL, End, View, both_ways, unexplained
+from evaluation.evidence.flow import beyond, pixel_grid, sample
+from evaluation.evidence.mirror import KERNEL, End, View, both_ways
 from evaluation.evidence.segments import smallest
 from evaluation.evidence.weighing import Candidate, Crowd, log_odds, onset
 
@@ -139,7 +139,7 @@ def _slow(view: View) -> list[Candidate]:
             if t and not view.cut[t - 1]:
                 came = cv2.resize(view.backward[t - 1], (W, H), interpolation=cv2.INTER_AREA) * by
                 origins.append(grid - lag * came)
-            lost = unexplained(view.small[t], view.small[t + lag], origins, grid)
+            lost = np.minimum.reduce([beyond(view.small[t + lag], view.small[t], o, grid) for o in origins])
             mask = (lost > view.threshold - 1.6 * view.noise).astype(np.uint8)
             if mask.any():
                 found += [(m / min(lag, 4) ** 0.3, t, lag, b, p) for m, b, p in _regions(mask, lost, 5)[:3]]

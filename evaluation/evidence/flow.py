@@ -63,13 +63,13 @@ def follow_flow(rgb_THWC: np.ndarray, luma_THW: np.ndarray, camera: Camera, shot
         for t in range(shot.start, shot.end):
             a, b = rgb_THWC[t], rgb_THWC[t + 1]
             still = _camera_flow(np.linalg.inv(camera.to_next[t]), grid)
-            beyond = _beyond(a, b, grid + still, grid)
-            if beyond.max() > ALIKE:
-                beyond = cv2.min(beyond, _beyond(a, b, grid + backward[t], grid))
+            left = beyond(a, b, grid + still, grid)
+            if left.max() > ALIKE:
+                left = cv2.min(left, beyond(a, b, grid + backward[t], grid))
                 if t + 1 < shot.end:  # what comes in fast goes on like that
-                    beyond = cv2.min(beyond, _beyond(a, b, grid - forward[t + 1], grid))
-                beyond[_uncovered(a, b, forward[t], backward[t], grid + still, grid)] = 0
-            residual[t] = beyond
+                    left = cv2.min(left, beyond(a, b, grid - forward[t + 1], grid))
+                left[uncovered(a, b, forward[t], backward[t], grid + still, grid)] = 0
+            residual[t] = left
     return Flow(forward, backward, consistent, residual)
 
 
@@ -88,26 +88,27 @@ def _camera_flow(matrix: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.perspectiveTransform(grid, matrix) - grid)
 
 
-def _beyond(a: np.ndarray, b: np.ndarray, origin: np.ndarray, grid: np.ndarray) -> np.ndarray:
+def beyond(a: np.ndarray, b: np.ndarray, origin: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Return by how many levels b lies beyond what a shows around the places that its pixels come from, `[H, W]`.
 
     What comes from outside the frame is not beyond anything.
     """
     H, W = b.shape[:2]
     seen = sample(a, origin)
-    beyond = _outside(b, seen, 3)
+    levels = outside(b, seen, 3)
     fast = _length(origin - grid) > FAST
     if fast.any():
-        beyond[fast] = _outside(b, seen, 5)[fast]
+        levels[fast] = outside(b, seen, 5)[fast]
     x, y = cv2.split(origin)
-    beyond[(x < 0) | (y < 0) | (x > W - 1) | (y > H - 1)] = 0
-    return beyond
+    levels[(x < 0) | (y < 0) | (x > W - 1) | (y > H - 1)] = 0
+    return levels
 
 
-def _outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
+def outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
+    """Return by how many levels a frame lies beyond all that another shows in a square around each pixel, `[H, W]`."""
     kernel = np.ones((side, side), np.uint8)
-    beyond = cv2.max(cv2.subtract(frame, cv2.dilate(seen, kernel)), cv2.subtract(cv2.erode(seen, kernel), frame))
-    return largest(beyond)
+    levels = cv2.max(cv2.subtract(frame, cv2.dilate(seen, kernel)), cv2.subtract(cv2.erode(seen, kernel), frame))
+    return largest(levels)
 
 
 def largest(channels: np.ndarray) -> np.ndarray:
@@ -121,7 +122,7 @@ def _length(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.magnitude(x, y))
 
 
-def _uncovered(
+def uncovered(
     a: np.ndarray, b: np.ndarray, forward: np.ndarray, backward: np.ndarray, origin: np.ndarray, grid: np.ndarray
 ) -> np.ndarray:
     """Say which pixels of b show what something covered in a that has moved off, and is seen where it went."""

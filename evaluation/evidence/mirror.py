@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from evaluation.evidence.flow import pixel_grid, sample
+from evaluation.evidence.flow import ALIKE, beyond, outside, pixel_grid, uncovered
 from evaluation.evidence.tracks import Track
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 KERNEL = np.ones((3, 3), np.uint8)
 LEAST, NOISES = 8.0, 4.0  # levels, and times the noise, beyond which something is lost
-FAST, ALIKE = 3.0, 12  # pixels a frame from which shapes are blurred; levels between two views of one thing
 SAME_SCENE = 0.3  # of the picture: where no more of it is lost, nothing was cut
 
 
@@ -68,9 +67,14 @@ class View:
         size = max(8, width // 2), max(8, height // 2)
         return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in self.rgb])
 
+    @cached_property
+    def from_first(self) -> np.ndarray:
+        """Return the inverses of `to_first`."""
+        return np.linalg.inv(self.to_first)
+
     def between(self, a: int, b: int) -> np.ndarray:
         """Return the homography that carries the scene from frame `a` to `b`."""
-        return np.linalg.inv(self.to_first[b]) @ self.to_first[a] if self.moves else np.eye(3)
+        return np.asarray(self.from_first[b] @ self.to_first[a] if self.moves else np.eye(3))
 
     def seen(self, pictures: np.ndarray, a: int, b: int, box: tuple[int, ...], step: np.ndarray) -> np.ndarray:
         """Return what `pictures[b]` show where the scene in a box of frame `a` is, moved by `step` pixels a frame."""
@@ -96,8 +100,8 @@ def both_ways(evidence: "Evidence") -> tuple[View, View]:
         for t in false_cuts:
             cut[t] = False
             gone[t], come[t] = (
-                _outside(evidence.rgb[t], evidence.rgb[t + 1], 3),
-                _outside(evidence.rgb[t + 1], evidence.rgb[t], 3),
+                outside(evidence.rgb[t], evidence.rgb[t + 1], 3),
+                outside(evidence.rgb[t + 1], evidence.rgb[t], 3),
             )
     to_first = np.tile(np.eye(3), (T, 1, 1))
     for step in range(T - 1):
@@ -118,24 +122,6 @@ def both_ways(evidence: "Evidence") -> tuple[View, View]:
     )  # fmt: skip
 
 
-def unexplained(seen: np.ndarray, other: np.ndarray, origins: list[np.ndarray], grid: np.ndarray) -> np.ndarray:
-    """Return by how many levels each pixel of a frame is beyond what another shows around any of its `origins` there.
-
-    What comes from outside the frame is not beyond anything.
-    """
-    h, w = seen.shape[:2]
-    least = np.full((h, w), np.inf, np.float32)
-    for origin in origins:
-        shown = sample(other, origin)
-        beyond = _outside(seen, shown, 3)
-        fast = np.abs(origin - grid).max(axis=-1) > FAST
-        if fast.any():
-            beyond[fast] = _outside(seen, shown, 5)[fast]
-        beyond[(origin < 0).any(axis=-1) | (origin[..., 0] > w - 1) | (origin[..., 1] > h - 1)] = 0
-        least = np.minimum(least, beyond)
-    return least
-
-
 def _lost(evidence: "Evidence", cut: np.ndarray) -> np.ndarray:
     """Return by how many levels the pixels of each frame are not in the next, float32 [T - 1, h, w]."""
     grid, flow = pixel_grid(*evidence.luma.shape[1:]), evidence.flow
@@ -143,35 +129,18 @@ def _lost(evidence: "Evidence", cut: np.ndarray) -> np.ndarray:
     for t in np.flatnonzero(~cut):
         now, after = evidence.rgb[t], evidence.rgb[t + 1]
         still = cv2.perspectiveTransform(grid, evidence.camera.to_next[t])
-        origins = [grid + flow.forward[t], still]
-        if t and not cut[t - 1]:  # what goes out fast went on like that
-            origins.append(grid - flow.backward[t - 1])
-        lost[t] = unexplained(now, after, origins, grid)
-        if lost[t].max() > LEAST:
-            lost[t][_covered(after, now, flow.backward[t], flow.forward[t], still)] = 0
+        left = beyond(after, now, still, grid)
+        if left.max() > ALIKE:
+            left = cv2.min(left, beyond(after, now, grid + flow.forward[t], grid))
+            if t and not cut[t - 1]:  # what goes out fast went on like that
+                left = cv2.min(left, beyond(after, now, grid - flow.backward[t - 1], grid))
+            left[uncovered(after, now, flow.backward[t], flow.forward[t], still, grid)] = 0
+        lost[t] = left
     return lost
 
 
 def _goes_on(evidence: "Evidence", t: int) -> bool:
     """Say whether the scene is the same after a cut: a large thing that vanishes from an even one looks like a cut."""
     pair = evidence.rgb[t], evidence.rgb[t + 1]
-    beyond = np.maximum(_outside(*pair, 3), _outside(*pair[::-1], 3))
-    return bool((beyond > LEAST + NOISES * evidence.noise).mean() < SAME_SCENE)
-
-
-def _outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
-    kernel = np.ones((side, side), np.uint8)
-    beyond = cv2.max(cv2.subtract(frame, cv2.dilate(seen, kernel)), cv2.subtract(cv2.erode(seen, kernel), frame))
-    return np.asarray(beyond.max(axis=-1), np.float32)
-
-
-def _covered(a: np.ndarray, b: np.ndarray, forward: np.ndarray, backward: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """Say which pixels of b are covered in a by something that comes there, and is seen in b where it comes from."""
-    leaves = sample(forward, origin)
-    landed = origin + leaves
-    moves = np.linalg.norm(landed - pixel_grid(*b.shape[:2]), axis=-1) > 1
-    if not moves.any():
-        return np.asarray(moves)
-    returns = np.linalg.norm(leaves + sample(backward, landed), axis=-1) < 1
-    alike = cv2.absdiff(sample(a, origin), sample(b, landed)).max(axis=-1) < ALIKE
-    return np.asarray(cv2.dilate((moves & returns & alike).astype(np.uint8), KERNEL), bool)
+    differs = np.maximum(outside(*pair, 3), outside(*pair[::-1], 3))
+    return bool((differs > LEAST + NOISES * evidence.noise).mean() < SAME_SCENE)

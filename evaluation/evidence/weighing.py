@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from evaluation.evidence.flow import pixel_grid
+from evaluation.evidence.flow import largest, pixel_grid
 from evaluation.evidence.mirror import KERNEL, End, View
 from evaluation.evidence.weights import BIAS, WEIGHTS
 
@@ -178,7 +178,7 @@ def _missed(view: View, c: Candidate, pixels: int) -> float:
 
 def _steps(picture: np.ndarray) -> np.ndarray:
     smooth = cv2.blur(picture, (3, 3))
-    return np.asarray((cv2.dilate(smooth, KERNEL) - cv2.erode(smooth, KERNEL)).max(axis=-1))
+    return largest(cv2.dilate(smooth, KERNEL) - cv2.erode(smooth, KERNEL))
 
 
 def _scene(

@@ -1,7 +1,7 @@
-"""Permanence: what is out of sight is still there, so that it comes out in time, where it should, as it was.
+"""Permanence: what vanishes where nothing hides it, and is there again later.
 
-Two things are found. What vanishes in the open and is there again later: a thing that goes and one that comes, alike
-and near each other. And what goes behind something and comes out as another thing or elsewhere.
+It is found as a thing that goes and one that comes, alike and near where it was, or near where it had got to. What goes
+behind something and comes out late, elsewhere or as another thing is not found: tracks say too little of it yet.
 """
 
 import numpy as np
@@ -9,7 +9,6 @@ import numpy as np
 from evaluation.evidence.changes import Change
 from evaluation.evidence.clip import Evidence
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
-from evaluation.physics.hiding import hidden_wrongly
 from evaluation.physics.vanishing import around, place, strength, unclear, unlike
 
 TYPE = "permanence"
@@ -21,12 +20,11 @@ FARTHEST = 8.0  # radii
 
 
 def permanence(evidence: Evidence) -> Finding:
-    """Find things that vanish and return, and things that come out from behind something otherwise than they should."""
+    """Find things that vanish and return, located at the frames without them."""
     reason = unclear(evidence)
     if reason:
         return unmeasurable(TYPE, reason, due=evidence.wanted is not None)
-    found = [*returned(evidence), *hidden_wrongly(evidence)]
-    return calibrated(TYPE, sorted(found, key=lambda candidate: -candidate.strength)[:3])
+    return calibrated(TYPE, returned(evidence))
 
 
 def returned(evidence: Evidence) -> list[Candidate]:
