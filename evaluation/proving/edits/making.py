@@ -141,7 +141,8 @@ def seen(frames: np.ndarray, right: np.ndarray, known: Known) -> bool:
     Half the levels are enough where all of the picture differs.
     """
     levels, share = VISIBLE
-    span = slice(known.start_frame, known.end_frame + 1)
+    start = 0 if known.type == "appearance" else known.start_frame  # what appears was missing until then
+    span = slice(start, known.end_frame + 1)
     for wrong, as_is in zip(frames[span], right[span], strict=True):
         far = cv2.absdiff(wrong, as_is).max(axis=2)
         if (far > levels).mean() > share or (far > levels / 2).mean() > 0.4:
