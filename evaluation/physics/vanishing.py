@@ -16,7 +16,7 @@ SHORTEST, SMALLEST = 5, 16  # frames, and pixels of a side, in which things can 
 TURMOIL = 0.25  # of the picture: where more changes without a cause from frame to frame, nothing can be told
 NOISIEST = 16.0  # levels of noise, above which a picture is nothing else
 EMPTY = 2.0  # levels: standard deviation of a picture in which there is nothing
-ZERO = -3.0  # log odds at which a strength begins
+ZERO, SURE = -3.0, 4.5  # log odds at which a strength begins, and at which it is 1: a failure without calibration
 MOST = 3  # candidates
 FOUND_AGAIN = 0.6  # weight of a thing that is seen again elsewhere or later
 OTHER_WAY, AT_ONCE = 0.4, 3  # weight of a change that is surer the other way: within some frames at its place
@@ -69,7 +69,7 @@ def unclear(evidence: Evidence) -> str:
 
 def strength(odds: float) -> float:
     """Return a strength, 0 or more, for log odds."""
-    return float(np.logaddexp(0.0, odds - ZERO))
+    return float(np.logaddexp(0.0, odds - ZERO) / (SURE - ZERO))
 
 
 def near(evidence: Evidence, one: Change, other: Change) -> bool:
