@@ -12,17 +12,20 @@ not an error of noise, so its ten times weigh differently; and the prompt guides
 little difference.
 
 Beside it stands the same of an untrained model. Its head begins at zero, so it holds likelier whichever clip has
-the smaller latents: that error is how far the looks of the twins alone decide, and where it is not about 50 %, the
-model's own says less.
+the smaller latents: that error is how far the looks of the twins alone decide, and by kind it is far from 50 %. So
+there is a third figure, which the paper has not: the mean of the model's error over the pairs that the untrained model
+has right and over those that it has wrong, each weighing half. Whoever goes by the looks gets 50 %, by construction.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 
-from evaluation.intervals import Share, clustered, wilson
+from evaluation.intervals import Share, clustered
 from evaluation.yardsticks.twins import VIOLATIONS, Twins
 from kinora.data.packing import Segment, layout_of, pack, patch_grid
 from kinora.diffusion.loss import velocity_loss
@@ -35,6 +38,7 @@ from kinora.progress import Progress
 
 TIMES = tuple(n / 10 for n in range(10, 0, -1))
 MODELS = ("model", "untrained")
+FEWEST = 5  # pairs that the looks favour one way, and the other, for a balanced figure
 
 
 @torch.inference_mode()
@@ -94,17 +98,39 @@ def prefer(vae: Autoencoder, model: WorldModel, twins: Sequence[Twins]) -> pd.Da
     return pd.DataFrame(rows, columns=["kind", "scene", *MODELS])
 
 
-def errors(rows: pd.DataFrame) -> dict[str, dict[str, Share]]:
-    """Return the preference error by kind of violation, with Wilson's interval over the pairs, by model.
+@dataclass(frozen=True)
+class Errors:
+    """Preference errors over the pairs of one kind; `balanced` is None where the looks mostly favour one twin."""
+
+    model: Share
+    untrained: Share
+    balanced: Share | None
+
+
+def errors(rows: pd.DataFrame) -> dict[str, Errors]:
+    """Return the preference errors by kind of violation, with intervals of 95 % over the pairs, from `prefer`'s rows.
 
     "all kinds" is over all pairs; pairs of one scene count for what they are worth.
     """
-    found = {}
-    for kind in VIOLATIONS:
-        own = rows[rows["kind"] == kind]
-        if len(own):
-            found[kind] = {name: wilson(int(own[name].sum()), len(own)) for name in MODELS}
-    if found:
-        by_scene = rows.set_index(pd.Index(rows["scene"], name="base"))
-        found["all kinds"] = {name: clustered(by_scene[name]) for name in MODELS}
-    return found
+    by_scene = rows.set_index(pd.Index(rows["scene"], name="base"))
+    kinds = {kind: by_scene[by_scene["kind"] == kind] for kind in VIOLATIONS} | {"all kinds": by_scene}
+    return {
+        kind: Errors(clustered(own["model"]), clustered(own["untrained"]), _balanced(own))
+        for kind, own in kinds.items()
+        if len(own)
+    }
+
+
+def _balanced(rows: pd.DataFrame) -> Share | None:
+    """Return the mean of the model's errors where the untrained one is right and where it is wrong.
+
+    Its interval is made of theirs: MOVER (Zou and Donner, Stat. Med. 27, 2008).
+    """
+    right, wrong = (rows.loc[rows["untrained"] == value, "model"] for value in (False, True))
+    if min(len(right), len(wrong)) < FEWEST:
+        return None
+    parts = clustered(right), clustered(wrong)
+    mean = (parts[0].value + parts[1].value) / 2
+    below = math.hypot(*(part.value - part.low for part in parts)) / 2
+    above = math.hypot(*(part.high - part.value for part in parts)) / 2
+    return Share(mean * len(rows), len(rows), max(0.0, mean - below), min(1.0, mean + above))

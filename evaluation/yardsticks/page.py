@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from evaluation.intervals import Share
 from evaluation.yardsticks import published, vbench
-from evaluation.yardsticks.likephys import errors
+from evaluation.yardsticks.likephys import Errors, errors
 from evaluation.yardsticks.run import Measured
 from kinora.report import Page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Found = Mapping[str, Mapping[str, Share]]
+Found = Mapping[str, Errors]
 ALL = "all kinds"
 
 LIKEPHYS_METHOD = (
@@ -20,8 +19,10 @@ LIKEPHYS_METHOD = (
     "same noise at ten times, how often the model's own denoising loss of the possible one is not the lower; 50 % is "
     "chance. The scenes are Kinora's worlds in combinations that training never showed, not the published ones, and "
     "the loss is the one that the model is trained by. An untrained model estimates nothing and prefers what has "
-    "the smaller latents: where its error is not about 50 %, the twins' looks alone decide much, and the model's own "
-    "error says less. Intervals of 95 % after Wilson, over pairs."
+    "the smaller latents: its error is how far the twins' looks alone decide, and where it is not about 50 %, the "
+    "model's own says less. With the looks balanced, which is not published, pairs whose looks favour the possible and "
+    "pairs whose looks favour the impossible weigh equally: whoever goes by the looks gets 50 %. Intervals of 95 % "
+    "after Wilson, over pairs."
 )
 VBENCH_METHOD = (
     "VBench (arXiv:2311.17982): its published formulas, with stand-ins for two networks: motion by dense inverse "
@@ -66,10 +67,10 @@ def sentence(measured: Measured) -> str:
     said += f", of which {moving:.0%} move" if moving is not None else ""
     found = {} if measured.preferences is None else errors(measured.preferences)
     if ALL in found:
-        own, null = found[ALL]["model"], found[ALL]["untrained"]
-        said += (
-            f"; of {own.of} pairs the model holds the impossible clip for no less likely in {own}, untrained in {null}"
-        )
+        own = found[ALL]
+        said += f"; of {own.model.of} pairs the model holds the impossible clip for no less likely in {own.model}"
+        said += f", untrained in {own.untrained}"
+        said += f", and with the looks balanced in {own.balanced}" if own.balanced else ""
     return said + "."
 
 
@@ -78,9 +79,10 @@ def preference_rows(found: Found) -> list[dict[str, Any]]:
     return [
         {
             "broken": kind,
-            "pairs": shares["model"].of,
-            "preference error": str(shares["model"]),
-            "untrained": str(shares["untrained"]),
+            "pairs": shares.model.of,
+            "preference error": str(shares.model),
+            "untrained": str(shares.untrained),
+            "with the looks balanced": str(shares.balanced or "the looks favour one twin"),
         }
         for kind, shares in found.items()
     ]
@@ -117,19 +119,20 @@ MADE_BY = {
 
 
 def preference_plot(found: Found) -> "Figure":
-    """Return the preference errors with their intervals, beside those of the untrained model."""
+    """Return the preference errors with their intervals, of the model, untrained, and with the looks balanced."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.4, 0.5 * len(found) + 1))
     axes = figure.subplots()
-    for name, colour, lift in (("model", "#1f77b4", -0.12), ("untrained", "#7a8490", 0.12)):
-        shares = [shares[name] for shares in found.values()]
+    for name, colour, lift in (("model", "#1f77b4", -0.2), ("untrained", "#7a8490", 0.0), ("balanced", "#ff7f0e", 0.2)):
+        known = [(place, share) for place, own in enumerate(found.values()) if (share := getattr(own, name))]
+        shares = [share for _, share in known]
         values = [100 * share.value for share in shares]
         spans = [
             [max(0.0, value - 100 * share.low) for value, share in zip(values, shares, strict=True)],
             [max(0.0, 100 * share.high - value) for value, share in zip(values, shares, strict=True)],
         ]
-        heights = [place + lift for place in range(len(shares))]
+        heights = [place + lift for place, _ in known]
         axes.errorbar(values, heights, xerr=spans, fmt="o", capsize=3, color=colour, label=name)
     axes.axvline(50, color="#b0b0b0", lw=1)
     axes.set_yticks(range(len(found)), list(found))

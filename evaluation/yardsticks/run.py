@@ -135,7 +135,7 @@ def record(measured: Measured) -> dict[str, Any]:
     return {
         "name": measured.name,
         "preference_error": {
-            kind: {who: {"share": share.value, **asdict(share)} for who, share in shares.items()}
+            kind: {who: share and {"share": share.value, **asdict(share)} for who, share in vars(shares).items()}
             for kind, shares in found.items()
         },
         "vbench": {

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -82,12 +83,26 @@ def test_errors_are_shares_of_pairs_with_intervals(vae, model, twins):
     assert len(rows) == sum(len(scene.impossible) for scene in twins)
     found = errors(rows)
     own = rows[rows["kind"] == "vanishing"]
-    share = found["vanishing"]["model"]
+    share = found["vanishing"].model
     assert (share.count, share.of) == (own["model"].sum(), 2)
     assert share.low <= share.value <= share.high
-    assert found["all kinds"]["untrained"].of == len(rows)
+    assert found["all kinds"].untrained.of == len(rows)
     assert "passing through" not in found
     assert errors(rows[:0]) == {}
+
+
+def judged(model, untrained):
+    return errors(pd.DataFrame({"kind": "teleport", "scene": range(40), "model": model, "untrained": untrained}))
+
+
+def test_whoever_goes_by_the_looks_gets_half_with_the_looks_balanced():
+    looks = np.arange(40) < 32
+    found = judged(looks, looks)["teleport"]
+    assert (found.model.value, found.balanced.value) == (0.8, 0.5)
+    right = judged(np.zeros(40, bool), looks)["teleport"].balanced
+    assert right.value == right.low == 0
+    assert 0 < right.high < 0.25
+    assert judged(looks, np.ones(40, bool))["teleport"].balanced is None
 
 
 def test_the_random_state_of_whoever_measures_is_left_alone(model):
