@@ -23,6 +23,8 @@ from evaluation.physics.gravity import gravity
 from evaluation.physics.interpenetration import interpenetration
 from evaluation.physics.momentum import momentum
 from evaluation.physics.permanence import permanence
+from evaluation.physics.state_change import state_change
+from evaluation.physics.teleport import teleport
 from evaluation.rates import mean_rates, quality, rates
 from kinora import worlds
 from kinora.config import digest
@@ -32,6 +34,8 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
     "appearance": appearance,
     "disappearance": disappearance,
     "permanence": permanence,
+    "teleport": teleport,
+    "state_change": state_change,
     "flicker": flicker,
     "gravity": gravity,
     "interpenetration": interpenetration,

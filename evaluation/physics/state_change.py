@@ -1,0 +1,150 @@
+"""A part of a scene that is another from a moment on, though nothing touched it.
+
+A pixel of the steadied picture changes lastingly where two levels, one before and one after a moment, explain it far
+better than one (Page, "A test for a change in a parameter occurring at an unknown point", 1955). Pixels that change
+together are one surface. What comes to rest there, leaves, or passes is seen around it at that moment: the cause.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from evaluation.evidence.clip import Evidence
+from evaluation.evidence.shots import Shot
+from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
+
+TYPE = "state_change"
+SIDE = 64  # pixels of the longer side at which scenery is compared
+SHORTEST = 12  # frames
+SETTLED, SHARE = 5, 0.1  # frames, and of all frames, before and after that a state is seen
+SPAN = 6  # frames over which it may change
+LEVELS, NOISES = 5.0, 1.5  # of a change, and times the noise, that may be chance
+FEWEST = 12  # pixels at that size
+LEAST_SEEN = 0.4  # of the frame, all the time
+LARGEST = 0.3  # of the frame: more is light
+DARK = 8.0  # levels added to tell ratios of light
+CROSSED = 80  # per cent of what surrounds a surface that a cause may leave as it is
+AROUND = 3  # pixels around a surface in which its cause would be seen
+SURE = 4.0  # times what may be chance: few faultless clips show as much
+MOST = 6  # changes
+MOVES = 0.75  # pixels a frame from which something moves
+KERNEL = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A region of the small frames that is another from a frame on: its mask bool `[h, w]`, and by how many levels."""
+
+    frame: int
+    mask: np.ndarray
+    levels: float
+    around: float  # levels by which what surrounds it changes meanwhile
+    strength: float
+
+
+def state_change(evidence: Evidence) -> Finding:
+    """Find surfaces of resting scenery that change for good, and nothing was there."""
+    shot = max(evidence.shots, key=len)
+    if len(shot) < SHORTEST:
+        return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames no state is seen to last", due=False)
+    frames, known = _steady(evidence, shot)
+    if known.mean() < LEAST_SEEN:
+        return unmeasurable(TYPE, "the camera turns so far that no place is seen for long", due=False)
+    found = sorted(changes_of(frames, known, evidence.noise), key=lambda change: -change.strength)[:MOST]
+    changes = [replace(c, strength=c.strength * (1 - _moving(evidence, shot, c)) ** 2) for c in found]
+    return calibrated(
+        TYPE, [_candidate(evidence, change, shot.start, shot.end, frames.shape[1:3]) for change in changes]
+    )
+
+
+def _candidate(evidence: Evidence, change: Change, start: int, end: int, size: tuple[int, int]) -> Candidate:
+    x, y, w, h = cv2.boundingRect(change.mask.astype(np.uint8))
+    height, width = evidence.luma.shape[1:]
+    across, down = width / size[1], height / size[0]
+    box = evidence.box(x * across, y * down, (x + w) * across, (y + h) * down)
+    t = start + change.frame
+    text = f"A part of the scene is another from frame {t} on, by {change.levels:.0f} levels, though what surrounds it"
+    text += f" changes by {change.around:.0f}."
+    return Candidate(t, end, float(change.strength), text, box)
+
+
+def changes_of(frames: np.ndarray, known: np.ndarray, noise: float) -> list[Change]:
+    """Return the lasting changes in steady frames, float32 `[T, h, w, 3]`, at pixels that are known, `[h, w]`."""
+    T, h, w, _ = frames.shape
+    light = np.median(frames, axis=(1, 2), keepdims=True) + DARK
+    even = (frames + DARK) * (light.mean(axis=0) / light)
+    sums = np.concatenate([np.zeros((1, h, w, 3), np.float32), np.cumsum(even, axis=0)])
+    squares = np.concatenate([np.zeros((1, h, w, 3), np.float32), np.cumsum(even**2, axis=0)])
+    settled = max(SETTLED, round(SHARE * T))
+    best, when = np.zeros((h, w), np.float32), np.zeros((h, w), int)
+    for t in range(settled, T - settled + 1):
+        a, b = sums[t] / t, (sums[T] - sums[t]) / (T - t)
+        inside = (squares[T] - t * a**2 - (T - t) * b**2).sum(axis=-1) / (3 * T)
+        clear = np.abs(b - a).max(axis=-1) / (LEVELS + NOISES * noise + 2 * np.sqrt(np.maximum(inside, 0)))
+        better = clear > best
+        best[better], when[better] = clear[better], t
+    best[~known] = 0
+    return [change for t in range(settled, T - settled + 1) for change in _at(even, best, when, t, noise)]
+
+
+def _at(even: np.ndarray, best: np.ndarray, when: np.ndarray, t: int, noise: float) -> list[Change]:
+    """Return the regions that change at a frame, within which most pixels change there."""
+    mask = ((np.abs(when - t) <= SPAN // 2) & (best > 0.5)).astype(np.uint8)
+    if (when == t)[mask > 0].sum() < 3:
+        return []
+    mask = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, KERNEL), cv2.MORPH_CLOSE, KERNEL)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    found = []
+    for i in range(1, count):
+        region = labels == i
+        if not FEWEST <= stats[i, cv2.CC_STAT_AREA] <= LARGEST * mask.size or np.median(when[region]) != t:
+            continue
+        step = np.abs(np.median(even[t:, region], axis=0) - np.median(even[:t, region], axis=0)).max(axis=-1).mean()
+        grown = cv2.dilate(region.astype(np.uint8), KERNEL, iterations=1 + AROUND)
+        ring = (grown > 0) & ~(cv2.dilate(region.astype(np.uint8), KERNEL) > 0)
+        few = even[max(0, t - SPAN) : t + SPAN, ring]
+        around = float(np.percentile(np.ptp(few, axis=0).max(axis=-1), CROSSED)) if ring.any() else 0.0
+        around = max(0.0, around - 4 * noise)
+        clear = float(np.median(best[region])) * step / (step + 2 * around)
+        together = float((np.abs(when[region] - t) <= 1).mean())
+        found.append(Change(t, region, float(step), around, clear * together / SURE))
+    return found
+
+
+def _moving(evidence: Evidence, shot: Shot, change: Change) -> float:
+    """Return in which share of a region and what surrounds it something moves before or after it changes, 0..1.
+
+    The frames beside the change are left out, as the change itself looks like motion there.
+    """
+    height, width = evidence.luma.shape[1:]
+    t = shot.start + change.frame
+    pairs = [s for s in range(t - 1 - SPAN, t + SPAN) if shot.start <= s < shot.end and abs(s - t + 1) > 1]
+    if not pairs:
+        return 0.0
+    grown = cv2.dilate(change.mask.astype(np.uint8), KERNEL, iterations=AROUND)
+    region = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    flows = evidence.flow.backward[pairs]
+    if evidence.camera.moves:
+        flows = flows - np.median(flows, axis=(1, 2), keepdims=True)
+    return float((np.linalg.norm(flows[:, region], axis=-1) > MOVES).any(axis=0).mean())
+
+
+def _steady(evidence: Evidence, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+    """Return small frames of a shot as seen from its middle frame, and where all of them are seen."""
+    height, width = evidence.luma.shape[1:]
+    scale = min(1.0, SIDE / max(height, width))
+    size = (max(4, round(width * scale)), max(4, round(height * scale)))
+    to_first = evidence.camera.to_first
+    from_middle = np.linalg.inv(to_first[(shot.start + shot.end) // 2])
+    frames, seen = [], np.ones((size[1], size[0]), bool)
+    whole = np.full((height, width), 255, np.uint8)
+    for t in range(shot.start, shot.end + 1):
+        frame = evidence.rgb[t]
+        if evidence.camera.moves:
+            matrix = from_middle @ to_first[t]
+            frame = cv2.warpPerspective(frame, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+            inside = cv2.warpPerspective(whole, matrix, (width, height))
+            seen &= cv2.resize(inside, size, interpolation=cv2.INTER_AREA) == 255
+        frames.append(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+    return np.stack(frames).astype(np.float32), seen

@@ -1,0 +1,56 @@
+"""Stains in films of resting scenery; what passes, comes to rest, or is lit otherwise leaves no state changed."""
+
+import cv2
+import numpy as np
+import pytest
+
+from evaluation.evidence.clip import gather
+from evaluation.findings import ClipInput, Finding
+from evaluation.physics.state_change import state_change
+
+T, W, H = 40, 96, 72
+
+
+def scenery(grain: float = 1.5) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    ground = cv2.GaussianBlur(rng.normal(0, 60, (H, W, 3)), (0, 0), 4) * 3 + 130
+    return ground + rng.normal(0, grain, (T, H, W, 3))
+
+
+def judged(frames: np.ndarray) -> Finding:
+    return state_change(gather(ClipInput("film", frames.clip(0, 255).astype(np.uint8), 24.0)))
+
+
+def disc(x: float, y: float, radius: float) -> np.ndarray:
+    columns, rows = np.meshgrid(np.arange(W), np.arange(H))
+    return np.clip(radius - np.hypot(columns - x, rows - y) + 0.5, 0, 1)[..., None]
+
+
+@pytest.mark.parametrize("left", [0.4, 0.7])
+def test_stain_is_found_when_and_where_it_comes(left: float) -> None:
+    frames = scenery()
+    frames[18:] *= 1 - (1 - left) * disc(60, 30, 11)
+    finding = judged(frames)
+    best = max(finding.candidates, key=lambda c: c.strength)
+    assert best.strength > 0.7
+    assert abs(best.start_frame - 18) <= 2
+    assert best.box is not None
+    x0, y0, x1, y1 = best.box
+    assert x1 - 34 < x0 < 60 < x1
+    assert y1 - 34 < y0 < 30 < y1
+
+
+def test_passing_coming_to_rest_and_light_have_causes() -> None:
+    passing, resting, lit = scenery(), scenery(), scenery()
+    for t in range(T):
+        mask = disc(-10 + 3 * t, 40, 9)
+        passing[t] = (1 - mask) * passing[t] + mask * np.array([200.0, 60, 40])
+        mask = disc(min(60.0, -10 + 3 * t), 40, 9)
+        resting[t] = (1 - mask) * resting[t] + mask * np.array([200.0, 60, 40])
+    lit[20:] *= 0.7
+    for frames in (passing, resting, lit):
+        assert (judged(frames).strength or 0) < 0.6
+
+
+def test_too_short_is_not_measured() -> None:
+    assert judged(scenery()[:8]).score is None
