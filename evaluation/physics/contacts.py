@@ -1,0 +1,111 @@
+"""What may have made a thing turn: another thing near it, the frame's edge, or a part of the scene that is there.
+
+A part of the scene is told by its edge: along the side of the thing from which the push came, the scene looks other
+beyond a line than before it. How much so is compared with the rest of the scene.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from evaluation.evidence.camera import carry
+from evaluation.evidence.clip import Evidence
+from evaluation.physics.paths import Path, Turn
+
+REACH = 2.5, 0.25  # pixels, and radii, within which a thing may touch another
+PART = 0.08  # of a thing's area: less is no thing that pushes it
+DEPTHS = np.arange(-6, 9)  # pixels from the outline in which a surface is looked for
+WINDOW = 3  # pixels on both sides of an edge
+FACING = 0.5  # cosine between a push and a side of the frame that it may have come from
+ANYWHERE = 40  # places of the scene that an edge is compared with
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What is there: how far off the nearest other thing and the frame's edge are, and how plain a surface is."""
+
+    other: Path | None  # the thing within reach, where it has a path
+    thing: float  # pixels to the nearest other thing
+    border: float  # pixels to the frame's edge, on the side from which the push came
+    surface: float  # 0..1: the share of the scene with a less plain edge than is there
+
+
+def cause_of(evidence: Evidence, turn: Turn, paths: tuple[Path, ...], push: np.ndarray) -> Cause:
+    """Return what may have pushed a thing at a turn in a direction, a unit vector `[2]` in steady pixels."""
+    path = turn.path
+    h, w = evidence.luma.shape[1:]
+    first, last = turn.span
+    nearest, other = np.inf, None
+    for track in evidence.tracks:
+        if track is path.track or track.area < PART * path.track.area:
+            continue
+        for t in range(max(first, track.start), min(last, track.end) + 1):
+            i, j = t - path.track.start, t - track.start
+            if not 0 <= i < len(path.track.frames):
+                continue
+            apart = between(path.track.masks[i], path.track.boxes[i], track.masks[j], track.boxes[j])
+            if apart < nearest:
+                nearest, other = apart, next((p for p in paths if p.track is track), None)
+    boxes = path.track.boxes[first - path.track.start : last - path.track.start + 1]
+    sides = np.array([boxes[:, 0].min(), boxes[:, 1].min(), w - boxes[:, 2].max(), h - boxes[:, 3].max()])
+    facing = np.array([push[0], push[1], -push[0], -push[1]]) > FACING
+    border = float(sides[facing].min())
+    return Cause(other, nearest, border, surface(evidence, turn, -push))
+
+
+def between(mask: np.ndarray, box: np.ndarray, other: np.ndarray, other_box: np.ndarray) -> float:
+    """Return the distance in pixels between two masks of their boxes, 0 where they touch."""
+    gap = np.maximum(np.maximum(box[:2] - other_box[2:], other_box[:2] - box[2:]), 0)
+    if np.hypot(*gap) > 12:
+        return float(np.hypot(*gap))
+    x0, y0 = np.minimum(box[:2], other_box[:2])
+    x1, y1 = np.maximum(box[2:], other_box[2:])
+    away = np.ones((y1 - y0, x1 - x0), np.uint8)
+    away[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0][mask] = 0
+    far = cv2.distanceTransform(away, cv2.DIST_L2, 3)
+    there = far[other_box[1] - y0 : other_box[3] - y0, other_box[0] - x0 : other_box[2] - x0][other]
+    return float(max(0.0, there.min() - 1)) if there.size else np.inf
+
+
+def surface(evidence: Evidence, turn: Turn, towards: np.ndarray) -> float:
+    """Return how plain an edge of the scene lies at a thing's outline in a direction, against any place of it, 0..1."""
+    path, best = turn.path, 0.0
+    for frame in np.unique(np.linspace(*turn.span, 3).round().astype(int)):
+        index = int(frame) - path.track.start
+        point = path.track.centres[index]
+        ahead = here(evidence, frame, path.track.steady[index], towards)
+        y, x = np.nonzero(path.track.masks[index])
+        inside = np.stack([x, y], axis=1) + path.track.boxes[index][:2] - point
+        reach = float(np.percentile(inside @ ahead, 98)) if len(inside) else path.radius
+        picture = evidence.background.rgb[frame]
+        own = edges(picture, (point + reach * ahead)[None], ahead, path.radius)[0]
+        rng = np.random.default_rng(frame)
+        h, w = picture.shape[:2]
+        places = rng.uniform([0, 0], [w - 1, h - 1], (ANYWHERE, 2))
+        best = max(best, float((edges(picture, places, ahead, path.radius) < own).mean()))
+    return best
+
+
+def here(evidence: Evidence, frame: int, point: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return a direction of steady pixels, at a point, as a unit vector in a frame."""
+    matrix = np.linalg.inv(evidence.camera.to_first[frame])
+    ends = carry(matrix, np.stack([point, point + direction]))
+    step = ends[1] - ends[0]
+    return np.asarray(step / max(float(np.hypot(*step)), 1e-9))
+
+
+def edges(picture: np.ndarray, places: np.ndarray, across: np.ndarray, radius: float) -> np.ndarray:
+    """Return how much a picture changes across lines at places `[n, 2]`, in levels, `[n]`."""
+    h, w = picture.shape[:2]
+    along = np.array([-across[1], across[0]])
+    width = np.linspace(-0.6 * radius, 0.6 * radius, max(5, int(radius)))
+    grid = places[:, None, None] + DEPTHS[None, :, None, None] * across + width[None, None, :, None] * along
+    x = np.clip(np.round(grid[..., 0]), 0, w - 1).astype(int)
+    y = np.clip(np.round(grid[..., 1]), 0, h - 1).astype(int)
+    colours = picture[y, x]  # [n, depth, width, 3]
+    middle = range(WINDOW, len(DEPTHS) - WINDOW + 1)
+    steps = np.stack(
+        [np.abs(colours[:, k : k + WINDOW].mean(1) - colours[:, k - WINDOW : k].mean(1)).max(-1) for k in middle]
+    )
+    return np.asarray(np.median(steps, axis=2).max(axis=0))

@@ -1,0 +1,142 @@
+"""Momentum: nothing turns with nothing near it, leaves a wall faster than it came, or acts without a reaction.
+
+Velocities before and after a turn come from the paths (`paths.py`) with their errors. What turns alone needs something
+that it met: an edge of the scene, or the frame's, on the side from which it was pushed. A wall gives back at most the
+speed that came. Where two things meet, the changes of their velocities point away from each other, are to one another
+as the masses, which an eye guesses by the size, and they part at most as fast as they came together.
+"""
+
+from itertools import chain
+
+import numpy as np
+
+from evaluation.evidence.clip import Evidence
+from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
+from evaluation.physics.contacts import REACH, Cause, cause_of
+from evaluation.physics.meetings import Meeting, meetings, turned
+from evaluation.physics.paths import GAP, Path, Turn, paths
+
+TYPE = "momentum"
+SURE, MUCH = 5.0, 0.7  # standard errors, and radii a second, of a change of velocity of strength log 2
+ELASTIC = 1.12  # of the speed that comes: a wall gives back no more, but for errors
+MASSES = 2.5  # times another ratio of the masses than the sizes say
+TOUCHING = 0.3  # of the distance at which two touch: farther apart, they did not
+UNTOUCHED = 0.4  # times the strength, where one of two is as if it had met nothing
+SELF_MOVED = 0.35  # times the strength, of what changes its shape
+FEWEST = 8  # frames
+
+
+def momentum(evidence: Evidence) -> Finding:
+    """Find changes of velocity without a cause, and collisions that do not keep the momentum."""
+    if len(evidence.luma) < FEWEST:
+        return unmeasurable(TYPE, f"fewer than {FEWEST} frames show no change of motion", due=False)
+    known = paths(evidence)
+    if not known:
+        return unmeasurable(TYPE, "nothing that moves can be followed well enough", due=False)
+    met = meetings(evidence, known)
+    alone = [c for path in known for turn in path.turns if (c := _alone(evidence, turn, known)) is not None]
+    both = [c for meeting in met if (c := _together(evidence, meeting)) is not None]
+    return calibrated(TYPE, sorted(chain(alone, both), key=lambda c: -c.strength)[:5])
+
+
+def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate | None:
+    """Return a change of velocity that no other thing near explains."""
+    if not turned(turn) or turn.gap > GAP:
+        return None
+    change, speed = turn.change, float(np.hypot(*turn.change))
+    push = change / speed
+    cause = cause_of(evidence, turn, known, push)
+    step = 1 / evidence.clip.fps
+    came = turn.before.velocity(turn.time)
+    reach = REACH[0] + REACH[1] * turn.path.radius
+    if cause.thing < reach and cause.other is not None:
+        return None  # the two are judged together
+    hidden = cause.thing < reach or cause.border < 2 + 0.5 * float(np.hypot(*came)) * step
+    base = min(speed / (SURE * turn.error), speed / (MUCH * turn.path.radius))
+    given = _given_back(turn, push)
+    strength = (
+        float(np.log1p(base))
+        * _credit(turn)
+        * (1.0 if given > ELASTIC else _open(cause))
+        * (UNTOUCHED if hidden else 1.0)
+    )
+    radius, t = turn.path.radius, turn.frame
+    if given > ELASTIC and came @ push < -turn.error and cause.surface > 0.8:
+        text = f"It leaves what it bounces off at frame {t} at {given:.1f} times the speed that it came with."
+    else:
+        text = (
+            f"It turns at frame {t} with nothing near: its velocity changes by {speed / radius:.1f} of its radii a "
+            f"second, {speed / turn.error:.0f} times the error."
+        )
+    return Candidate(
+        t, min(t + 1, len(evidence.luma) - 1), strength, text, box_about(evidence, (turn.path,), t - 1, t + 1)
+    )
+
+
+def _given_back(turn: Turn, push: np.ndarray) -> float:
+    """Return how much faster it goes than it came, along the push, by two errors at least; 9 where it did not come."""
+    came, goes = -float(turn.before.velocity(turn.time) @ push), float(turn.after.velocity(turn.time) @ push)
+    if came < turn.error:
+        return 9.0
+    return max(0.0, goes - 2 * turn.error) / (came + 2 * turn.error)
+
+
+def _open(cause: Cause) -> float:
+    """Return how little there is that it could have bounced off, 0..1."""
+    return float(np.clip((1 - cause.surface) / 0.6, 0.1, 1))
+
+
+def _credit(turn: Turn) -> float:
+    path = turn.path
+    return float((1.0 if path.track.rigid else SELF_MOVED) * path.track.quality**0.5)
+
+
+def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
+    """Return what is wrong with how two things change each other's motion."""
+    one, other = meeting.changes
+    sizes = np.hypot(*one), np.hypot(*other)
+    if meeting.depth < -TOUCHING:
+        return None
+    towards = meeting.apart / max(float(np.hypot(*meeting.apart)), 1e-9)
+    error = float(np.hypot(*meeting.errors))
+    came = float((meeting.before[0] - meeting.before[1]) @ towards)
+    parts = float((meeting.after[1] - meeting.after[0]) @ towards)
+    radius = min(meeting.one.radius, meeting.other.radius)
+    gained = parts - ELASTIC * max(came, 0.0)
+    # The masses are taken to be as the areas, or, of balls, as their power 3/2.
+    expected = 1.25 * np.log(meeting.other.track.area / meeting.one.track.area)
+    most = [np.log((sizes[0] + 2 * meeting.errors[0]) / max(sizes[1] - 2 * meeting.errors[1], 1e-9))]
+    least = [np.log(max(sizes[0] - 2 * meeting.errors[0], 1e-9) / (sizes[1] + 2 * meeting.errors[1]))]
+    uneven = max(0.0, least[0] - expected, expected - most[0]) - np.log(MASSES)
+    credit = min(p.track.quality * (1.0 if p.track.rigid else SELF_MOVED) for p in (meeting.one, meeting.other)) ** 0.5
+    if min(sizes) < 3 * max(meeting.errors):  # they may only pass one another
+        credit *= UNTOUCHED
+    if meeting.fewest < 4:
+        credit *= 0.5
+    t = meeting.frame
+    weigh = [
+        (float(np.log1p(max(0.0, min(gained / (SURE * error), gained / (MUCH * radius))))),
+         f"Two things part after frame {t} {parts / max(came, 0.1 * parts):.1f} times as fast as they came together."),
+        (float(np.log1p(max(0.0, min(2 * uneven, max(sizes) / (SURE * error), max(sizes) / (MUCH * radius))))),
+         f"One of two things that meet at frame {t} changes its velocity by {max(sizes) / radius:.1f} of its radii a "
+         f"second, the other by {min(sizes) / radius:.1f}."),
+    ]  # fmt: skip
+    strength, text = max(weigh)
+    if strength <= 0:
+        return None
+    box = box_about(evidence, (meeting.one, meeting.other), t - 1, t + 1)
+    return Candidate(t, min(t + 1, len(evidence.luma) - 1), strength * credit, text, box)
+
+
+def box_about(evidence: Evidence, moved: tuple[Path, ...], start: int, end: int) -> tuple[int, int, int, int] | None:
+    """Return a box about things over frames `start` to `end`, both inclusive; None if they are not seen."""
+    boxes = [
+        box
+        for path in moved
+        for box, frame in zip(path.track.boxes, path.track.frames, strict=True)
+        if start <= frame <= end
+    ]
+    if not boxes:
+        return None
+    low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
+    return evidence.box(low[0], low[1], high[2], high[3])
