@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SUDDEN, SLOW, ENDING = 8, 6, 16  # candidates of each search, at most
 OF_A_FRAME = 4
+LARGEST = 0.4  # of the frame that a thing takes
 LAGS = ((3, 2), (8, 3))  # frames ahead that what fades is looked for in; frames from one search to the next
 APART = 6  # frames between two slow changes of one place
 FULL = 0.75  # of its usual contrast, with which a thing is wholly there
@@ -74,7 +75,9 @@ def _weighed(view: View) -> list[tuple[Candidate, float]]:
     if len(view.rgb) < 2:
         return []
     sudden, crowd = _sudden(view)
-    return [(c, log_odds(view, c, crowd)) for c in [*sudden, *_slow(view), *_ending(view)]]
+    most = LARGEST * view.rgb[0, ..., 0].size
+    things = [c for c in [*sudden, *_slow(view), *_ending(view)] if 0 < c.mask.sum() <= most]
+    return [(c, log_odds(view, c, crowd)) for c in things]
 
 
 def _sudden(view: View) -> tuple[list[Candidate], Crowd]:

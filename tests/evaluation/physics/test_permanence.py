@@ -136,3 +136,15 @@ def test_what_nobody_could_tell_is_not_measurable_and_due_only_with_a_prompt(det
         assert bare.reason
         assert not bare.due
     assert detector(gather(ClipInput("clip", grey, 8.0, "A red circle falls on a grey background."))).due
+
+
+def test_whatever_comes_in_there_is_an_answer(scene, recwarn):
+    still = film(scene, [(lambda t: (30, 30, 1.0), 6, RED)], frames=12)
+    flash, wide, cut = still.copy(), still[:, 20:37], still.copy()
+    flash[5] = 255
+    cut[6:] = 255 - cut[6:]
+    large = np.stack([cv2.resize(frame, (1500, 1000)) for frame in still[:6]])
+    for frames in (flash, wide, cut, large, np.where(np.arange(12)[:, None, None, None] % 2, still, 255 - still)):
+        for finding in strengths(frames.astype(np.uint8)).values():
+            assert finding.reason or np.isfinite(finding.strength)
+    assert not recwarn.list
