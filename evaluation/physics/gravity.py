@@ -64,7 +64,7 @@ def _changes(
     agree = [sum(q.seconds for q in others if shares(q, piece)) for piece in (before, after)]
     seconds = [piece.seconds for piece in (before, after)]
     # What falls harder from then on may have been held back before.
-    alone = 1.0 if float(after.acceleration @ g) < 0.5 * pull**2 else 0.6
+    alone = 1.0 if float(after.acceleration @ g) < 0.5 * pull**2 else 0.4
     odd = float(np.clip(alone + (agree[0] - agree[1]) / sum(seconds), 0.1, 1.0))
     struck = float(np.hypot(*turn.change)) / (0.5 * pull * min(0.25, *seconds) + 2 * turn.error)
     base = min(sure / SURE, float(np.hypot(*bend)) / (0.4 * pull))

@@ -22,6 +22,7 @@ ELASTIC = 1.12  # of the speed that comes: a wall gives back no more, but for er
 MASSES = 2.5  # times another ratio of the masses than the sizes say
 TOUCHING = 0.3  # of the distance at which two touch: farther apart, they did not
 UNTOUCHED = 0.4  # times the strength, where one of two is as if it had met nothing
+AGAIN = 0.3  # times the strength, where something that is not seen turns a thing twice on one line
 SELF_MOVED = 0.35  # times the strength, of what changes its shape
 FEWEST = 8  # frames
 
@@ -79,6 +80,22 @@ def _given_back(turn: Turn, push: np.ndarray) -> float:
     if came < turn.error:
         return 9.0
     return max(0.0, goes - 2 * turn.error) / (came + 2 * turn.error)
+
+
+def _again(turn: Turn, push: np.ndarray) -> bool:
+    """Say whether it is turned in the same way on the same line at another time, as by a floor that is not seen."""
+    track = turn.path.track
+
+    def reached(one: Turn) -> float:
+        first, last = (frame - track.start for frame in one.span)
+        return float((track.steady[first : last + 1] @ -push).max())
+
+    return any(
+        float(other.change @ push) > 0.9 * float(np.hypot(*other.change))
+        and abs(reached(other) - reached(turn)) < REACH[0] + REACH[1] * turn.path.radius
+        for other in turn.path.turns
+        if other is not turn and other.frame != turn.frame and turned(other)
+    )
 
 
 def _open(cause: Cause) -> float:
