@@ -10,6 +10,7 @@ import numpy as np
 import evaluation
 from evaluation.consistency.flicker import flicker
 from evaluation.consistency.freeze import freeze
+from evaluation.consistency.identity_drift import identity_drift
 from evaluation.consistency.incoherence import incoherence
 from evaluation.consistency.view_inconsistency import view_inconsistency
 from evaluation.evidence.clip import gather
@@ -34,6 +35,7 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
     "appearance": appearance,
     "disappearance": disappearance,
     "permanence": permanence,
+    "identity_drift": identity_drift,
     "teleport": teleport,
     "state_change": state_change,
     "flicker": flicker,
