@@ -7,12 +7,13 @@ hit or bounces may have broken: that has a cause.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.looks import COLOURS
 from evaluation.evidence.tracks import Track
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
@@ -31,6 +32,8 @@ UNSTEADY = 0.1  # of its size by which a thing varies within a window that is co
 HIT = 0.6  # of its speed by which it turns where it is hit
 TURNS = 32  # directions of an outline
 PARTLY = ("border", "occluded", "merged")  # where things begin or end that are seen in part
+SLOW = 0.3  # of the strength of a change that motion explains from frame to frame
+BOTH, CERTAIN = 0.5, 4.0  # unlikeness, and logarithm of the area, of another thing; what few faultless clips show
 MOST = 6  # candidates
 
 
@@ -57,13 +60,11 @@ def identity_drift(evidence: Evidence) -> Finding:
     series = _series(evidence)
     if not series and not evidence.tracks:
         return unmeasurable(TYPE, "nothing is seen that could be followed", due=False)
-    found = sorted((d for one in series for d in _drifts(one, evidence.clip.fps)), key=lambda d: -d.strength)
+    lights = _lights(evidence)
+    found = [replace(d, strength=SLOW * d.strength) for one in series for d in _drifts(one, evidence.clip.fps)]
+    found += [d for track in evidence.tracks if (d := _exchanged(evidence, track, lights)) is not None]
+    found.sort(key=lambda drift: -drift.strength)
     return calibrated(TYPE, [_candidate(evidence, drift) for drift in found[:MOST]])
-
-
-def drifts(evidence: Evidence) -> list[Drift]:
-    """Return what changes of the things in a clip, the strongest of each."""
-    return [drift for one in _series(evidence) for drift in _drifts(one, evidence.clip.fps)]
 
 
 def _candidate(evidence: Evidence, drift: Drift) -> Candidate:
@@ -221,6 +222,53 @@ def _drifts(series: _Series, fps: float) -> list[Drift]:
         if best is not None:
             found.append(best)
     return found
+
+
+def _exchanged(evidence: Evidence, track: Track, lights: np.ndarray) -> Drift | None:
+    """Return where a thing looks or measures otherwise from one frame to the next and motion does not explain it."""
+    n = len(track.frames)
+    if n < 2 * WINDOW + 1 or track.quality < SURE or track.area < SMALLEST:
+        return None
+    residual = evidence.flow.residual
+    levels = np.zeros(n)
+    for i, (t, (x0, y0, x1, y1), mask) in enumerate(zip(track.frames, track.boxes, track.masks, strict=True)):
+        if t and mask.any():  # beyond what all of the picture changes by
+            everywhere = 2 * np.median(residual[t - 1, ::4, ::4])
+            levels[i] = max(0.0, residual[t - 1, y0:y1, x0:x1][mask].mean() - everywhere)
+    colours, sizes = track.look[:, :COLOURS], np.log(np.maximum(track.areas, 1))
+    best: Drift | None = None
+    for i in range(WINDOW, n - WINDOW + 1):
+        before, after = slice(i - WINDOW, i), slice(i, i + WINDOW)
+        if track.at_border[i - WINDOW : i + WINDOW].any():
+            continue
+        beside = np.concatenate([levels[max(0, i - 6) : i - 1], levels[i + 2 : i + 7]])
+        sudden = min(levels[i] / (6 + 2 * evidence.noise + 3 * np.median(beside) + beside.max()), 3.0)
+        varies = max(np.linalg.norm(colours[w].std(axis=0)) for w in (before, after))
+        colour = np.linalg.norm(np.median(colours[after], axis=0) - np.median(colours[before], axis=0)) - 1.5 * varies
+        unsteady = max(np.ptp(sizes[w]) for w in (before, after))
+        size = abs(np.median(sizes[after]) - np.median(sizes[before])) - 1.5 * unsteady
+        strength = float(sudden * max(colour, size, 0.0) / BOTH / CERTAIN)
+        if best is None or strength > best.strength:
+            corners = track.boxes[i - 1 : i + 1]
+            x0, y0, x1, y1 = (int(v) for v in (*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0)))
+            t = int(track.frames[i])
+            ratio = track.colours / lights[track.frames]
+            step = np.linalg.norm(np.median(ratio[after], axis=0) - np.median(ratio[before], axis=0))
+            usual = max(float(np.linalg.norm(ratio[w].std(axis=0))) for w in (before, after))
+            if size > colour:
+                best = Drift(
+                    "size",
+                    t,
+                    t,
+                    float(size + 1.5 * unsteady) / 2,
+                    float(unsteady) / 2,
+                    strength,
+                    (x0, y0, x1, y1),
+                    False,
+                )
+            else:
+                best = Drift("colour", t, t, float(step), usual, strength, (x0, y0, x1, y1), False)
+    return best
 
 
 def _hit(places: np.ndarray, s: int, span: int) -> bool:

@@ -28,15 +28,16 @@ def judged(colour: np.ndarray, radius: np.ndarray, light: np.ndarray) -> Finding
 RED, STEADY, EVEN = np.tile([210.0, 50, 40], (T, 1)), np.full(T, 9.0), np.ones(T)
 
 
-@pytest.mark.parametrize("what", ["colour", "size"])
-def test_change_is_found_in_its_frames_and_place(what: str) -> None:
+@pytest.mark.parametrize(("what", "least"), [("colour", 0.4), ("size", 0.1)])
+def test_change_is_found_in_its_frames_and_place(what: str, least: float) -> None:
     colour, radius = RED.copy(), STEADY.copy()
     if what == "colour":
         colour[18:] = (50, 80, 210)
     else:
         radius[18:] = 14
     best = max(judged(colour, radius, EVEN).candidates, key=lambda c: c.strength)
-    assert best.strength > 0.4
+    assert best.strength > least
+    assert best.strength > 2 * (judged(RED, STEADY, EVEN).strength or 0.0)
     assert abs(best.start_frame - 18) <= 2
     assert what in best.explanation
     assert best.box is not None
