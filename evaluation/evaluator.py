@@ -14,6 +14,7 @@ from evaluation.consistency.identity_drift import identity_drift
 from evaluation.consistency.incoherence import incoherence
 from evaluation.consistency.view_inconsistency import view_inconsistency
 from evaluation.evidence.clip import gather
+from evaluation.fidelity.promises import held_against
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
 from evaluation.intervals import wilson
@@ -56,19 +57,22 @@ DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity")
 
 def judge(clip: ClipInput, kinds: Collection[str] = TYPES) -> dict[str, Finding]:
     """Return the finding of every detector on one clip, or of the detectors of some types."""
-    seen = observe(clip) if OF_OBJECTS & set(kinds) else None
-    evidence = gather(clip)
-    return {
-        kind: detector(seen if kind in OF_OBJECTS else evidence)
-        for kind, detector in DETECTORS.items()
-        if kind in kinds
-    }
+    return _found(clip, observe(clip) if clip.prompt or OF_OBJECTS & set(kinds) else None, kinds)
 
 
 def findings(seen: Observation) -> dict[str, Finding]:
     """Return the finding of every detector on one clip whose objects have been observed."""
-    evidence = gather(seen.clip)
-    return {kind: detector(seen if kind in OF_OBJECTS else evidence) for kind, detector in DETECTORS.items()}
+    return _found(seen.clip, seen, TYPES)
+
+
+def _found(clip: ClipInput, seen: Observation | None, kinds: Collection[str]) -> dict[str, Finding]:
+    evidence = gather(clip)
+    found = {
+        kind: detector(seen if kind in OF_OBJECTS else evidence)
+        for kind, detector in DETECTORS.items()
+        if kind in kinds
+    }
+    return found if seen is None else held_against(seen, found)
 
 
 def evaluate_clips(clips: Sequence[ClipInput], on_clip: Callable[[int], None] | None = None) -> dict[str, Any]:

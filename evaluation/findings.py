@@ -96,8 +96,8 @@ class Finding:
     """What one detector found: a score 0..1, or None and the reason why it could not measure.
 
     `due` says whether the clip had to be measurable: a clip whose prompt names an object that nobody can see is not
-    excused for it, and the unmeasured score counts as failed. `strength` is what the score was made from, the largest of
-    the `candidates`'; None where a detector scores without calibration.
+    excused for it, and the unmeasured score counts as failed. `strength` is what the score was made from, the largest
+    of the `candidates`'; None where a detector scores without calibration.
     """
 
     type: str
