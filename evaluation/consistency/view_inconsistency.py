@@ -23,6 +23,7 @@ CORNER, CORNER_NOISE = 8.0, 4.0  # levels, and times the noise: a point whose su
 FOLLOWED, FEWEST_POINTS = 0.1, 6  # share, and number, of a cell's points that say how it moves
 FEWEST_CELLS, MOSTLY = 6, 0.5  # cells that must be followed, and in which share of the steps
 SHORTEST = 8  # frames
+SMALLEST = 48  # pixels of the longer side: of a smaller picture, a thing that moves fills as many cells as the scene
 TRAVEL = 0.05  # of the longer side: a camera that moves less shows the scene from one side only
 ROUNDS, GIVE = 5, 0.2  # of the robust fit, and pixels by which a cell may be off without counting less
 STIFF = (0.005, 0.01)  # of the fit of parallax: per step, and of what the camera moves
@@ -38,6 +39,8 @@ def view_inconsistency(evidence: Evidence) -> Finding:
     shot = max(evidence.shots, key=len)
     if len(shot) < SHORTEST:
         return unmeasurable(TYPE, f"fewer than {SHORTEST} frames show no scene from several sides", due=False)
+    if max(evidence.luma.shape[1:]) < SMALLEST:
+        return unmeasurable(TYPE, f"less than {SMALLEST} pixels tell no scene from what moves in it", due=False)
     stride = max(1, round(evidence.clip.fps / RATE))
     motion, known, places = cell_motion(evidence, shot, stride)
     followed = known.mean(axis=0) > MOSTLY
