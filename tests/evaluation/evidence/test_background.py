@@ -1,3 +1,5 @@
+"""The scene behind what moves is found, whatever moves before it, and said to mean nothing where it does."""
+
 import numpy as np
 import pytest
 

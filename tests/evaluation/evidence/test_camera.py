@@ -1,3 +1,5 @@
+"""The camera is followed through pans, zooms and turns, and stands still where it does."""
+
 import cv2
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Motion is followed, and what it does not explain stands out."""
+
 import numpy as np
 import pytest
 

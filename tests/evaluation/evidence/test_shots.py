@@ -1,3 +1,5 @@
+"""Cuts are found where another scene begins, and nowhere else."""
+
 from itertools import pairwise
 
 import numpy as np
