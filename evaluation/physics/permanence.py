@@ -23,7 +23,7 @@ def permanence(evidence: Evidence) -> Finding:
     """Find things that vanish and return, located at the frames without them."""
     reason = unclear(evidence)
     if reason:
-        return unmeasurable(TYPE, reason, due=evidence.wanted is not None)
+        return unmeasurable(TYPE, reason, due=evidence.wanted is not None and len(evidence.rgb) > 1)
     return calibrated(TYPE, returned(evidence))
 
 

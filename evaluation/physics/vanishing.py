@@ -27,7 +27,7 @@ def judged(kind: str, evidence: Evidence, changes: Sequence[Change], others: Seq
     """Return the finding on things that vanish or appear; `others` are the changes the other way."""
     reason = unclear(evidence)
     if reason:
-        return unmeasurable(kind, reason, due=evidence.wanted is not None)
+        return unmeasurable(kind, reason, due=evidence.wanted is not None and len(evidence.rgb) > 1)
     found: list[Candidate] = []
     for change in changes:
         again = any(
@@ -57,7 +57,7 @@ def unclear(evidence: Evidence) -> str:
         return f"{T} frames are too few to tell what vanishes"
     if min(h, w) < SMALLEST:
         return "the picture is too small to tell things in it"
-    if evidence.luma.std(axis=(1, 2)).max() < EMPTY:
+    if evidence.rgb.std(axis=(1, 2)).max() < EMPTY:
         return "there is nothing to be seen in the picture"
     if evidence.noise > NOISIEST:
         return "the picture is noise"
