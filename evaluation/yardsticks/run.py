@@ -61,7 +61,7 @@ class Eyes:
         """
         if not (self.subject or self.background):
             return None, None
-        from evaluation.yardsticks.features import VisionFeatures
+        from kinora.models.hf_vision import VisionFeatures
 
         loaded = {source: VisionFeatures(source) for source in {self.subject, self.background} - {""}}
         return loaded.get(self.subject), loaded.get(self.background)

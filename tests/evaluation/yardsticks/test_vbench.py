@@ -6,8 +6,8 @@ import pytest
 
 from evaluation.findings import ClipInput
 from evaluation.yardsticks import vbench
-from evaluation.yardsticks.features import VisionFeatures
 from kinora.errors import KinoraError
+from kinora.models.hf_vision import VisionFeatures
 
 
 @pytest.fixture(scope="module")
