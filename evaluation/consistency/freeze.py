@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
-from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
+from evaluation.findings import Candidate, Failure, Finding, calibrated, measured, unmeasurable
 
 TYPE = "freeze"
 CELL, REPEAT_CELL = 6, 10  # pixels: sides of the cells that a stop and a repeat are seen in
@@ -39,7 +39,6 @@ REPEAT_QUIET = 2.5  # levels: less motion than this tells no frame from another
 FARTHER = 0.25  # of a step more is what is half a repeat away, where things move
 SURE, SURE_REPEAT = 3.5, 1.0  # a stop and a repeat as strong as few faultless clips have
 RESTING = ("still", None)  # motions of a prompt that need not be seen
-UNMOVED = 1.5  # strength, where a prompt asks for motion and there is none
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def freeze(evidence: Evidence) -> Finding:
     if np.sort(activity)[-MOVING] < MOVES + evidence.noise:
         if wanted not in RESTING:
             text = f"Nothing moves in any frame, though the prompt asks for it ('{wanted}')."
-            return calibrated(TYPE, [Candidate(0, frames - 1, UNMOVED, text)])
+            return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])  # certain, whatever faultless clips show
         return unmeasurable(TYPE, "nothing moves from beginning to end, and nothing says that it should", due=False)
     candidates = [stopped(evidence, change, activity), repeated(evidence, activity)]
     return calibrated(TYPE, [c for c in candidates if c is not None])

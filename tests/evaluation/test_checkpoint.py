@@ -43,9 +43,10 @@ def test_a_right_model_scores_like_the_simulator(tmp_path, prompts):
     evaluation = evaluate_checkpoint(Worlds(prompts), prompts, tmp_path, name="step-000100", worlds=WORLDS)
     assert evaluation["rates"]["overall"] > 0.97
     assert evaluation["reference"]["rates"]["overall"] > 0.97
-    # Of one thing that flies before a plain ground an eye can judge no meeting, and no view from other sides.
+    # Of one thing before a plain ground an eye can judge no meeting, and no views; nothing due is missed.
     judged = set(evaluation["measurable"]) - {"interpenetration", "momentum", "view_inconsistency", "state_change"}
     assert min(evaluation["measurable"][kind] for kind in judged) >= 0.9
+    assert {row["due_but_not_measurable"] for row in evaluation["summary"]["types"].values()} == {0}
     assert json.loads((tmp_path / "evaluation.json").read_text()) == json.loads(json.dumps(evaluation))
     assert [clip["asked"]["seed"] for clip in evaluation["clips"]] == [prompt.seed for prompt in prompts]
     assert len(list((tmp_path / "clips").glob("*.mp4"))) == 12

@@ -48,7 +48,7 @@ def test_the_worst_clips_are_those_with_failures_outlined(clips, prompts):
     worst = worst_clips(judge_prompts(clips, prompts, "step-000100"), clips, 3)
     assert [clip.label for clip in worst] == [prompts[0].prompt, prompts[1].prompt]
     assert (worst[0].frames[-1, 0, 0] == (214, 60, 48)).all()
-    assert "seen: still" in worst[1].note
+    assert "Nothing moves" in worst[1].note
 
 
 def test_clips_are_chosen_by_failure_and_prompt(clips, prompts, tmp_path, in_browser):

@@ -84,7 +84,8 @@ def test_a_clip_that_never_moves_is_not_measured_unless_the_prompt_says_that_som
     assert not finding.due
     assert freeze(gather(ClipInput("clip", still, 24.0, "A red circle rests on a grey background."))).score is None
     wanted = freeze(gather(ClipInput("clip", still, 24.0, "A red circle moves to the right on a grey background.")))
-    assert wanted.strength > 1
+    assert wanted.score == 1.0
+    assert (wanted.failures[0].start_frame, wanted.failures[0].end_frame) == (0, 23)
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64, 3), (2, 8, 8, 3), (40, 8, 8, 3), (600, 16, 90, 3), (12, 120, 9, 3)])
