@@ -14,7 +14,7 @@ import numpy as np
 
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.looks import COLOURS
-from evaluation.evidence.tracks import Track
+from evaluation.evidence.tracks import Track, outline
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "identity_drift"
@@ -161,7 +161,7 @@ def _measured(evidence: Evidence, track: Track, lights: np.ndarray, chain: list[
         pixels = pixels / lights[track.frames[i]]
         colours.append(pixels.mean(axis=0))
         textures.append(pixels.std(axis=0))
-        outlines.append(_outline(mask))
+        outlines.append(_harmonics(mask))
     values = {
         "colour": np.array(colours),
         "texture": np.array(textures),
@@ -171,14 +171,9 @@ def _measured(evidence: Evidence, track: Track, lights: np.ndarray, chain: list[
     return _Series(track.frames[index], track.steady[index], track.boxes[index], values, track.quality)
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
-    """Return the first harmonics of the radius in every direction, in mean radii, whatever the turn."""
-    y, x = np.nonzero(mask)
-    dx, dy = x - x.mean(), y - y.mean()
-    direction = ((np.arctan2(dy, dx) / (2 * np.pi)) * TURNS).round().astype(int) % TURNS
-    radii = np.zeros(TURNS)
-    np.maximum.at(radii, direction, np.hypot(dx, dy))
-    return np.asarray(np.abs(np.fft.rfft(radii / np.sqrt(len(x) / np.pi)))[2:8] * 2 / TURNS)
+def _harmonics(mask: np.ndarray) -> np.ndarray:
+    """Return the first harmonics of the outline, in mean radii, whatever the turn."""
+    return np.asarray(np.abs(np.fft.rfft(outline(mask, TURNS)))[2:8] * 2 / TURNS)
 
 
 def _drifts(series: _Series, fps: float) -> list[Drift]:

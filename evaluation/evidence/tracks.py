@@ -177,7 +177,7 @@ def _rigid(masks: list[np.ndarray]) -> bool:
     if len(masks) < 2:
         return False
     chosen = np.unique(np.linspace(0, len(masks) - 1, SAMPLES).round().astype(int))
-    outlines = np.stack([_outline(masks[i]) for i in chosen])
+    outlines = np.stack([outline(masks[i], TURNS) for i in chosen])
     spectra = np.fft.rfft(outlines, axis=1)
     turned = np.fft.irfft(spectra.conj() * spectra[len(chosen) // 2], TURNS, axis=1).argmax(axis=1)
     aligned = np.stack([np.roll(outline, turn) for outline, turn in zip(outlines, turned, strict=True)])
@@ -186,11 +186,11 @@ def _rigid(masks: list[np.ndarray]) -> bool:
     return bool(np.percentile(differs, 75) < RESHAPED + JAGGED / radius)
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
-    """Return the farthest pixel of a mask from its centre in every direction, of the radius of its area, `[TURNS]`."""
+def outline(mask: np.ndarray, turns: int) -> np.ndarray:
+    """Return the farthest pixel of a mask from its centre in `turns` directions, in radii of its area, `[turns]`."""
     y, x = np.nonzero(mask)
     dx, dy = x - x.mean(), y - y.mean()
-    direction = ((np.arctan2(dy, dx) / (2 * np.pi)) * TURNS).round().astype(int) % TURNS
-    radii = np.zeros(TURNS)
+    direction = ((np.arctan2(dy, dx) / (2 * np.pi)) * turns).round().astype(int) % turns
+    radii = np.zeros(turns)
     np.maximum.at(radii, direction, np.hypot(dx, dy))
     return np.asarray(radii / np.sqrt(len(x) / np.pi))

@@ -19,7 +19,6 @@ EMPTY = 2.0  # levels: standard deviation of a picture in which there is nothing
 ZERO, SURE = -3.0, 4.5  # log odds at which a strength begins, and at which it is 1: a failure without calibration
 MOST = 3  # candidates
 FOUND_AGAIN = 0.6  # weight of a thing that is seen again elsewhere or later
-OTHER_WAY, AT_ONCE = 0.4, 3  # weight of a change that is surer the other way: within some frames at its place
 ALIKE, SIZES = 0.35, 0.7  # of its contrast with black and white, and logarithm of areas, within which two are one thing
 
 
@@ -37,17 +36,6 @@ def judged(kind: str, evidence: Evidence, changes: Sequence[Change], others: Seq
         found.append(_candidate(kind, evidence, change, weight * strength(change.odds)))
     found.sort(key=lambda candidate: -candidate.strength)
     return calibrated(kind, _apart(found)[:MOST])
-
-
-def _weight(evidence: Evidence, change: Change, others: Sequence[Change]) -> float:
-    """Return how much a change counts beside those the other way."""
-    for other in others:
-        here = abs(change.onset - other.onset) <= AT_ONCE and overlap(change.box, other.box)
-        if here and other.odds > change.odds:  # the scene behind a thing comes when the thing goes
-            return OTHER_WAY
-        if not here and other.odds > 0 and near(evidence, change, other) and alike(evidence, change, other):
-            return FOUND_AGAIN
-    return 1.0
 
 
 def unclear(evidence: Evidence) -> str:

@@ -22,7 +22,7 @@ from kinora.progress import Progress
 CASES_EACH = 12  # of a renderer, in one part
 MODEL_CLIPS = 16
 EXAMPLES_EACH = 4  # of each type and family
-FIT_SEED, REPORT_SEED = 100, 900  # of the renderers; parts count on from there
+REPORT_SEED = 900  # of the renderers; parts count on from there
 
 
 @dataclass(frozen=True)
