@@ -22,7 +22,7 @@ from typing import Any
 import urllib3
 
 from kinora.errors import KinoraError, UsageError
-from kinora.storage import cache_folder
+from kinora.file_cache import cache_folder
 
 OFFICIAL = "https://api.openai.com/v1"
 TRIES = 8

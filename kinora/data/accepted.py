@@ -16,7 +16,8 @@ from pathlib import Path
 from kinora.config import from_dict, read_json, write_json
 from kinora.data.clips import ClipDataset
 from kinora.errors import KinoraError
-from kinora.storage import Store, local_copy, open_store
+from kinora.file_cache import local_copy
+from kinora.storage import Store, open_store
 
 DATASETS, ACCEPTED = "datasets", "datasets/accepted"
 TABLES = ("clips.parquet", "quarantine.parquet", "captions.parquet", "config.json")

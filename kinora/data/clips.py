@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kinora import config as configuration
-from kinora import storage
+from kinora import file_cache, storage
 from kinora.config import read_json, write_json
 from kinora.data.columns import CAPTION_COLUMNS, CLIP_COLUMNS, QUARANTINE_COLUMNS, defaults
 from kinora.data.grid import Grid
@@ -185,7 +185,7 @@ class ClipDataset:
 
     def media(self, uri: str) -> Path:
         """Return the local file of a clip's `uri`, fetched if it is far away."""
-        return storage.local_copy(storage.join(str(self.path), uri))
+        return file_cache.local_copy(storage.join(str(self.path), uri))
 
     def row(self, clip_id: str) -> dict[Any, Any]:
         """Return one clip's row."""

@@ -30,8 +30,9 @@ from torch import Tensor
 from kinora.config import read_json
 from kinora.data.shards import FORMAT, INDEX, MANIFEST, ROWS_PER_BATCH, SCHEMA, SHARDS, TEXTS, LatentWriter, shard_name
 from kinora.errors import KinoraError
+from kinora.file_cache import cache_folder
 from kinora.files import file_digest
-from kinora.storage import cache_folder, open_store, split_uri
+from kinora.storage import open_store, split_uri
 
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 

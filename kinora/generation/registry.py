@@ -23,9 +23,10 @@ from typing import Any, TypeVar
 
 from kinora.config import from_dict
 from kinora.errors import KinoraError
+from kinora.file_cache import local_copy
 from kinora.generation.model_version import NAME_LENGTH, ModelVersion, own_files, read_version
 from kinora.generation.reference import reference_folder
-from kinora.storage import MANIFEST, local_copy, open_store, split_uri
+from kinora.storage import MANIFEST, open_store, split_uri
 
 MODELS, CURRENT, HISTORY = "models", "models/current.json", "models/history.jsonl"
 DECISIONS = "models/decisions.jsonl"

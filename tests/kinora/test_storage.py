@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from kinora import storage
+from kinora import file_cache, storage
 from kinora.errors import KinoraError, UsageError
 from kinora.storage import open_store
 
@@ -39,7 +39,7 @@ def test_a_file_comes_back(root, folder, tmp_path):
     assert store.exists("x/a.txt")
     assert store.get_file("x/a.txt", tmp_path / "back.txt").read_text() == "first"
     assert storage.uri_exists(uri)
-    assert storage.local_copy(uri, tmp_path / "cache").read_text() == "first"
+    assert file_cache.local_copy(uri, tmp_path / "cache").read_text() == "first"
     store.delete("x/a.txt")
     assert not store.exists("x/a.txt")
     with pytest.raises(KinoraError, match="there is no file"):
@@ -165,11 +165,11 @@ def test_the_cache_of_files_is_bounded(s3, tmp_path, monkeypatch):
         store.put_file(tmp_path / "content", f"{number}.bin")
     cache, old = tmp_path / "cache", 10_000
     for number in range(12):
-        copy = storage.local_copy(store.uri(f"{number}.bin"), cache)
+        copy = file_cache.local_copy(store.uri(f"{number}.bin"), cache)
         assert copy.stat().st_size == 10_000
         os.utime(copy, (old + number, old + number))  # as if it had been used long ago
     held = sorted(cache.glob("files/*/*"))
     assert sum(path.stat().st_size for path in held) <= 70_000
     assert "11.bin" in {path.name for path in held}
     assert "0.bin" not in {path.name for path in held}
-    assert storage.local_copy(store.uri("0.bin"), cache).stat().st_size == 10_000  # fetched again
+    assert file_cache.local_copy(store.uri("0.bin"), cache).stat().st_size == 10_000  # fetched again

@@ -34,8 +34,9 @@ from kinora.data.features.definitions import (
 from kinora.data.features.offline import SET_COLUMNS, deal, latest_states, read_states, state_of, typed
 from kinora.data.features.prompts import KnownPrompt, indexed_publications, nearest_prompts, write_prompts
 from kinora.errors import KinoraError
+from kinora.file_cache import cache_folder
 from kinora.files import friendly_os_errors
-from kinora.storage import Store, cache_folder, open_store, split_uri
+from kinora.storage import Store, open_store, split_uri
 
 if TYPE_CHECKING:
     from feast import FeatureStore
