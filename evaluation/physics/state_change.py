@@ -101,6 +101,8 @@ def _at(even: np.ndarray, best: np.ndarray, when: np.ndarray, t: int, noise: flo
         if not FEWEST <= stats[i, cv2.CC_STAT_AREA] <= LARGEST * mask.size or np.median(when[region]) != t:
             continue
         step = np.abs(np.median(even[t:, region], axis=0) - np.median(even[:t, region], axis=0)).max(axis=-1).mean()
+        if not step:  # a few frames weigh on the mean, the usual level stays
+            continue
         grown = cv2.dilate(region.astype(np.uint8), KERNEL, iterations=1 + AROUND)
         ring = (grown > 0) & ~(cv2.dilate(region.astype(np.uint8), KERNEL) > 0)
         few = even[max(0, t - SPAN) : t + SPAN, ring]

@@ -54,3 +54,9 @@ def test_passing_coming_to_rest_and_light_have_causes() -> None:
 
 def test_too_short_is_not_measured() -> None:
     assert judged(scenery()[:8]).score is None
+
+
+def test_what_only_passes_by_is_no_step() -> None:
+    frames = np.full((13, H, W, 3), 120.0)
+    frames[:2, 20:40, 30:60] = 200
+    assert (judged(frames).strength or 0) == 0
