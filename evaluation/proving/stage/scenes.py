@@ -16,9 +16,11 @@ SIZES = (  # width, height; mostly 96 to 192 pixels
 LARGE = ((240, 160), (256, 144), (320, 180))
 RATES = (8.0, 10.0, 12.0, 12.0, 15.0, 16.0, 24.0, 24.0, 25.0, 30.0, 30.0, 50.0, 60.0)
 KINDS = (
-    "toss", "toss", "toss", "drop", "drop", "roll", "hide", "hide", "hit", "hit", "billiard", "billiard", "slope",
-    "slide", "drift", "drift", "still", "paint", "break",
+    "toss", "toss", "toss", "drop", "drop", "roll", "hide", "hide", "hit", "hit", "hit", "billiard", "billiard",
+    "slope", "slide", "drift", "drift", "still", "paint", "break",
 )  # fmt: skip
+BESIDE = ("roll", "hide", "hit", "slide", "paint")  # behind which something is thrown too, mostly
+THROWN = 0.8  # of these scenes, in which it is
 FLOOR = 0.14  # height of a floor
 
 
@@ -38,6 +40,8 @@ def draw(rng: np.random.Generator, size: tuple[int, int], outlines: Sequence[str
     radius = (radius[0] * narrow, radius[1] * narrow)
     painter = _Draft(rng, kind, aspect, frames / fps, radius, outlines)
     getattr(painter, "break_" if kind == "break" else kind)()
+    if kind in BESIDE and rng.random() < THROWN:
+        painter.throw(plane=5)
     wet = painter.wet
     return Scene(
         kind=kind,
@@ -144,14 +148,17 @@ class _Draft:
         if self.rng.random() < 0.5:
             self.sides()
         for index in range(int(self.rng.integers(1, 4))):
-            radius = self.size()
-            top = self.between(0.55, 0.9 - radius)
-            rise = np.sqrt(2 * self.gravity * max(0.05, top - 0.3))
-            side = self.side()
-            x = self.aspect / 2 - side * self.between(0.1, 0.45) * self.aspect
-            at = (float(np.clip(x, 0.06 + radius, self.aspect - 0.06 - radius)), self.between(0.3, 0.4))
-            self.add(at, (side * self.between(0.15, 0.5) * self.aspect, rise), radius=radius, plane=index)
+            self.throw(plane=index)
         self.rest(int(self.rng.integers(0, 2)), plane=4)
+
+    def throw(self, plane: int) -> None:
+        radius = self.size()
+        top = self.between(0.55, 0.9 - radius)
+        rise = np.sqrt(2 * self.gravity * max(0.05, top - 0.3))
+        side = self.side()
+        x = self.aspect / 2 - side * self.between(0.1, 0.45) * self.aspect
+        at = (float(np.clip(x, 0.06 + radius, self.aspect - 0.06 - radius)), self.between(0.3, 0.4))
+        self.add(at, (side * self.between(0.15, 0.5) * self.aspect, rise), radius=radius, plane=plane)
 
     def drop(self) -> None:
         self.floor()

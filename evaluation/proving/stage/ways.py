@@ -13,9 +13,13 @@ FEW = 3
 
 
 def faults(scene: Scene, take: Take, seen: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> Iterator[Fault]:
-    """A few failures of every type the scene allows, type after type, in ways and at severities drawn at random."""
-    for ways in (sight_ways.WAYS | motion_ways.WAYS).values():
-        found = 0
+    """A few failures of every type the scene allows, type after type, in ways and at severities drawn at random.
+
+    The types' order is drawn too: whoever takes only the first few cases takes as many of each type.
+    """
+    every = sight_ways.WAYS | motion_ways.WAYS
+    for kind in rng.permutation(list(every)):
+        ways, found = every[kind], 0
         for way in rng.permutation(TRIES):
             fault = ways[way % len(ways)](Shot(scene, take, seen, inside, rng)) if found < FEW else None
             if fault is not None:
