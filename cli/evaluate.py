@@ -143,15 +143,16 @@ def yardsticks(
     subject: Annotated[str, tyro.conf.arg(metavar="hf:MODEL")] = "",
     background: Annotated[str, tyro.conf.arg(metavar="hf:MODEL")] = "",
 ) -> int:
-    """Measure by published yardsticks (LikePhys, VBench), as published; write yardsticks.html and yardsticks.json.
+    """Measure by published yardsticks (LikePhys, VBench, PhyWorld); write yardsticks.html and yardsticks.json.
 
     LikePhys asks whether a model holds possible clips of the worlds for likelier than impossible ones. Of VBench there
-    are the dimensions of a clip's course; figures of clips alone have no LikePhys.
+    are the dimensions of a clip's course; figures of clips alone have no LikePhys. PhyWorld, of a model of the recipe
+    phyworld, asks how far the velocities in clips that it continues are from the truth.
 
     Args:
         what: A model version (its folder, its name, or reference for the one of the package), or videos.
         pairs: Pairs of each kind of violation.
-        clips: Clips that the model makes.
+        clips: Clips that the model makes; of PhyWorld, of each scenario inside its ranges and outside.
         subject: Network that says whether the subject stays the same (VBench takes DINO). Not measured without.
         background: Network that says whether the background does (VBench takes CLIP). Not measured without.
     """

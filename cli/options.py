@@ -16,7 +16,8 @@ RecipeName = Annotated[
     str,
     tyro.conf.arg(
         metavar="RECIPE",
-        help="Recipe by name (tiny, smoke, reference, base), or your own: path/to/file.py:function or module:function.",
+        help="Recipe by name (tiny, smoke, phyworld, reference, base), or your own: path/to/file.py:function or "
+        "module:function.",
     ),
 ]
 Settings = Annotated[

@@ -16,7 +16,7 @@ Source = Annotated[
 ]
 
 # As in pipelines/workflows.py, which the help is not to import.
-PipelineName = Literal["world_simulator", "scaling_study", "framing_study", "check_drift"]
+PipelineName = Literal["world_simulator", "scaling_study", "framing_study", "law_study", "check_drift"]
 
 
 def pipeline(argv: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ PROGRAMS = {
         "pipelines.local_runner",
         "pipelines.check_drift",
         "pipelines.framing_study",
+        "pipelines.law_study",
         "pipelines.scaling_study",
         "pipelines.world_simulator",
         "serving.drift",

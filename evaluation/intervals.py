@@ -1,10 +1,10 @@
-"""Intervals of 95 % of shares and counts."""
+"""Intervals of 95 % of shares, means and counts."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, t
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,27 @@ def clustered(flags: "pd.Series[bool]") -> Share:
         worth = float(np.clip(p * (1 - p) / max(variance, 1e-12), len(sizes), n))
     told = wilson(p * worth, worth)
     return Share(float(sums.sum()), int(n), told.low, told.high)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over clips of any number of bases, with its interval of 95 %; of one base there is no interval."""
+
+    value: float
+    of: int
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+
+
+def averaged(values: "pd.Series[float]") -> Mean:
+    """Return the mean of clips, with Student's interval over the means of bases: clips of one base are alike."""
+    groups = values.groupby(level="base").mean().to_numpy(dtype=float)
+    value, n = float(groups.mean()), len(groups)
+    half = float(t.ppf(0.975, n - 1) * groups.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    return Mean(value, len(values), value - half, value + half)
 
 
 def poisson(count: int, level: float = 0.95) -> tuple[float, float]:

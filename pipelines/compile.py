@@ -14,7 +14,7 @@ import yaml
 from kinora import recipes
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
-from pipelines.workflows import CHECK_DRIFT, WORKFLOWS, WORLD_SIMULATOR
+from pipelines.workflows import CHECK_DRIFT, LAW_STUDY, WORKFLOWS, WORLD_SIMULATOR
 
 COMPILED = Path(__file__).parent / "compiled"
 # Parameters with a list of values become a dropdown in the run form of Kubeflow's page.
@@ -48,7 +48,7 @@ def compiled_text(name: str, gpus: int = 1) -> str:
     from kfp import compiler
 
     pipeline = getattr(importlib.import_module(f"pipelines.{name}"), name)
-    training = TRAINING_OF_ONE_MODEL if name in (WORLD_SIMULATOR.name, CHECK_DRIFT.name) else TRAINING
+    training = TRAINING_OF_ONE_MODEL if name in (WORLD_SIMULATOR.name, LAW_STUDY.name, CHECK_DRIFT.name) else TRAINING
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(path))

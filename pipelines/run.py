@@ -18,7 +18,7 @@ from pipelines.runner import execute
 from pipelines.state import RunState, outcome, report_name
 from pipelines.step_durations import expected_durations, record_durations
 from pipelines.view import View, view_for
-from pipelines.workflows import WORLD_SIMULATOR, Workflow, workflow
+from pipelines.workflows import WORLD_SIMULATOR, Workflow, check_recipe, workflow
 from pipelines.workspace import Run, Workspace
 
 
@@ -124,8 +124,9 @@ def check(options: RunOptions) -> None:
         KinoraError: if the source is missing or empty, or the artifact root cannot be reached.
     """
     workflow(options.pipeline)
-    recipe, settings = recipes.portable(options.recipe, options.settings)
-    one_node(recipes.get(recipe, settings).compute)
+    recipe = recipes.get(*recipes.portable(options.recipe, options.settings))
+    check_recipe(options.pipeline, recipe)
+    one_node(recipe.compute)
     if options.source != WORLDS:
         next(open_source(options.source).items())  # refuses what is missing or empty
     open_store(artifact_root(options.artifact_root, options.work))

@@ -66,6 +66,11 @@ FIGURES = {
     ),
     "judge-requests": ("prompts judged: {judged}", "answered: {answered:.0%}"),
     "compare-scaling": ("loss falls as compute to the power of {exponent:.3f}", "better: {better} of {of} figures"),
+    "measure-laws": (
+        "velocity error of even motion: {uniform_in:.2f} inside the ranges, {uniform_out:.2f} outside",
+        "of throws: {parabola_in:.2f} and {parabola_out:.2f}",
+        "of collisions: {collision_in:.2f} and {collision_out:.2f}",
+    ),
     "compare-framing": ("in view, native: {in_view_native:.0%}", "square crops: {in_view_square:.0%}"),
 }
 SIDE_SHOWN = 384  # pixels of the longer side of the video on top

@@ -16,7 +16,7 @@ from kinora.storage import ARTIFACT_ROOT
 from kinora.training.launcher import one_node
 from pipelines.compile import compile_all, compiled_text
 from pipelines.run import fingerprint
-from pipelines.workflows import workflow
+from pipelines.workflows import check_recipe, workflow
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ def submit_pipeline(submission: Submission) -> str:
     for name, place in (("source", submission.source), ("artifact root", submission.artifact_root)):
         if place != WORLDS and not place.startswith("s3://"):
             raise UsageError(f"the cluster cannot see the {name} {place}; put it on S3 and give its s3:// address.")
-    gpus = one_node(recipes.get(recipe, settings).compute).processes
+    found = recipes.get(recipe, settings)
+    check_recipe(submission.pipeline, found)
+    gpus = one_node(found.compute).processes
     compile_all(check=True)
     try:
         # Ask first, because the client itself would try five times, five seconds apart, and log every traceback.

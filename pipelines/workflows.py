@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kinora.errors import UsageError
+from kinora.recipes.recipe import Recipe
+from kinora.worlds.sampling import check_ranges
 
 PREPARE = (
     "plan-ingest", "read-shards", "ingest", "validate", "train-captioner", "caption", "publish-features",
@@ -58,6 +60,12 @@ FRAMING_STUDY = Workflow(
         "plan-study-2", "pretrain-2", "evaluate-2", "compare-framing",
     ),
 )  # fmt: skip
+LAW_STUDY = Workflow(
+    "law_study",
+    "A study of laws",
+    "The velocity of what a model continues, inside and outside its ranges.",
+    (*PREPARE, "pretrain", "measure-laws"),
+)
 CHECK_DRIFT = Workflow(
     "check_drift",
     "A check of drift",
@@ -67,7 +75,9 @@ CHECK_DRIFT = Workflow(
         *WORLD_SIMULATOR.steps,
     ),
 )  # fmt: skip
-WORKFLOWS: Mapping[str, Workflow] = {w.name: w for w in (WORLD_SIMULATOR, SCALING_STUDY, FRAMING_STUDY, CHECK_DRIFT)}
+WORKFLOWS: Mapping[str, Workflow] = {
+    w.name: w for w in (WORLD_SIMULATOR, SCALING_STUDY, FRAMING_STUDY, LAW_STUDY, CHECK_DRIFT)
+}
 
 
 def workflow(name: str) -> Workflow:
@@ -79,3 +89,13 @@ def workflow(name: str) -> Workflow:
     if name not in WORKFLOWS:
         raise UsageError(f"there is no pipeline '{name}'; the pipelines are {', '.join(WORKFLOWS)}.")
     return WORKFLOWS[name]
+
+
+def check_recipe(name: str, recipe: Recipe) -> None:
+    """Refuse, before any work, a recipe that a pipeline can do nothing with.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    if name == LAW_STUDY.name:
+        check_ranges(recipe.ingest.worlds)

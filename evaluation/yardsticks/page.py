@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.yardsticks import published, vbench
 from evaluation.yardsticks.likephys import Errors, errors
+from evaluation.yardsticks.phyworld_page import add_laws, error_rows, laws_sentence, method
 from evaluation.yardsticks.run import Measured
 from kinora.report import Page
 
@@ -44,6 +45,8 @@ def yardsticks_page(measured: Measured) -> Page:
         page.text(LIKEPHYS_METHOD)
     page.heading("How its clips go on from frame to frame")
     page.table(vbench_rows(measured), f"Published: {published.VBENCH_SOURCE}.").text(VBENCH_METHOD)
+    if measured.laws is not None:
+        add_laws(page, measured.laws)
     if measured.unreadable:
         page.heading("Not readable").table([{"reason": reason} for reason in measured.unreadable])
     return page
@@ -56,6 +59,9 @@ def markdown(measured: Measured) -> str:
         parts += [LIKEPHYS_METHOD, _table(preference_rows(errors(measured.preferences)))]
         parts += [f"Published averages: {likephys_published()}."]
     parts += [VBENCH_METHOD, _table(vbench_rows(measured)), f"Published figures: {published.VBENCH_SOURCE}."]
+    if measured.laws is not None:
+        parts += [laws_sentence(measured.laws), method(measured.laws), _table(error_rows(measured.laws))]
+        parts += [f"Published figures: {published.PHYWORLD_SOURCE}."]
     return "\n\n".join(parts)
 
 
@@ -71,7 +77,7 @@ def sentence(measured: Measured) -> str:
         said += f"; of {own.model.of} pairs the model holds the impossible clip for no less likely in {own.model}"
         said += f", untrained in {own.untrained}"
         said += f", and with the looks balanced in {own.balanced}" if own.balanced else ""
-    return said + "."
+    return f"{said}." + (f" {laws_sentence(measured.laws)}" if measured.laws else "")
 
 
 def preference_rows(found: Found) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from kinora.storage import artifact_root
 from kinora.worlds import EvaluationPrompt, WorldsConfig, evaluation_prompts, simulate_prompt
 
 if TYPE_CHECKING:
+    from evaluation.yardsticks.phyworld import Laws
     from kinora.generation.model_version import ModelVersion
 
 SEED = 710_000  # of scenes and prompts: the reference model was chosen and decided on by others
@@ -25,7 +26,8 @@ RECORD, PAGE = "yardsticks.json", "yardsticks.html"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: `pairs` of each kind of violation, and the number of generated `clips`."""
+    """How much is measured: `pairs` of each kind of violation, the number of generated `clips`, and as many clips of
+    each scenario inside and outside the ranges of a model that was trained on ranges of sizes and speeds."""
 
     pairs: int = 40
     clips: int = 40
@@ -35,7 +37,8 @@ class Plan:
 @dataclass(frozen=True)
 class Measured:
     """What was measured of `name`: `preferences` as `likephys.prefer` returns them, and the courses of its clips and of
-    the simulator's own clips of the same prompts. Of clips without a model there are only their own courses."""
+    the simulator's own clips of the same prompts. Of clips without a model there are only their own courses. `laws` are
+    of a model that was trained on ranges of sizes and speeds."""
 
     name: str
     courses: list[Course]
@@ -44,6 +47,7 @@ class Measured:
     preferences: pd.DataFrame | None = None
     subject: str = ""  # the network that says whether the subject stays the same, and the background
     background: str = ""
+    laws: "Laws | None" = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ def of_version(version: "ModelVersion", plan: Plan, eyes: Eyes) -> Measured:
     """
     from evaluation.checkpoint import generate_clips  # brings in every detector
     from evaluation.yardsticks.likephys import prefer
+    from evaluation.yardsticks.phyworld import measure_laws
     from evaluation.yardsticks.twins import draw_twins
     from kinora.generation import VideoGenerator
 
@@ -116,7 +121,10 @@ def of_version(version: "ModelVersion", plan: Plan, eyes: Eyes) -> Measured:
     networks = eyes.open()
     made = [vbench.course(clip, *networks) for clip in generate_clips(generator, prompts)]
     own = [vbench.course(clip, *networks) for clip in _simulated(prompts, worlds)]
-    return Measured(version.name, made, own, [], preferences, eyes.subject, eyes.background)
+    laws = None
+    if worlds.radii:
+        laws = measure_laws(generator, worlds, generator.grid.shortest_video, version.name, plan.clips, plan.seed)
+    return Measured(version.name, made, own, [], preferences, eyes.subject, eyes.background, laws)
 
 
 def write(measured: Measured, out: Path) -> Path:
@@ -130,6 +138,7 @@ def write(measured: Measured, out: Path) -> Path:
 def record(measured: Measured) -> dict[str, Any]:
     """Return what was measured as plain values."""
     from evaluation.yardsticks.likephys import errors
+    from evaluation.yardsticks.phyworld_page import laws_record
 
     found = {} if measured.preferences is None else errors(measured.preferences)
     return {
@@ -143,6 +152,7 @@ def record(measured: Measured) -> dict[str, Any]:
             for who, courses in (("model", measured.courses), ("simulator", measured.simulator))
             if courses
         },
+        "laws": laws_record(measured.laws) if measured.laws else None,
         "networks": {"subject": measured.subject, "background": measured.background},
         "clips": [asdict(course) for course in measured.courses],
         "unreadable": measured.unreadable,

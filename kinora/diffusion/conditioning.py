@@ -13,16 +13,20 @@ from kinora.data.packing import Grid3, Layout
 from kinora.diffusion.path import sample_times, shift_time
 
 
-def draw_given(grid: Grid3, generator: torch.Generator, share: float) -> Tensor:
+def draw_given(grid: Grid3, generator: torch.Generator, share: float, first: int = 0) -> Tensor:
     """Draw a task for training: which tokens are given, bool `[t, rows, columns]`.
 
     With probability `share` some are: whole latent frames (the first, the last, both ends, or any) or, in a quarter of
-    the cases and of all images, what lies outside a box in space that goes through the whole clip. Never all.
+    the cases and of all images, what lies outside a box in space that goes through the whole clip. Never all. With
+    `first` it is always so many first latent frames, of videos that are longer.
     """
     t, rows, columns = grid
     given = torch.zeros(grid, dtype=torch.bool)
     kind, drawn = torch.rand(2, generator=generator).tolist()
     if drawn >= share or t * rows * columns == 1:
+        return given
+    if first:
+        given[: first if t > first else 0] = True
         return given
     if t == 1 or kind < 0.25:
         box = [_span(length, generator) for length in (rows, columns)]

@@ -11,7 +11,7 @@ from kinora.errors import UsageError
 if TYPE_CHECKING:
     from kinora.recipes.recipe import Recipe
 
-NAMES = ("tiny", "smoke", "reference", "base")
+NAMES = ("tiny", "smoke", "phyworld", "reference", "base")
 CUSTOM = "custom"  # the recipe is whole, as JSON, in the settings: how one of your own travels to a step or a cluster
 MOST_BYTES = 10_000  # of one parameter of a run, to Kubeflow Pipelines
 

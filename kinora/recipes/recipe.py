@@ -82,6 +82,7 @@ class StudyPlan:
     compute: how many times the least compute each setting of `scaling_study` takes; the most takes all of the recipe's
         `transformer.steps`.
     framing: the share of `transformer.steps` that each training of `framing_study` takes.
+    laws: clips of each scenario that `law_study` asks for, inside the recipe's ranges, and as many outside.
 
     Raises:
         UsageError: if there is nothing to compare.
@@ -90,12 +91,15 @@ class StudyPlan:
     seeds: int = 2
     compute: tuple[int, ...] = (1, 4, 32)
     framing: float = 0.25
+    laws: int = 40
 
     def __post_init__(self) -> None:
         if self.seeds < 2:
             raise UsageError(f"study.seeds is {self.seeds}; give 2 or more, or chance could not be told from effect.")
         if len(set(self.compute)) < 2 or min(self.compute) < 1:
             raise UsageError(f"study.compute is {list(self.compute)}; give two or more different multiples from 1 on.")
+        if self.laws < 3:
+            raise UsageError(f"study.laws is {self.laws}; give 3 or more: one of each kind outside the ranges.")
         if not 0 < self.framing <= 1:
             raise UsageError(f"study.framing is {self.framing:g}; give a share of the steps above 0, up to 1.")
 

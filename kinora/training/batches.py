@@ -248,7 +248,7 @@ def make_batch(clips: Sequence[TokenClip], config: "TransformerTraining", step: 
                 forcing_share=config.forcing_share,
             )
         )
-        given.append(draw_given(segment.grid, generator, config.conditioning_share))
+        given.append(draw_given(segment.grid, generator, config.conditioning_share, config.given_first))
         noisy, amount = torch.rand(2, generator=generator).tolist()
         context.append(amount * config.context_noise if noisy < 0.5 else 0.0)
         kept = torch.rand(1, generator=generator) >= config.caption_dropout

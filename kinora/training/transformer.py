@@ -54,6 +54,7 @@ class TransformerTraining(TrainingConfig):
         clip; 0 is no limit.
     later_share: share of the videos of which the first latent is left out, so that they begin in the middle.
     conditioning_share: share of the clips of which some is given (frames or what lies outside a box).
+    given_first: how many first latent frames that always is, 0 for any task.
     context_noise: the highest time of what is given; half of it is clean.
     forcing_share: share of the clips whose latent frames have each a time of its own.
     caption_mix: which of its texts a clip is trained with, each time that it is drawn.
@@ -75,6 +76,7 @@ class TransformerTraining(TrainingConfig):
     window: tuple[int, int, int] = (0, 0, 0)
     later_share: float = 0.1
     conditioning_share: float = 0.2
+    given_first: int = 0
     context_noise: float = 0.2
     forcing_share: float = 0.1
     caption_mix: CaptionMix = field(default_factory=CaptionMix)

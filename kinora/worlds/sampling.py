@@ -12,6 +12,7 @@ import numpy as np
 
 from kinora.errors import KinoraError, UsageError
 from kinora.worlds.language import CAMERAS, Attributes, attributes, describe
+from kinora.worlds.ranged import MOTIONS, ranged_scene
 from kinora.worlds.registry import WORLDS, camera_of, render, simulate, world_of
 from kinora.worlds.scene import BACKGROUNDS, LEFT_S, LOOKS, PALETTE, SHAPES, Brief, Scene
 
@@ -29,6 +30,8 @@ class WorldsConfig:
     `fine_share` of the training clips are drawn at `fine_sizes`, where there are any: what larger pictures look like
     from near. `held_out` combinations of (colour, shape, background, motion) are kept out of the training split: they
     are the validation split and the evaluation prompts. `spin` is the highest turning rate, radians a second.
+    `radii` and `speeds` are ranges (lowest, highest) that sizes, in world units, and speeds, in world units a second,
+    are drawn from, () for what each world has; see `kinora.worlds.ranged`.
     """
 
     worlds: tuple[str, ...] = ("uniform", "ballistics")
@@ -48,6 +51,8 @@ class WorldsConfig:
     rates: tuple[float, ...] = ()
     look: str = "flat"
     cameras: tuple[str, ...] = ("still",)
+    radii: tuple[tuple[float, float], ...] = ()
+    speeds: tuple[tuple[float, float], ...] = ()
 
 
 class Combination(NamedTuple):
@@ -143,9 +148,28 @@ def check(config: WorldsConfig) -> None:
                 f"the world '{name}' needs clips of at least {shortest} s to be seen; give frames of "
                 f"{int(np.ceil(shortest * config.fps)) + 1} or more at {config.fps:g} fps, or leave it out."
             )
+    if config.radii or config.speeds:
+        _check_ranges(config, {motion for name in config.worlds for motion in shown(config, name)})
     most = max(max(config.objects), max(WORLDS[name].things or 0 for name in config.worlds))
     if most > len(config.colours):
         raise UsageError(f"{most} objects need as many colours; give more colours than {len(config.colours)}.")
+
+
+def check_ranges(config: WorldsConfig) -> None:
+    """Raise UsageError if sizes and speeds are not drawn from ranges."""
+    if not config.radii:
+        raise UsageError("these worlds have no ranges of radii and speeds to be inside of; take the recipe phyworld.")
+
+
+def _check_ranges(config: WorldsConfig, motions: set[str]) -> None:
+    if not (config.radii and config.speeds and motions <= set(MOTIONS) and config.objects == (1,) and not config.spin):
+        raise UsageError(
+            "radii and speeds go together, for one thing that does not turn, and for no other motions than "
+            f"{', '.join(MOTIONS)}."
+        )
+    smallest = min(low for low, _ in config.radii)
+    if smallest <= 0 or any(not 0 <= low <= high for low, high in (*config.radii, *config.speeds)):
+        raise UsageError("a range of radii or speeds is (lowest, highest), above 0 of radii and from 0 of speeds.")
 
 
 def shown(config: WorldsConfig, world: str) -> tuple[str, ...]:
@@ -183,7 +207,7 @@ def draw_sample(config: WorldsConfig, rng: np.random.Generator, *, held_out: boo
         spin=config.spin,
     )
     camera = _camera(config, rng, combination.motion)
-    scene = _staged(world.sample(rng, brief), rng, brief, config.look, camera)
+    scene = _staged(_scene(config, rng, brief), rng, brief, config.look, camera)
     states = simulate(scene, count, fps)
     if image:
         # Before anything happens that an image could not be told from its caption.
@@ -232,7 +256,7 @@ def evaluation_prompts(
             seconds=(frames - 1) / fps,
         )
         camera = _camera(config, rng, combination.motion)
-        scene = replace(world.sample(rng, brief), camera=camera)
+        scene = replace(_scene(config, rng, brief), camera=camera)
         prompts.append(
             EvaluationPrompt(describe(scene)[0], attributes(scene), width, height, frames, fps, seed + index)
         )
@@ -255,9 +279,15 @@ def simulate_prompt(prompt: EvaluationPrompt, config: WorldsConfig) -> np.ndarra
         spin=config.spin,
     )
     rng = np.random.default_rng(prompt.seed)
-    scene = WORLDS[world_of(said.motion)].sample(rng, brief)
-    scene = _staged(scene, rng, brief, config.look, said.camera or "still")
+    scene = _staged(_scene(config, rng, brief), rng, brief, config.look, said.camera or "still")
     return render(scene, simulate(scene, prompt.frames, prompt.fps), prompt.width, prompt.height)
+
+
+def _scene(config: WorldsConfig, rng: np.random.Generator, brief: Brief) -> Scene:
+    """Draw a scene of a brief: sizes and speeds as the world has them, or from the configured ranges."""
+    if config.radii:
+        return ranged_scene(rng, brief, config.radii, config.speeds)
+    return WORLDS[world_of(brief.motion)].sample(rng, brief)
 
 
 def _things(config: WorldsConfig, rng: np.random.Generator, combination: Combination) -> tuple[tuple[str, str], ...]:

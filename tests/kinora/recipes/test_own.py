@@ -54,7 +54,7 @@ def test_a_recipe_is_found_in_a_file_and_in_a_module(own, monkeypatch):
         ("{own}:fails", "my_recipes.py, line 14: KeyError: 'steps'"),
         ("{folder}/broken.py:x", "broken.py, line 2"),
         ("{folder}/lacks.py:x", "ModuleNotFoundError: No module named 'no_such_package'"),
-        ("huge", "there is no recipe 'huge'; the recipes are tiny, smoke, reference, base, or one of your own"),
+        ("huge", "no recipe 'huge'; the recipes are tiny, smoke, phyworld, reference, base, or one of your own"),
     ],
 )
 def test_what_is_wrong_with_it_is_one_sentence(own, reference, sentence):
