@@ -10,8 +10,11 @@ import tyro
 from cli.options import Folder, Out, RecipeName, Settings, chosen
 from kinora.config import write_json
 from kinora.errors import UsageError
+from kinora.recipes.backends import NONE, Backends
 
 Optional = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")]
+
+Helping = Annotated[Backends, tyro.conf.arg(prefix_name=False, name="")]
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -25,16 +28,19 @@ def evaluate(argv: Sequence[str]) -> int:
     return code
 
 
-def clips(path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")], out: Out) -> int:
+def clips(
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")], out: Out, backends: Helping = NONE
+) -> int:
     """Find failures in videos and images of any origin; write report.html and report.json.
 
     Args:
         path: A video, a folder of videos, or a clip dataset. The prompt of name.mp4 is read from name.txt.
+        backends: Networks that help.
     """
     from evaluation.clips import evaluate_path
     from evaluation.report import failed_types
 
-    report = evaluate_path(path, out)
+    report = evaluate_path(path, out, backends)
     records, unreadable = report["clips"], report["unreadable"]
     for row in unreadable:
         print(f"skipped {row['reason']}", file=sys.stderr)
@@ -72,7 +78,8 @@ def checkpoint(
     asked, worlds = selection_questions(clips, found), found.ingest.worlds if simulated(clips) else None
     generator = VideoGenerator.load(autoencoder, checkpoint, found.sampling, usual_format(to_dict(found)))
     name = checkpoint.resolve().name
-    result = evaluate_checkpoint(generator, asked, out, name=name, worlds=worlds, dataset=clips)
+    helping = found.evaluation.backends
+    result = evaluate_checkpoint(generator, asked, out, name=name, worlds=worlds, dataset=clips, backends=helping)
     said = result.get("sentence") or f"Overall score {result['rates']['overall']:.1%} on {len(asked)} prompts."
     print(f"{said}\n{out / 'report.html'}")
     return 0

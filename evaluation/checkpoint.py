@@ -25,6 +25,7 @@ from kinora.data.clips import ClipDataset
 from kinora.data.drift import drift_section, generated_against_real
 from kinora.errors import KinoraError
 from kinora.media import write_video
+from kinora.recipes.backends import NONE, Backends
 from kinora.report import Page
 from kinora.worlds import WORLDS, EvaluationPrompt, WorldsConfig, simulate_prompt
 from kinora.worlds.registry import world_of
@@ -43,6 +44,7 @@ def evaluate_checkpoint(
     name: str = "checkpoint",
     worlds: WorldsConfig | None = None,
     dataset: ClipDataset | None = None,
+    backends: Backends = NONE,
 ) -> dict[str, Any]:
     """Generate and judge one clip for everything asked; write `evaluation.json`, `report.html` and the clips to `out`.
 
@@ -54,13 +56,14 @@ def evaluate_checkpoint(
         worlds: the world's configuration, so that the simulator's own clip of every prompt can be shown beside it.
         dataset: where the clips are that are to be continued; its held-out clips are what the generated ones are
             compared with as a whole.
+        backends: networks that help to judge what prompts ask for.
 
     Returns:
         The content of `evaluation.json`: the evaluator, `rates` (means), and one record a clip; of prompts also the
         rates `by_world`, `abilities` and `summary`, of continuations what `judge_footage` says.
 
     Raises:
-        KinoraError: if nothing is asked.
+        KinoraError: if nothing is asked, or a network of the backends cannot be had.
     """
     if not asked:
         raise KinoraError("there are no prompts to evaluate on; hold out some combinations of the world.")
@@ -79,7 +82,7 @@ def evaluate_checkpoint(
     else:
         prompts = cast(Sequence[EvaluationPrompt], asked)
         clips = generate_clips(generator, prompts)
-        evaluation, page = _judged_beside_simulator(clips, prompts, name, worlds)
+        evaluation, page = _judged_beside_simulator(clips, prompts, name, worlds, backends)
         new = [(clip.frames, clip.fps) for clip in clips]
     if dataset is not None:
         drift = generated_against_real(new, dataset)
@@ -95,15 +98,19 @@ def evaluate_checkpoint(
 
 
 def _judged_beside_simulator(
-    clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt], name: str, worlds: WorldsConfig | None
+    clips: Sequence[ClipInput],
+    prompts: Sequence[EvaluationPrompt],
+    name: str,
+    worlds: WorldsConfig | None,
+    backends: Backends,
 ) -> tuple[dict[str, Any], Page]:
     """Return the evaluation and its page; with `worlds`, the simulator's own clips are judged too and shown beside."""
-    evaluation = judge_prompts(clips, prompts, name)
+    evaluation = judge_prompts(clips, prompts, name, backends)
     references: list[np.ndarray] = []
     if worlds is not None:
         references = [simulate_prompt(prompt, worlds) for prompt in prompts]
         own = [replace(clip, frames=frames) for clip, frames in zip(clips, references, strict=True)]
-        evaluation["reference"] = {"rates": judge_prompts(own, prompts, "the simulator")["rates"]}
+        evaluation["reference"] = {"rates": judge_prompts(own, prompts, "the simulator", backends)["rates"]}
     return evaluation, checkpoint_page(evaluation, clips, references)
 
 
@@ -116,12 +123,14 @@ def generate_clips(generator: Generates, prompts: Sequence[EvaluationPrompt]) ->
     ]
 
 
-def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt], name: str) -> dict[str, Any]:
+def judge_prompts(
+    clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt], name: str, backends: Backends = NONE
+) -> dict[str, Any]:
     """Judge one clip a prompt and return the evaluation."""
     records = []
     for clip, prompt in zip(clips, prompts, strict=True):
         seen = observe(clip)
-        found = findings(seen)
+        found = findings(seen, backends)
         motion = prompt.attributes.motion
         records.append(
             {
@@ -135,7 +144,7 @@ def judge_prompts(clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt
     summed = summary(records)
     return {
         "name": name,
-        "evaluator": evaluator(),
+        "evaluator": evaluator(backends),
         "rates": summed["rates"],
         "by_world": by_world(records),
         "abilities": {ability: mean_ability(records, ability) for ability in ABILITIES},

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from evaluation.fidelity.promises import held_against
 from evaluation.fidelity.prompt import prompt_mismatch
 from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
 from evaluation.intervals import wilson
+from evaluation.judges.judge import judge_name
 from evaluation.objects.observation import Observation, observe
 from evaluation.physics.appearance import appearance
 from evaluation.physics.disappearance import disappearance
@@ -30,6 +32,7 @@ from evaluation.physics.teleport import teleport
 from evaluation.rates import mean_rates, quality, rates
 from kinora import worlds
 from kinora.config import digest
+from kinora.recipes.backends import NONE, Backends
 
 VERSION = "2"
 DETECTORS: dict[str, Callable[..., Finding]] = {
@@ -52,30 +55,36 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
 OF_OBJECTS = {"prompt_mismatch"}
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
-DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity")
+DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity", "judges")
 
 
-def judge(clip: ClipInput, kinds: Collection[str] = TYPES) -> dict[str, Finding]:
-    """Return the finding of every detector on one clip, or of the detectors of some types."""
-    return _found(clip, observe(clip) if clip.prompt or OF_OBJECTS & set(kinds) else None, kinds)
+def judge(clip: ClipInput, kinds: Collection[str] = TYPES, backends: Backends = NONE) -> dict[str, Finding]:
+    """Return the finding of every detector on one clip, or of the detectors of some types.
+
+    Raises:
+        KinoraError: if a network of the backends cannot be had.
+    """
+    return _found(clip, observe(clip) if clip.prompt or OF_OBJECTS & set(kinds) else None, kinds, backends)
 
 
-def findings(seen: Observation) -> dict[str, Finding]:
-    """Return the finding of every detector on one clip whose objects have been observed."""
-    return _found(seen.clip, seen, TYPES)
+def findings(seen: Observation, backends: Backends = NONE) -> dict[str, Finding]:
+    """Return the finding of every detector on one clip whose objects have been observed; as `judge`."""
+    return _found(seen.clip, seen, TYPES, backends)
 
 
-def _found(clip: ClipInput, seen: Observation | None, kinds: Collection[str]) -> dict[str, Finding]:
+def _found(clip: ClipInput, seen: Observation | None, kinds: Collection[str], backends: Backends) -> dict[str, Finding]:
     evidence = gather(clip)
     found = {
-        kind: detector(seen if kind in OF_OBJECTS else evidence)
+        kind: detector(seen, backends) if kind in OF_OBJECTS else detector(evidence)
         for kind, detector in DETECTORS.items()
         if kind in kinds
     }
     return found if seen is None else held_against(seen, found)
 
 
-def evaluate_clips(clips: Sequence[ClipInput], on_clip: Callable[[int], None] | None = None) -> dict[str, Any]:
+def evaluate_clips(
+    clips: Sequence[ClipInput], on_clip: Callable[[int], None] | None = None, backends: Backends = NONE
+) -> dict[str, Any]:
     """Judge clips and return the content of `report.json`.
 
     A score says how strongly a failure of its type is present, 0 none to 1 complete. Types that this version does not
@@ -85,13 +94,17 @@ def evaluate_clips(clips: Sequence[ClipInput], on_clip: Callable[[int], None] | 
     Args:
         clips: what to judge.
         on_clip: called with the number of clips done after each.
+        backends: networks that help.
+
+    Raises:
+        KinoraError: if a network of the backends cannot be had.
     """
     records = []
     for index, clip in enumerate(clips):
-        records.append(clip_record(clip, judge(clip)))
+        records.append(clip_record(clip, judge(clip, backends=backends)))
         if on_clip is not None:
             on_clip(index + 1)
-    return {"evaluator": evaluator(), "clips": records, "summary": summary(records)}
+    return {"evaluator": evaluator(backends), "clips": records, "summary": summary(records)}
 
 
 def clip_record(clip: ClipInput, found: dict[str, Finding]) -> dict[str, Any]:
@@ -151,16 +164,20 @@ def failing(record: dict[str, Any], kind: str) -> bool:
     return bool(record["scores"][kind] >= FAILS_FROM or any(f["type"] == kind for f in record["failures"]))
 
 
-def evaluator() -> dict[str, Any]:
+def evaluator(backends: Backends = NONE) -> dict[str, Any]:
     """Return which evaluator this is: evaluations with different digests must not be compared."""
     root = Path(evaluation.__file__).parent
     files = [file for name in DECIDING if (file := root / name).exists()]
     files += [file for folder in DECIDING_FOLDERS for file in sorted((root / folder).glob("*.py"))]
     sources = {str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     words = {"palette": worlds.PALETTE, "backgrounds": worlds.BACKGROUNDS, "gravity": worlds.GRAVITY}
+    helping = {name: value for name, value in asdict(backends).items() if value != getattr(NONE, name)}
+    if backends.judge:
+        helping["judge"] = judge_name(backends.judge)
     return {
         "version": VERSION,
-        "digest": digest({"sources": sources, "worlds": words}),
+        "digest": digest({"sources": sources, "worlds": words, "backends": helping}),
+        "backends": helping,
         "scale": "0 no failure of this type, 1 complete failure; listed as a failure from 0.5",
         "detected": list(DETECTORS),
         "not_detected": [kind for kind in TYPES if kind not in DETECTORS],

@@ -14,6 +14,7 @@ from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image, read_video
 
 LONGEST_SIDE = 320  # pixels; larger videos are reduced while they are read: detectors measure at less
 MAX_FRAMES = 1200
+WRITTEN_BY = ("human", "simulator")  # captions that a clip is held to; what a captioner wrote may be wrong
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def clip_files(path: Path) -> list[ClipFile]:
 def read_clips(path: Path) -> Iterator[ClipInput | tuple[str, str]]:
     """Yield every clip at `path`, or for one that cannot be read its name and the reason.
 
-    A clip's prompt is the caption in a dataset's table, or the text of `name.txt` beside `name.mp4`.
+    A clip's prompt is the caption in a dataset's table where a person or the simulator wrote it, or the text of
+    `name.txt` beside `name.mp4`.
     """
     for clip in clip_files(path):
         try:
@@ -75,7 +77,11 @@ def _dataset_clips(path: Path) -> list[ClipFile]:
 
     dataset = ClipDataset.open(path)
     return [
-        ClipFile("/".join(PurePosixPath(row["uri"]).parts[-2:]), partial(dataset.media, row["uri"]), row["caption"])
+        ClipFile(
+            "/".join(PurePosixPath(row["uri"]).parts[-2:]),
+            partial(dataset.media, row["uri"]),
+            row["caption"] if row["caption_source"] in WRITTEN_BY else "",
+        )
         for row in dataset.clips.to_dict("records")
     ]
 

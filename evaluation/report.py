@@ -237,8 +237,9 @@ def add_method(page: Page, report: dict[str, Any]) -> Page:
         "the frames alone, never the simulator's record of a clip. The overall score is the mean of three groups, "
         "fidelity, physics and consistency; whatever was due and could not be measured counts as failed in its group."
     )
+    helping = "".join(f" {name}: {value}." for name, value in report["evaluator"]["backends"].items())
     return page.text(
-        f"Evaluator version {report['evaluator']['version']}, digest {report['evaluator']['digest'][:16]}."
+        f"Evaluator version {report['evaluator']['version']}, digest {report['evaluator']['digest'][:16]}.{helping}"
     )
 
 

@@ -61,7 +61,10 @@ def select_version(
     worlds = recipe.ingest.worlds if simulated(clips) else None
 
     def judge(generator: Generates, folder: str, name: str) -> dict[str, Any]:
-        return evaluate_checkpoint(generator, asked, judged / folder, name=name, worlds=worlds, dataset=clips)
+        helping = recipe.evaluation.backends
+        return evaluate_checkpoint(
+            generator, asked, judged / folder, name=name, worlds=worlds, dataset=clips, backends=helping
+        )
 
     evaluation = judge(_generator(models, checkpoint, recipe), "candidate", chosen["name"])
     lineage = {

@@ -45,7 +45,15 @@ def evaluate(
         weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
         usual = usual_format(to_dict(chosen))  # as the deployed model generates
         generator = VideoGenerator.load(Path(autoencoder.path), weights, chosen.sampling, usual)
-        result = evaluate_checkpoint(generator, asked, out, name=arm or checkpoint, worlds=worlds, dataset=dataset)
+        result = evaluate_checkpoint(
+            generator,
+            asked,
+            out,
+            name=arm or checkpoint,
+            worlds=worlds,
+            dataset=dataset,
+            backends=chosen.evaluation.backends,
+        )
         evaluation.metadata["checkpoint"] = weights.name
         shutil.copy(out / "report.html", report.path)
         counts = {"clips": len(asked), "clips_with_failure": result.get("clips_with_failure")}

@@ -7,12 +7,15 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from evaluation.fidelity.colours import name_colour
+from evaluation.fidelity.judged import judged
 from evaluation.fidelity.motions import CHECKED, EVEN, motion_of, name_speed, name_track
 from evaluation.fidelity.scenes import SCENES, breaking, pieces, shattered
 from evaluation.fidelity.shapes import CENTRES, SOLIDS, classify_shape
 from evaluation.findings import Failure, Finding, stretches, unmeasurable
+from evaluation.judges.judge import open_judge
 from evaluation.objects.observation import Observation
 from evaluation.objects.tracking import Track
+from kinora.recipes.backends import NONE, Backends
 from kinora.worlds import BACKGROUNDS, PALETTE, Attributes
 from kinora.worlds.language import BEFORE
 
@@ -32,13 +35,15 @@ class Check:
     found: str | None
 
 
-def prompt_mismatch(seen: Observation) -> Finding:
-    """Compare what is seen with what the prompt asks for.
+def prompt_mismatch(seen: Observation, backends: Backends = NONE) -> Finding:
+    """Compare what is seen with what the prompt asks for, or ask the judge where the worlds' language does not say it.
 
     `parts` gives 1 for every attribute that is right and 0 for one that is wrong or cannot be seen: `colour`, `shape`,
     `background`, `motion`; `objects` is the share of frames with exactly the prompted number of objects. The score is
     1 - mean(parts).
     """
+    if seen.wanted is None and seen.clip.prompt and backends.judge:
+        return judged(seen.clip.frames, seen.clip.prompt, open_judge(backends.judge), backends.judge_frames)
     if seen.wanted is None:
         reason = "the prompt names nothing that can be checked" if seen.clip.prompt else "there is no prompt"
         return unmeasurable(TYPE, reason, due=False)

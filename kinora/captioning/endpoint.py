@@ -14,8 +14,9 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ FILTERED = ("content_filter", "content_policy_violation")  # codes of an endpoin
 MOST_KEPT = 200_000  # answers in the file
 LONGEST_REASON = 200  # characters of an endpoint's message
 UNTOLD = 0.5  # how sure an answer counts as where the endpoint does not say
+ALTERNATIVES = 5  # tokens in each place of an answer that the endpoint is asked for: as many as all allow
+WORD = re.compile(r"[^\W\d_]+")
+Reading = Callable[[Mapping[str, Any]], tuple[str, float] | None]  # of a completion; None if it is none
 
 
 class Endpoint:
@@ -51,17 +55,15 @@ class Endpoint:
     """
 
     def __init__(self, model: str, address: str, requests_a_minute: float, kept: Path | None = None):
-        self.model = model
-        self.address = (address or os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")
+        self.model, self.address = model, address_of(address)
         if not self.address.startswith(("http://", "https://")):
             raise UsageError(
-                f"the endpoint's address is '{self.address}'; give captions.address or OPENAI_BASE_URL as "
-                "http://HOST:PORT/v1."
+                f"the endpoint's address is '{self.address}'; give it, or OPENAI_BASE_URL, as http://HOST:PORT/v1."
             )
         key = os.environ.get("OPENAI_API_KEY", "")
         if not key and self.address == OFFICIAL:
             raise KinoraError(
-                "OPENAI_API_KEY is not set; set it, or name an endpoint of your own: captions.address, OPENAI_BASE_URL."
+                "OPENAI_API_KEY is not set; set it, or name an endpoint of your own, by its address or OPENAI_BASE_URL."
             )
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._pool = urllib3.PoolManager(maxsize=32, retries=False, timeout=TIMEOUT)
@@ -78,22 +80,38 @@ class Endpoint:
         Raises:
             KinoraError: if it refuses, or does not answer after `TRIES` tries.
         """
-        said = hashlib.sha256(json.dumps([self.address, self.model, prompt, most_tokens]).encode())
+        body = {"messages": [_message(prompt, pictures)]}
+        return self._once([prompt, most_tokens], pictures, lambda: self._ask(body, most_tokens, _answer))
+
+    def chances(self, question: str, pictures: Sequence[bytes], words: Sequence[str], most_tokens: int) -> list[float]:
+        """Return how likely the answer begins with each of some words in lower case; as `ask`.
+
+        Where the endpoint tells no probabilities, that of the word it begins with is 1.
+        """
+        body = {"messages": [_message(question, pictures)], "top_logprobs": ALTERNATIVES}
+        said = [question, most_tokens, list(words)]
+        text, _ = self._once(said, pictures, lambda: self._ask(body, most_tokens, partial(_beginning, words=words)))
+        return [float(chance) for chance in json.loads(text)] if text else [0.0] * len(words)
+
+    def _once(
+        self, said: Sequence[Any], pictures: Sequence[bytes], ask: Callable[[], tuple[str, float]]
+    ) -> tuple[str, float]:
+        """Return what was answered to this before, else ask."""
+        key = hashlib.sha256(json.dumps([self.address, self.model, *said]).encode())
         for picture in pictures:
-            said.update(hashlib.sha256(picture).digest())
-        key = said.hexdigest()
-        known = self._kept.get(key)
+            key.update(hashlib.sha256(picture).digest())
+        known = self._kept.get(key.hexdigest())
         if known is None:
-            known = self._ask({"model": self.model, "messages": [_message(prompt, pictures)]}, most_tokens)
-            self._kept.put(key, *known)
+            known = ask()
+            self._kept.put(key.hexdigest(), *known)
         return known
 
-    def _ask(self, body: Mapping[str, Any], most_tokens: int) -> tuple[str, float]:
+    def _ask(self, body: Mapping[str, Any], most_tokens: int, read: Reading) -> tuple[str, float]:
         tries, reason = 0, ""
         while tries < TRIES:
-            optional = self._optional(most_tokens)
-            reply = self._request({**body, **optional})
-            found = _answer(reply.content) if reply.status == 200 else None
+            optional = self._optional(body, most_tokens)
+            reply = self._request({"model": self.model, "messages": body["messages"], **optional})
+            found = read(reply.content) if reply.status == 200 else None
             if found is not None:
                 return found
             code, param, message = reply.error
@@ -106,7 +124,7 @@ class Endpoint:
                 continue
             if 300 <= reply.status < 500 and reply.status not in AGAIN:
                 raise KinoraError(
-                    f"{self.address} refuses {self.model} ({reason}); check the model's name, captions.address and "
+                    f"{self.address} refuses {self.model} ({reason}); check the model's name, the address and "
                     "OPENAI_API_KEY."
                 )
             tries += 1
@@ -117,10 +135,12 @@ class Endpoint:
             f"{self.address} did not answer after {TRIES} tries ({reason}); what it answered before is kept: run again."
         )
 
-    def _optional(self, most_tokens: int) -> dict[str, Any]:
+    def _optional(self, body: Mapping[str, Any], most_tokens: int) -> dict[str, Any]:
         """Return the fields that some models refuse, without those that this one has refused."""
         limit = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
         fields = {"temperature": 0, "logprobs": True, limit: most_tokens}
+        if "top_logprobs" in body and "logprobs" not in self._refused:  # the one goes only with the other
+            fields["top_logprobs"] = body["top_logprobs"]
         return {name: value for name, value in fields.items() if name not in self._refused}
 
     def _request(self, body: Mapping[str, Any]) -> "_Reply":
@@ -149,6 +169,11 @@ class _Reply:
         error = error if isinstance(error, dict) else {"message": error or self.content.get("message")}
         code, param, message = (" ".join(str(error.get(name) or "").split()) for name in ("code", "param", "message"))
         return code, param, message[:LONGEST_REASON]
+
+
+def address_of(address: str) -> str:
+    """Return where an endpoint is asked: at an address, else the environment's, else OpenAI's own."""
+    return (address or os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")
 
 
 class _Pace:
@@ -230,6 +255,29 @@ def _answer(content: Mapping[str, Any]) -> tuple[str, float] | None:
     if not isinstance(text, str):
         return None
     return text, math.exp(sum(chances) / len(chances)) if chances else UNTOLD
+
+
+def _beginning(content: Mapping[str, Any], words: Sequence[str]) -> tuple[str, float] | None:
+    """Return how likely a completion begins with each of some words, as JSON; None if it is none."""
+    answer = _answer(content)
+    if answer is None:
+        return None
+    chances = [float(_word(answer[0]) == word) for word in words]
+    try:
+        told = (content["choices"][0].get("logprobs") or {}).get("content") or []
+        first: Mapping[str, Any] = next((token for token in told if _word(token["token"])), {})
+        among = [(_word(one["token"]), math.exp(one["logprob"])) for one in first.get("top_logprobs") or [first]]
+        heard = [sum(chance for said, chance in among if said == word) for word in words]
+        chances = heard if sum(heard) else chances
+    except (KeyError, TypeError, AttributeError):  # told in another form
+        pass
+    return json.dumps(chances), answer[1]
+
+
+def _word(text: str) -> str:
+    """Return the first word of a text in lower case, "" where there is none."""
+    found = WORD.search(text.lower())
+    return found[0] if found else ""
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -86,22 +86,7 @@ class HFLanguageModel:
         Raises:
             KinoraError: if the model cannot take these pictures or prompts.
         """
-        try:
-            inputs = self._chat(prompts, pictures) if self.follows else self._plain(prompts, pictures)
-            made = self.network.generate(
-                **_in_type(inputs.to(self.network.device), self.network.dtype),
-                max_new_tokens=most_tokens,
-                do_sample=False,
-                num_beams=1,
-                return_dict_in_generate=True,
-                output_logits=True,
-            )
-        except (ValueError, RuntimeError, IndexError, TypeError) as error:
-            count = max(map(len, pictures), default=0)
-            raise KinoraError(
-                f"the language model {self.source} cannot answer with {count} pictures of a clip ({_reason(error)}); "
-                "let it see fewer (captions.frames), or choose another."
-            ) from error
+        made = self._made(prompts, pictures, most_tokens)
         tokens_BN = made.sequences[:, -len(made.logits) :]  # some give back what they were asked as well
         chances_BN = torch.stack(
             [logits.float().log_softmax(-1).gather(1, tokens_BN[:, [n]])[:, 0] for n, logits in enumerate(made.logits)],
@@ -114,6 +99,47 @@ class HFLanguageModel:
             for row, said in zip(tokens_BN, said_BN, strict=True)
         ]
         return [(text.strip(), chance) for text, chance in zip(texts, sure, strict=True)]
+
+    @torch.no_grad()
+    def chances(
+        self, prompts: Sequence[str], pictures: Sequence[Sequence[np.ndarray]], words: Sequence[str]
+    ) -> list[list[float]]:
+        """Return how likely each answer begins with each of some words in lower case; as `answer`.
+
+        Raises:
+            KinoraError: if the model cannot take these pictures or prompts, or its vocabulary lacks a word.
+        """
+        tokens = [self._tokens(word) for word in words]
+        chances_BV = self._made(prompts, pictures, 1).logits[0].float().softmax(-1)
+        return [[float(row[some].sum()) for some in tokens] for row in chances_BV]
+
+    def _tokens(self, word: str) -> list[int]:
+        """Return the tokens that are a word at the beginning of an answer."""
+        forms = (before + form for before in ("", " ") for form in (word, word.capitalize(), word.upper()))
+        coded = [self.tokenizer.encode(form, add_special_tokens=False) for form in forms]
+        found = sorted({codes[0] for codes in coded if len(codes) == 1 and codes[0] != self.tokenizer.unk_token_id})
+        if not found:
+            raise KinoraError(f'the vocabulary of {self.source} has no word "{word}"; choose another model.')
+        return found
+
+    def _made(self, prompts: Sequence[str], pictures: Sequence[Sequence[np.ndarray]], most_tokens: int) -> Any:
+        """Return what the network's `generate` makes, with the logits of each token."""
+        try:
+            inputs = self._chat(prompts, pictures) if self.follows else self._plain(prompts, pictures)
+            return self.network.generate(
+                **_in_type(inputs.to(self.network.device), self.network.dtype),
+                max_new_tokens=most_tokens,
+                do_sample=False,
+                num_beams=1,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+        except (ValueError, RuntimeError, IndexError, TypeError) as error:
+            count = max(map(len, pictures), default=0)
+            raise KinoraError(
+                f"the language model {self.source} cannot answer with {count} pictures of a clip ({_reason(error)}); "
+                "let it see fewer frames, or choose another."
+            ) from error
 
     def _chat(self, prompts: Sequence[str], pictures: Sequence[Sequence[np.ndarray]]) -> Any:
         if self.sees:

@@ -9,6 +9,7 @@ from kinora.data.ingest.config import IngestConfig
 from kinora.data.validation_config import ValidationConfig
 from kinora.diffusion.sampler import Sampling
 from kinora.errors import UsageError
+from kinora.recipes.backends import NONE, Backends
 from kinora.training.autoencoder_trainer import AutoencoderTraining
 from kinora.training.captioner import CaptionerTraining
 from kinora.training.compute import Compute
@@ -27,6 +28,7 @@ class EvaluationPlan:
     prompts: prompts on which the best checkpoint is chosen, one clip each; of a person's footage, clips to continue.
     decision_prompts: other prompts, on which nothing is chosen, and the gate decides, `seeds` clips each.
     seed: of the first set. Each candidate's decision has seeds of its own.
+    backends: networks that help to judge the clips.
 
     Raises:
         UsageError: if there is nothing to choose or to decide by.
@@ -36,6 +38,7 @@ class EvaluationPlan:
     decision_prompts: int = 128
     seeds: int = 2
     seed: int = 20261
+    backends: Backends = NONE
 
     def __post_init__(self) -> None:
         for name in ("prompts", "decision_prompts", "seeds"):
