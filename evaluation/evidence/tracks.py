@@ -5,6 +5,7 @@ Coordinates are pixels of the size of measuring (x right, y down); a frame's num
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,12 +71,12 @@ class Track:
         """Last frame in which it is seen."""
         return int(self.frames[-1])
 
-    @property
+    @cached_property
     def area(self) -> float:
         """Typical area, of whole views where there are any."""
         return float(np.median(self.areas[self.whole] if self.whole.any() else self.areas))
 
-    @property
+    @cached_property
     def typical_look(self) -> np.ndarray:
         """Typical look `[LOOK]`, of whole views where there are any."""
         return np.asarray(np.median(self.look[self.whole] if self.whole.any() else self.look, axis=0))

@@ -35,10 +35,7 @@ def _paces(values: np.ndarray) -> np.ndarray:
 
 def excess(step: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
     """Return how far a step `[D]` is from any mixture of a pace before and one after, `[k, D]` each, of its length."""
-    best = np.inf
-    for b in before:
-        for a in after:
-            along = a - b
-            share = np.clip((step - b) @ along / max(along @ along, 1e-12), 0, 1)
-            best = min(best, float(np.linalg.norm(step - b - share * along)))
-    return best
+    along = after[None] - before[:, None]
+    left = (step - before)[:, None]
+    share = np.clip((left * along).sum(axis=-1) / np.maximum((along**2).sum(axis=-1), 1e-12), 0, 1)
+    return float(np.linalg.norm(left - share[..., None] * along, axis=-1).min())

@@ -6,6 +6,7 @@ as one that vanished: another detector tells what it does (it jumps, or it comes
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from evaluation.evidence.changes import Change
@@ -45,7 +46,7 @@ def unclear(evidence: Evidence) -> str:
         return f"{T} frames are too few to tell what vanishes"
     if min(h, w) < SMALLEST:
         return "the picture is too small to tell things in it"
-    if evidence.rgb.std(axis=(1, 2)).max() < EMPTY:
+    if max(cv2.meanStdDev(frame)[1].max() for frame in evidence.rgb) < EMPTY:
         return "there is nothing to be seen in the picture"
     if evidence.noise > NOISIEST:
         return "the picture is noise"
