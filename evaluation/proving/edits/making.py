@@ -74,14 +74,14 @@ class Making:
         first = zlib.crc32(piece.name.encode()) % len(KINDS)
         made = 0
         for kind in [*KINDS[first:], *KINDS[:first]]:
+            if made == self.failures:
+                return
             for way in self._ways(kind):
                 found = list(way())
                 yield from found
                 if found:
                     made += 1
                     break
-            if made == self.failures:
-                return
 
     def _ways(self, kind: str) -> list[Callable[[], Iterator[Case]]]:
         """Return the ways to make a failure of one type, in random order."""
