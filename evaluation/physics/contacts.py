@@ -19,6 +19,7 @@ DEPTHS = np.arange(-6, 9)  # pixels from the outline in which a surface is looke
 WINDOW = 3  # pixels on both sides of an edge
 FACING = 0.5  # cosine between a push and a side of the frame that it may have come from
 ANYWHERE = 40  # places of the scene that an edge is compared with
+ELSEWHERE = 2.5  # radii, from which a thing has left the place where it was
 
 
 @dataclass(frozen=True)
@@ -70,21 +71,44 @@ def between(mask: np.ndarray, box: np.ndarray, other: np.ndarray, other_box: np.
 
 def surface(evidence: Evidence, turn: Turn, towards: np.ndarray) -> float:
     """Return how plain an edge of the scene lies at a thing's outline in a direction, against any place of it, 0..1."""
-    path, best = turn.path, 0.0
-    for frame in np.unique(np.linspace(*turn.span, 3).round().astype(int)):
-        index = int(frame) - path.track.start
-        point = path.track.centres[index]
-        ahead = here(evidence, frame, path.track.steady[index], towards)
-        y, x = np.nonzero(path.track.masks[index])
-        inside = np.stack([x, y], axis=1) + path.track.boxes[index][:2] - point
-        reach = float(np.percentile(inside @ ahead, 98)) if len(inside) else path.radius
-        picture = evidence.background.rgb[frame]
-        own = edges(picture, (point + reach * ahead)[None], ahead, path.radius)[0]
-        rng = np.random.default_rng(frame)
-        h, w = picture.shape[:2]
-        places = rng.uniform([0, 0], [w - 1, h - 1], (ANYWHERE, 2))
-        best = max(best, float((edges(picture, places, ahead, path.radius) < own).mean()))
-    return best
+    first, last = turn.span
+    moment = turn.time * turn.path.fps
+    frames = {int(np.clip(t, first, last)) for t in (np.floor(moment), np.ceil(moment))}
+    return max(plainness(evidence, turn.path, frame, towards) for frame in frames)
+
+
+def plainness(evidence: Evidence, path: Path, frame: int, towards: np.ndarray) -> float:
+    """Return how plain an edge of the scene lies at a thing's outline in one frame in a direction, 0..1.
+
+    What rests long is a part of the scene's picture: where a frame shows the place without it, both must have it.
+    """
+    track = path.track
+    index = frame - track.start
+    ahead = here(evidence, frame, track.steady[index], towards)
+    y, x = np.nonzero(track.masks[index])
+    inside = np.stack([x, y], axis=1) + track.boxes[index][:2] - track.centres[index]
+    reach = float(np.percentile(inside @ ahead, 98)) if len(inside) else path.radius
+    point = track.centres[index] + reach * ahead
+    found = _rank(evidence.background.rgb[frame], point, ahead, path.radius, frame)
+    away = np.hypot(*(track.steady - track.steady[index]).T)
+    k = int(away.argmax())
+    if away[k] < ELSEWHERE * path.radius:
+        return found
+    other, to_first = int(track.frames[k]), evidence.camera.to_first
+    point = carry(np.linalg.inv(to_first[other]) @ to_first[frame], point[None])[0]
+    h, w = evidence.luma.shape[1:]
+    if not (0 <= point[0] < w and 0 <= point[1] < h):
+        return found
+    ahead = here(evidence, other, track.steady[index], towards)
+    return min(found, _rank(evidence.rgb[other].astype(np.float32), point, ahead, path.radius, frame))
+
+
+def _rank(picture: np.ndarray, point: np.ndarray, ahead: np.ndarray, radius: float, seed: int) -> float:
+    """Return the share of places of a picture with less of an edge across a direction than a point has."""
+    h, w = picture.shape[:2]
+    places = np.random.default_rng(seed).uniform([0, 0], [w - 1, h - 1], (ANYWHERE, 2))
+    steps = edges(picture, np.concatenate([point[None], places]), ahead, radius)
+    return float((steps[1:] < steps[0]).mean())
 
 
 def here(evidence: Evidence, frame: int, point: np.ndarray, direction: np.ndarray) -> np.ndarray:

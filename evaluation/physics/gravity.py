@@ -1,31 +1,68 @@
-"""Gravity: what flies keeps the acceleration that it has, from one contact to the next, and shares it with others.
+"""Gravity: what flies is accelerated as everything else that flies in the same scene, from one contact to the next.
 
-Nothing is assumed of the size or the direction of gravity. A path bends evenly while its thing is in the air; where the
-acceleration changes with nothing near that carries, strikes or releases the thing, it does not fall as things do. What
-starts to fall as the others do (it was held, or rolled off an edge) is as it should be.
+The law of a scene is the acceleration that most flights share, for the longest time: of its size nothing is assumed,
+and of its direction that it is rather down the picture than not. A flight of another acceleration breaks it, and so
+does a thing that falls and then does otherwise, with nothing near that carries, strikes or releases it. Where nothing
+falls down the picture, what flies in a bend up or sideways is odd by itself. What moves along a straight line may be
+carried, by what has an edge below it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.looks import unlike
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
-from evaluation.physics.contacts import PART, REACH, between, cause_of
+from evaluation.physics.contacts import REACH, between, cause_of, plainness
 from evaluation.physics.paths import GAP, Path, Piece, Turn, paths
 
 TYPE = "gravity"
 SURE = 4.0  # standard errors of an acceleration
 LEAST = 1.0  # radii a second squared: a smaller acceleration is no fall
-FLIGHT = 0.18, 4  # seconds and sights that a flight lasts at least
+FLIGHT = 0.14, 4  # seconds and sights that a flight lasts at least
 SHARED = 0.2  # of gravity, by which two flights that share it may differ, beside their errors
 LARGEST = 7.0  # of gravity: a larger acceleration is a blow, not a fall
+FAR = 0.8  # radii that a flight leads from where the law does, of strength log 2
+KNOWN = 0.4  # seconds of other flights by which half is known of the law
+DOWN = 0.7  # of its pull aside, which a flight down the picture is drawn down at least
+CLEAR = 0.1  # of an acceleration: the error of what tells the law
+WEAK = 0.25  # of gravity: what is accelerated less does not fly
+LONE = 0.6  # times the strength, where no other flight tells the law
+SMALL = 60.0  # pixels: what has half the area of it counts half
+SAME = 0.35  # unlikeness of looks, and difference of the areas' logarithms, up to which a thing is still the same
+PART = 0.6  # of a thing's area: less does not carry it
 SELF_MOVED = 0.3  # times the strength, of what changes its shape
 FEWEST = 8  # frames
 
+Flight = tuple[Path, Piece]
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """The acceleration `[2]` in pixels / s² that flights share, its standard error, and those flights."""
+
+    pull: np.ndarray
+    error: float
+    flights: tuple[Flight, ...]
+
+    @property
+    def size(self) -> float:
+        """Its size."""
+        return float(np.hypot(*self.pull))
+
+    def holds(self, piece: Piece) -> bool:
+        """Say whether a piece keeps to it, within the errors and a part of it."""
+        return float(np.hypot(*(piece.acceleration - self.pull))) < self.margin(piece) + SHARED * self.size
+
+    def margin(self, piece: Piece) -> float:
+        """Return how far a piece may be off by its error and the law's."""
+        return 2.5 * float(np.hypot(piece.acceleration_error, self.error))
+
 
 def gravity(evidence: Evidence) -> Finding:
-    """Find flights that do not go on falling as they began, or as the others do."""
+    """Find flights that are not accelerated as the others are, or not any more as they were."""
     if len(evidence.luma) < FEWEST:
         return unmeasurable(TYPE, f"fewer than {FEWEST} frames show no acceleration", due=False)
     known = paths(evidence)
@@ -34,94 +71,186 @@ def gravity(evidence: Evidence) -> Finding:
     flights = [(path, piece) for path in known for piece in path.pieces if falls(path, piece)]
     if not flights:
         return unmeasurable(TYPE, "nothing falls or flies", due=False)
-    candidates = [c for path in known for turn in path.turns if (c := _changes(evidence, turn, known, flights))]
+    law = law_of([flight for flight in flights if _down(flight[1])])
+    if law is None:
+        found = [_upwards(evidence, path, piece) for path, piece in flights]
+    else:
+        found = [_odd(evidence, path, piece, law) for path, piece in flights]
+    found += [_changes(evidence, turn, known, law) for path in known for turn in path.turns]
+    candidates = [candidate for candidate in found if candidate is not None]
     return calibrated(TYPE, sorted(candidates, key=lambda c: -c.strength)[:5])
 
 
 def falls(path: Path, piece: Piece) -> bool:
-    """Say whether a piece is surely accelerated, for long enough to be a flight."""
+    """Say whether a piece is surely accelerated, for long enough to be a flight, and not only slower and slower."""
     size = float(np.hypot(*piece.acceleration))
-    long = piece.seconds >= FLIGHT[0] and piece.steps >= FLIGHT[1]
-    return long and size > SURE * piece.acceleration_error and size > LEAST * path.radius
+    sure = size > SURE * piece.acceleration_error and size > LEAST * path.radius
+    return sure and lasts(piece) and _in_sight(path, piece) and (_down(piece) or not _brakes(piece, size))
 
 
-def _changes(
-    evidence: Evidence, turn: Turn, known: tuple[Path, ...], flights: Sequence[tuple[Path, Piece]]
-) -> Candidate | None:
-    """Return a change of a flight's acceleration that nothing near explains."""
-    path, before, after = turn.path, turn.before, turn.after
-    if not falls(path, before) or turn.gap > GAP:
-        return None
-    bend, g = turn.bend, before.acceleration
-    pull = float(np.hypot(*g))
-    sure = float(np.hypot(*bend)) / turn.bend_error
-    if float(np.hypot(*after.acceleration)) > LARGEST * pull:
-        return None
-    cause = cause_of(evidence, turn, known, -g / pull)
-    if cause.border < 2:
-        return None
-    others = [q for p, q in flights if p is not path or q.end < before.start]
-    agree = [sum(q.seconds for q in others if shares(q, piece)) for piece in (before, after)]
-    seconds = [piece.seconds for piece in (before, after)]
-    # What falls harder from then on may have been held back before.
-    alone = 1.0 if float(after.acceleration @ g) < 0.5 * pull**2 else 0.4
-    odd = float(np.clip(alone + (agree[0] - agree[1]) / sum(seconds), 0.1, 1.0))
-    struck = float(np.hypot(*turn.change)) / (0.5 * pull * min(0.25, *seconds) + 2 * turn.error)
-    base = min(sure / SURE, float(np.hypot(*bend)) / (0.4 * pull))
-    carried = float(np.clip((1 - cause.surface) / 0.3, 0.3, 1.0)) if _straight(after, g) else 1.0
-    standing = carried * (1 - 0.8 * accompanied(evidence, path, after))
-    strength = float(np.log1p(base)) * odd * standing / (1 + 0.5 * max(0.0, struck - 1))
-    strength *= (1.0 if path.track.rigid else SELF_MOVED) * path.track.quality**0.5
-    down = g / pull
-    radius, t = path.radius, turn.frame
-    now, aside = (
-        float(after.acceleration @ down) / radius,
-        abs(float(after.acceleration @ [-down[1], down[0]])) / radius,
-    )
-    if aside > 0.5 * abs(now) and aside > 0.3 * pull / radius:
-        does = f"turns from {pull / radius:.1f} to {now:.1f}, and {aside:.1f} sideways"
-    elif now < -0.3 * pull / radius:
-        does = f"turns from {pull / radius:.1f} down to {-now:.1f} up"
-    else:
-        does = f"changes from {pull / radius:.1f} to {now:.1f}"
-    text = (
-        f"It does not go on falling at frame {t} though it touches nothing: its acceleration {does}, in its radii a "
-        "second squared."
-    )
-    end = int(path.frames[after.last])
-    boxes = path.track.boxes[path.index[after.first] : path.index[after.last] + 1]
-    low, high = boxes.min(axis=0), boxes.max(axis=0)
-    return Candidate(t, end, strength, text, evidence.box(low[0], low[1], high[2], high[3]))
+def lasts(piece: Piece) -> bool:
+    """Say whether a piece is long enough to be a flight."""
+    return piece.seconds >= FLIGHT[0] and piece.steps >= FLIGHT[1]
 
 
-def _straight(piece: Piece, g: np.ndarray) -> bool:
-    """Say whether a thing may rest, slide or roll on something: it does not rise faster, and its path is straight."""
-    pull, pulled = float(np.hypot(*g)), piece.acceleration
-    if float(pulled @ g) < -0.3 * pull**2:
-        return False
-    velocity = piece.velocity(piece.middle)
+def _in_sight(path: Path, piece: Piece) -> bool:
+    areas = path.track.areas[path.index[piece.first] : path.index[piece.last] + 1]
+    return float(np.median(areas)) > 0.5 * path.track.area
+
+
+def _straight(piece: Piece, pull: float) -> bool:
+    """Say whether its path is straight: its acceleration across it is a small part of a pull."""
+    velocity, pulled = piece.velocity(piece.middle), piece.acceleration
     along = velocity / max(float(np.hypot(*velocity)), 0.1 * pull * piece.seconds, 1e-9)
     return float(np.hypot(*(pulled - (pulled @ along) * along))) < 0.3 * pull
 
 
-def accompanied(evidence: Evidence, path: Path, piece: Piece) -> float:
-    """Return the share of a piece's frames in which another thing is within reach, which may carry it."""
+def _brakes(piece: Piece, pull: float) -> bool:
+    """Say whether it goes straight on, slower and slower."""
+    return (
+        _straight(piece, pull)
+        and max(float(piece.velocity(time) @ piece.acceleration) for time in (piece.start, piece.end)) < 0
+    )
+
+
+def _down(piece: Piece) -> bool:
+    x, y = piece.acceleration
+    return bool(y > DOWN * abs(x))
+
+
+def law_of(flights: Sequence[Flight]) -> Law | None:
+    """Return the law that most flights keep to, None if there is none."""
+    best, most = None, 0.0
+    vague = [piece.acceleration_error / np.hypot(*piece.acceleration) for _, piece in flights]
+    clear = [flight for flight, off in zip(flights, vague, strict=True) if off <= max(CLEAR, min(vague))]
+    for _, own in clear:
+        law = Law(own.acceleration, own.acceleration_error, ())
+        alike = tuple(flight for flight in flights if law.holds(flight[1]))
+        weight = sum(_weight(path, piece) for path, piece in alike)
+        if weight > most:
+            weights = np.array([piece.acceleration_error**-2 for _, piece in alike])
+            pull = weights @ [piece.acceleration for _, piece in alike] / weights.sum()
+            best, most = Law(pull, float(weights.sum() ** -0.5), alike), weight
+    return best
+
+
+def _weight(path: Path, piece: Piece) -> float:
+    return float(piece.seconds * path.track.quality * (1.0 if path.track.rigid else SELF_MOVED))
+
+
+def _odd(evidence: Evidence, path: Path, piece: Piece, law: Law) -> Candidate | None:
+    """Return a flight that is not accelerated as the others are."""
+    if law.holds(piece) or not WEAK * law.size < float(np.hypot(*piece.acceleration)) < LARGEST * law.size:
+        return None
+    seconds = sum(other.seconds for whose, other in law.flights if whose is not path or other.end < piece.start)
+    strength = _strength(path, piece, law) * seconds / (seconds + KNOWN)
+    strength *= _carried(evidence, path, piece, law) * (1 - 0.8 * accompanied(evidence, path, piece, law))
+    return _candidate(evidence, path, piece, law.pull, strength)
+
+
+def _upwards(evidence: Evidence, path: Path, piece: Piece) -> Candidate | None:
+    """Return a flight that is drawn up the picture or aside, where nothing is drawn down it."""
+    size = float(np.hypot(*piece.acceleration))
+    law = Law(np.array([0.0, size]), piece.acceleration_error, ())
+    rises = piece.acceleration[1] < -0.7 * size
+    if _down(piece) or (_straight(piece, size) and not rises):
+        return None
+    strength = LONE * _strength(path, piece, law) * (1 - 0.8 * accompanied(evidence, path, piece, law))
+    return _candidate(evidence, path, piece, law.pull, strength)
+
+
+def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law | None) -> Candidate | None:
+    """Return a change of a flight's acceleration that nothing near explains."""
+    path, before, after = turn.path, turn.before, turn.after
+    if turn.gap > GAP or after.seconds < FLIGHT[0] or not _in_sight(path, after) or not _same(turn):
+        return None
+    lawful = law is not None and law.holds(before)
+    lawful &= float(np.hypot(*before.acceleration)) > 2 * before.acceleration_error
+    if law is not None and lawful and len(law.flights) > 1:
+        own = law
+    elif falls(path, before):
+        own = Law(before.acceleration, before.acceleration_error, ((path, before),))
+    else:
+        return None
+    size = float(np.hypot(*after.acceleration))
+    if own.holds(after) or size > LARGEST * own.size or (law is not None and own.size < WEAK * law.size):
+        return None
+    if cause_of(evidence, turn, known, -own.pull / own.size).border < 2:
+        return None
+    seconds = (before.seconds, after.seconds)
+    struck = float(np.hypot(*turn.change)) / (0.5 * own.size * min(0.25, *seconds) + 2 * turn.error)
+    strength = _strength(path, after, own) / (1 + 0.5 * max(0.0, struck - 1))
+    if law is not None and law.holds(after) and not lawful:  # it was held, and was let go
+        strength *= 0.4
+    strength *= _carried(evidence, path, after, own) * (1 - 0.8 * accompanied(evidence, path, after, own))
+    return _candidate(evidence, path, after, own.pull, strength)
+
+
+def _same(turn: Turn) -> bool:
+    """Say whether a thing looks the same before and after a turn, and is as large: a track may go over to another."""
+    track, index = turn.path.track, turn.path.index
+    sights = [slice(index[piece.first], index[piece.last] + 1) for piece in (turn.before, turn.after)]
+    looks = [np.median(track.look[some], axis=0) for some in sights]
+    areas = [float(np.median(track.areas[some])) for some in sights]
+    return float(unlike(*looks)) < SAME and bool(abs(np.log(areas[0] / areas[1])) < SAME)
+
+
+def _strength(path: Path, piece: Piece, law: Law) -> float:
+    """Return how surely and how far a piece leads elsewhere than the law does."""
+    off = float(np.hypot(*(piece.acceleration - law.pull)))
+    sure = off / (0.4 * law.margin(piece) * SURE)
+    far = 0.5 * off * piece.seconds**2 / (FAR * path.radius)
+    base = float(np.log1p(min(sure, far, off / (0.4 * law.size))))
+    credit = path.track.quality**0.5 * min(1.0, path.track.area / SMALL)
+    return float(base * credit * (1.0 if path.track.rigid else SELF_MOVED))
+
+
+def _carried(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
+    """Return how little there is that may carry it, 0..1: what rests, slides or rolls does so straight, on an edge."""
+    down = law.pull / law.size
+    pulled = float(piece.acceleration @ down) / law.size
+    if not -0.3 < pulled < 1.3 or not _straight(piece, law.size):
+        return 1.0
+    frames = path.frames[[piece.first, (piece.first + piece.last) // 2, piece.last]]
+    edge = float(np.median([plainness(evidence, path, int(frame), down) for frame in frames]))
+    return float(np.clip((1 - edge) / 0.4, 0.1, 1.0))
+
+
+def _candidate(evidence: Evidence, path: Path, piece: Piece, pull: np.ndarray, strength: float) -> Candidate:
+    size = float(np.hypot(*pull))
+    down, radius = pull / size, path.radius
+    now = float(piece.acceleration @ down) / radius
+    aside = abs(float(piece.acceleration @ [-down[1], down[0]])) / radius
+    if aside > 0.5 * abs(now) and aside > 0.3 * size / radius:
+        does = f"{now:.1f} and {aside:.1f} sideways"
+    elif now < -0.3 * size / radius:
+        does = f"{-now:.1f} up"
+    else:
+        does = f"{now:.1f}"
+    t, end = int(path.frames[piece.first]), int(path.frames[piece.last])
+    text = (
+        f"It does not fall as things fall here from frame {t} on, though it touches nothing: its acceleration is "
+        f"{does}, not {size / radius:.1f}, in its radii a second squared."
+    )
+    boxes = path.track.boxes[path.index[piece.first] : path.index[piece.last] + 1]
+    low, high = boxes.min(axis=0), boxes.max(axis=0)
+    return Candidate(t, end, strength, text, evidence.box(low[0], low[1], high[2], high[3]))
+
+
+def accompanied(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
+    """Return the share of a piece's frames in which another thing is within reach, which may carry it.
+
+    What falls itself carries nothing.
+    """
     own, reach = path.track, REACH[0] + REACH[1] * path.radius
     frames = path.frames[piece.first : piece.last + 1]
     near = np.zeros(len(frames), bool)
+    falling = {id(whose.track) for whose, _ in law.flights}
     for track in evidence.tracks:
-        if track is own or track.area < PART * own.area:
+        if track is own or track.area < PART * own.area or id(track) in falling:
             continue
         for k, t in enumerate(frames):
             if not near[k] and track.start <= t <= track.end:
                 i, j = t - own.start, t - track.start
                 near[k] = between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j]) < reach
     return float(near.mean())
-
-
-def shares(one: Piece, other: Piece) -> bool:
-    """Say whether two pieces have one acceleration, within their errors and a part of it."""
-    apart = float(np.hypot(*(one.acceleration - other.acceleration)))
-    size = max(float(np.hypot(*one.acceleration)), float(np.hypot(*other.acceleration)))
-    error = float(np.hypot(one.acceleration_error, other.acceleration_error))
-    return apart < 2.5 * error + SHARED * size

@@ -81,8 +81,7 @@ def _meeting(evidence: Evidence, turn: Turn, other: Path) -> Meeting | None:
     moment = (turn.time + time) / 2 if time is not None else turn.time
     pairs = ((turn.before, turn.after), (before, after))
     errors = [float(np.hypot(a.velocity_error(moment), b.velocity_error(moment))) for a, b in pairs]
-    fps = evidence.clip.fps
-    places = [[p.place(piece, moment, fps) for piece in pair] for p, pair in zip((path, other), pairs, strict=True)]
+    places = [[p.place(piece, moment) for piece in pair] for p, pair in zip((path, other), pairs, strict=True)]
     aparts = [places[1][i] - places[0][i] for i in (0, 1)]
     apart = (aparts[0] + aparts[1]) / 2
     towards = apart / max(float(np.hypot(*apart)), 1e-9)

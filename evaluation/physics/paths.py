@@ -32,6 +32,7 @@ GAIN = 0.9, 1.5  # limits of the speed of a centre over that of the flow
 PARALLAX = 0.25  # of the camera's own path, by which things at other depths seem to move
 GAP = 4  # steps without a known velocity that a turn may lie in
 PLACED = 5  # sights nearest to a turn that its place is known by
+SHARP = 2.0  # radii a second: a larger change of velocity tells when it happened
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,7 @@ class Path:
     velocities: np.ndarray  # float [n, 2]
     error: float  # standard error of one component of a velocity
     pieces: tuple[Piece, ...]
+    fps: float
 
     @property
     def radius(self) -> float:
@@ -107,9 +109,9 @@ class Path:
         """What happens between its pieces, in order."""
         return tuple(Turn(self, a, b) for a, b in pairwise(self.pieces))
 
-    def place(self, piece: Piece, time: float, fps: float) -> np.ndarray:
+    def place(self, piece: Piece, time: float) -> np.ndarray:
         """Return where it is at a time, `[2]`, as known by the sights of a piece that are nearest to it."""
-        track = self.track
+        track, fps = self.track, self.fps
         first, last = self.index[piece.first], self.index[piece.last] + 1
         sights = np.arange(first, last + 1)
         whole = sights[track.whole[sights]]
@@ -126,10 +128,16 @@ class Turn:
     before: Piece
     after: Piece
 
-    @property
+    @cached_property
     def time(self) -> float:
-        """Seconds, in the middle between the two pieces."""
-        return (self.before.end + self.after.start) / 2
+        """Seconds at which both pieces are at one place, as near as can be told, or in the middle between the two."""
+        middle, path = (self.before.end + self.after.start) / 2, self.path
+        change = self.after.velocity(middle) - self.before.velocity(middle)
+        if np.hypot(*change) < SHARP * path.radius:
+            return middle
+        apart = path.place(self.after, middle) - path.place(self.before, middle)
+        half = (self.after.start - self.before.end) / 2
+        return middle + float(np.clip(-(apart @ change) / (change @ change), -half, half))
 
     @property
     def frame(self) -> int:
@@ -198,7 +206,7 @@ def path_of(evidence: Evidence, track: Track) -> Path | None:
     speed = float(np.percentile(np.hypot(*velocities.T), 75))
     error = max(JITTER * fps + OF_SPEED * speed, _scatter(frames, velocities))
     pieces = tuple(_piece(times, velocities, view, a, b, error) for a, b in _cut(times, velocities, error))
-    return Path(track, index, frames, times, velocities, error, pieces)
+    return Path(track, index, frames, times, velocities, error, pieces, fps)
 
 
 def _step(evidence: Evidence, track: Track, i: int) -> np.ndarray:
