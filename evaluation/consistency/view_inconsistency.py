@@ -1,37 +1,57 @@
 """View inconsistency: while the camera moves, what should be a rigid scene bends, sways or swims.
 
-The motion of the picture in a coarse grid of cells is the median of what is followed well there, so that small things
-that move do not count. What a moving camera does to a rigid scene is a similarity of the whole picture, and in each
-cell something proportional to it, by how far off that part of the scene is (parallax). What is left in most cells is
-motion that no camera explains. Water and other scenes that move by themselves have it as well.
+Points of the scene are followed a quarter of a second forwards and backwards. Half the sum of the two ways is how far a
+point swerves: not at all where it rests or moves evenly, however near or far it is while the camera goes its way. The
+camera's own swerve, and what that does to near and far things, is taken off. What is left is weighed: whether all of
+the scene has it, in one pattern, from a moment on, and how much there is beside even motion. Water, leaves and crowds
+swerve as well, but from the first frame on, and each part in its own way.
 """
 
-import itertools
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.flow import sample
 from evaluation.evidence.shots import Shot
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "view_inconsistency"
-CELLS = 6  # along the longer side
-RATE = 15.0  # steps a second that are looked at
-EVERY = 2  # pixels from point to point
+CELLS, EVERY = 10, 3  # cells along the longer side; pixels from point to point
+REACH_SECONDS, LEAST_REACH = 0.25, 2  # how far points are followed each way, and in frames at least
+RATE = 8.0  # moments a second that are looked at
 CORNER, CORNER_NOISE = 8.0, 4.0  # levels, and times the noise: a point whose surroundings vary less cannot be followed
-FOLLOWED, FEWEST_POINTS = 0.1, 6  # share, and number, of a cell's points that say how it moves
-FEWEST_CELLS, MOSTLY = 6, 0.5  # cells that must be followed, and in which share of the steps
-SHORTEST = 8  # frames
+FOLLOWED, FEWEST_POINTS = 0.12, 4  # share, and number, of a cell's points that say how it moves
+FEWEST_CELLS, MOSTLY = 12, 0.4  # cells that must be followed, and in which share of the moments
+SHORTEST, MOMENTS = 8, 4  # frames, and moments
 SMALLEST = 48  # pixels of the longer side: of a smaller picture, a thing that moves fills as many cells as the scene
-TRAVEL = 0.05  # of the longer side: a camera that moves less shows the scene from one side only
-ROUNDS, GIVE = 5, 0.2  # of the robust fit, and pixels by which a cell may be off without counting less
-STIFF = (0.005, 0.01)  # of the fit of parallax: per step, and of what the camera moves
-SMOOTH_SECONDS, WINDOW_SECONDS = 0.12, 0.3
-PATTERN = (0.5, 4.0, 0.4)  # percent a second: what is added; what is usual; and how much swaying in one pattern counts
-CELLS_OFF = 0.5  # the quantile of cells that stands for the scene
-LEVEL = 0.85  # the quantile of the windows that stands for the clip
-SURE = 7.0  # percent of the longer side a second that few rigid scenes are off by
+TRAVEL = 5.0  # % of the longer side: a camera that moves less shows the scene from one side only
+ROUNDS, GIVE = 4, 0.3  # of the robust fit of the camera, and % by which a cell may be off without counting less
+STIFF = (0.3, 0.1)  # of the fit of what the camera's swerve does to near and far cells
+NOTHING = 0.15  # % of the longer side: what following leaves
+CLEAR, MOST = 0.5, 0.9  # share of its largest from which a swerve is clear; the quantile that stands for the largest
+# Of the log odds that a scene is not rigid; fitted to real clips of the half `dev` and to ones of the family `paper`.
+WEIGHTS = {"everywhere": 1.2, "one pattern": 4.8, "begins": 2.0, "beside even motion": 1.3}
+BIAS, SURE = -1.1, 2.8  # the last: log odds at which a strength is 1, which few faultless clips have
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """How cells of a shot are followed around n moments, in % of the picture's longer side.
+
+    `swerve` and `even` float [n, cells, 2]: half the sum, and half the difference, of the ways to `reach` frames later
+    and earlier, without the camera's; `known` bool [n, cells]. `camera` [n, 2]: the camera's swerve, x and y. `travel`:
+    how far the camera moves.
+    """
+
+    frames: np.ndarray
+    reach: int
+    swerve: np.ndarray
+    even: np.ndarray
+    known: np.ndarray
+    camera: np.ndarray
+    travel: float
 
 
 def view_inconsistency(evidence: Evidence) -> Finding:
@@ -41,101 +61,115 @@ def view_inconsistency(evidence: Evidence) -> Finding:
         return unmeasurable(TYPE, f"fewer than {SHORTEST} frames show no scene from several sides", due=False)
     if max(evidence.luma.shape[1:]) < SMALLEST:
         return unmeasurable(TYPE, f"less than {SMALLEST} pixels tell no scene from what moves in it", due=False)
-    stride = max(1, round(evidence.clip.fps / RATE))
-    motion, known, places = cell_motion(evidence, shot, stride)
-    followed = known.mean(axis=0) > MOSTLY
-    if followed.sum() < FEWEST_CELLS:
+    seen = follow_cells(evidence, shot)
+    cells = seen.known.mean(axis=0) > MOSTLY
+    if len(seen.known) < MOMENTS or cells.sum() < FEWEST_CELLS:
         return unmeasurable(TYPE, "too little of the scene has texture that could be followed", due=False)
-    motion, known, places = motion[:, followed], known[:, followed], places[followed]
-    side = max(evidence.luma.shape[1:])
-    camera = similarities(motion, known, places)
-    path = np.cumsum(camera[:, :2] / side, axis=0)
-    if stride * np.ptp(path, axis=0).max() + stride * np.ptp(np.cumsum(camera[:, 2] / side)) < TRAVEL:
+    if seen.travel < TRAVEL:
         return unmeasurable(TYPE, "the camera hardly moves", due=False)
-    against = (motion - np.einsum("cij,tj->tci", _basis(places), camera)) * known[..., None]
-    rate = evidence.clip.fps / stride
-    percent = evidence.clip.fps / side * 100
-    pattern = percent * one_pattern(smooth(against, round(rate * SMOOTH_SECONDS)))
-    off = smooth(unexplained(against, known, camera), round(rate * SMOOTH_SECONDS))
-    speed = percent * np.linalg.norm(off, axis=2)  # of the longer side a second
-    window = min(len(speed), max(3, round(rate * WINDOW_SECONDS)))
-    most = np.quantile(speed, CELLS_OFF, axis=1)
-    level = float(np.quantile(np.median(np.lib.stride_tricks.sliding_window_view(most, window), axis=1), LEVEL))
-    strength = level / SURE * ((pattern + PATTERN[0]) / PATTERN[1]) ** PATTERN[2]
-    begins = onset(most)
-    start, end = min(shot.end, shot.start + begins * stride + 1), shot.end
+    swerve = beside_camera(seen.swerve, seen.known, seen.camera)[:, cells]
+    length = np.where(seen.known[:, cells], np.linalg.norm(swerve, axis=2), np.nan)
+    measured = measure(swerve, length, seen.even[:, cells])
+    odds = BIAS + sum(weight * measured[name] for name, weight in WEIGHTS.items())
+    begins = first_clear(swerve)
+    start = max(shot.start, int(seen.frames[begins]) - seen.reach // 2)
+    most = np.nanquantile(length[begins:], MOST)
     text = (
-        f"From frame {start} on the scene moves against itself by {level:.1f} % of the picture's longer side a second, "
-        f"which no motion of the camera explains."
+        f"From frame {start} on the scene swerves against itself by up to {most:.1f} % of the picture's "
+        f"longer side within {2 * seen.reach + 1} frames, which no motion of the camera explains."
     )
-    box = _box(evidence, np.flatnonzero(followed), speed[begins:].mean(axis=0))
-    return calibrated(TYPE, [Candidate(start, end, strength, text, box)])
+    box = _box(evidence, np.flatnonzero(cells), np.nan_to_num(length[begins:]).mean(axis=0))
+    return calibrated(TYPE, [Candidate(start, shot.end, float(np.logaddexp(0.0, odds)) / SURE, text, box)])
 
 
-def cell_motion(evidence: Evidence, shot: Shot, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return how cells move every few frames, pixels a frame `[n, cells, 2]`, where that is known, and their places."""
+def follow_cells(evidence: Evidence, shot: Shot) -> Followed:
+    """Follow points of a shot from some moments both ways, and tell what most points of each cell do."""
     height, width = evidence.luma.shape[1:]
+    side, fps = max(height, width), evidence.clip.fps
+    reach = max(LEAST_REACH, min(round(REACH_SECONDS * fps), (len(shot) - MOMENTS) // 2))
+    frames = np.arange(shot.start + reach, shot.end - reach + 1, max(1, round(fps / RATE)))
     rows, columns = _grid(height, width)
     y, x = (axis.ravel() for axis in np.mgrid[1 : height - 1 : EVERY, 1 : width - 1 : EVERY])
     cell = y * rows // height * columns + x * columns // width
-    order = np.argsort(cell, kind="stable")
-    y, x, members = y[order], x[order], np.bincount(cell, minlength=rows * columns)
-    edges = np.concatenate([[0], np.cumsum(members)])
-    steps = len(range(shot.start, shot.end, stride))
-    motion, known = np.zeros((steps, len(members), 2)), np.zeros((steps, len(members)), bool)
-    least = (CORNER + CORNER_NOISE * evidence.noise) ** 2 / 144
-    for step in range(steps):
-        t = shot.start + step * stride
-        corner = cv2.cornerMinEigenVal(evidence.luma[t], 7, ksize=3)[y, x] > least
-        good = corner & evidence.flow.consistent[t][y, x]
-        flow = evidence.flow.forward[t][y, x]
-        for number, (a, b) in enumerate(itertools.pairwise(edges)):
-            chosen = flow[a:b][good[a:b]]
-            if len(chosen) >= max(FEWEST_POINTS, FOLLOWED * (b - a)):
-                motion[step, number], known[step, number] = np.median(chosen, axis=0), True
-    places = np.stack(np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows), axis=-1)
-    return motion, known, (places.reshape(-1, 2) - 0.5) * [width, height] / max(width, height)
-
-
-def similarities(motion: np.ndarray, known: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the similarity that most cells follow in every step: shift x, y, zoom and turn, float `[n, 4]`."""
+    members = _members(cell, rows * columns)
+    points = np.stack([x, y], axis=-1).astype(np.float32)
+    places = (points - [width / 2, height / 2]) / side
+    in_cells = members >= 0
     basis = _basis(places)
-    found = np.zeros((len(motion), 4))
-    for step, (cells, there) in enumerate(zip(motion, known, strict=True)):
-        if there.sum() < FEWEST_CELLS:
+    of_cells = _basis((places[members] * in_cells[..., None]).sum(axis=1) / in_cells.sum(axis=1)[:, None].clip(1))
+    enough = np.maximum(FEWEST_POINTS, FOLLOWED * in_cells.sum(axis=1))
+    least = (CORNER + CORNER_NOISE * evidence.noise) ** 2 / 144
+    n, cells = len(frames), rows * columns
+    swerve, even = np.zeros((n, cells, 2)), np.zeros((n, cells, 2))
+    known, camera, pace = np.zeros((n, cells), bool), np.zeros((n, 3)), np.zeros((n, 3))
+    for i, t in enumerate(frames.tolist()):
+        there, found = _followed(evidence, points, range(t, t + reach), forwards=True)
+        back, again = _followed(evidence, points, range(t - 1, t - reach - 1, -1), forwards=False)
+        good = found & again & (cv2.cornerMinEigenVal(evidence.luma[t], 7, ksize=3)[y, x] > least)
+        chosen = good[members] & in_cells
+        known[i] = chosen.sum(axis=1) >= enough
+        if known[i].sum() < FEWEST_CELLS:
+            known[i] = False
             continue
-        weight = there.astype(float)
-        for _ in range(ROUNDS):
-            weighted = basis * weight[:, None, None]
-            normal = np.einsum("cij,cik->jk", weighted, basis) + 1e-6 * np.eye(4)
-            found[step] = np.linalg.solve(normal, np.einsum("cij,ci->j", weighted, cells))
-            weight = there / (GIVE + np.linalg.norm(cells - basis @ found[step], axis=1))
+        for sign, whose, kept in ((1, swerve, camera), (-1, even, pace)):
+            motion = (there + sign * back) * (50 / side)
+            fitted = fit(of_cells, _medians(motion[members], chosen), known[i])
+            kept[i], motion = fitted[:3], motion - basis @ fitted
+            whose[i] = np.where(known[i, :, None], _medians(motion[members], chosen), 0)
+    went = np.ptp(np.cumsum(pace, axis=0), axis=0) * max(1, round(fps / RATE)) / reach if n else np.zeros(3)
+    return Followed(frames, reach, swerve, even, known, camera[:, :2], float(max(went[:2]) + went[2]))
+
+
+def fit(basis: np.ndarray, motion: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the camera that most cells follow, of what `_basis` has: `[8]`."""
+    found, weight = np.zeros(8), known.astype(float)
+    motion = np.where(known[:, None], motion, 0).ravel()
+    flat, stiff = basis.reshape(-1, 8), np.diag([1e-9, 1e-9, *[1e-5] * 6])
+    for _ in range(ROUNDS):
+        weighted = flat * np.repeat(weight, 2)[:, None]
+        found = np.linalg.solve(weighted.T @ flat + stiff * weight.sum(), weighted.T @ motion)
+        off = (motion - flat @ found).reshape(-1, 2)
+        weight = known / (GIVE**2 + off[:, 0] ** 2 + off[:, 1] ** 2)
     return found
 
 
-def unexplained(against: np.ndarray, known: np.ndarray, camera: np.ndarray) -> np.ndarray:
-    """Return what parallax does not explain of cells that move against the picture, pixels `[n, cells, 2]`."""
-    off = against.copy()
-    for number in range(off.shape[1]):
-        there = known[:, number]
+def beside_camera(swerve: np.ndarray, known: np.ndarray, camera: np.ndarray) -> np.ndarray:
+    """Return the swerve of cells without what the camera's, `[n, 2]`, does to near and far ones, `[n, cells, 2]`.
+
+    Nothing is so near that it swerves by more than twice what most of the scene does.
+    """
+    left = swerve.copy()
+    for cell in range(swerve.shape[1]):
+        there = known[:, cell]
         moves = camera[there]
-        stiff = (STIFF[0] * len(moves) + STIFF[1] * np.sum(moves**2)) * np.eye(4)
-        off[there, number] -= moves @ np.linalg.solve(moves.T @ moves + stiff, moves.T @ off[there, number])
-    return off
+        stiff = (STIFF[0] * len(moves) + STIFF[1] * np.sum(moves**2) + 1e-9) * np.eye(2)
+        by_depth = np.linalg.solve(moves.T @ moves + stiff, moves.T @ swerve[there, cell])
+        left[there, cell] -= moves @ (by_depth / max(1.0, np.abs(by_depth).max()))
+    return left
 
 
-def one_pattern(against: np.ndarray) -> float:
-    """Return how strongly all cells `[n, cells, 2]` move in one pattern that comes and goes, as what sways does."""
-    flat = against.reshape(len(against), -1)
-    values = np.linalg.svd(flat - flat.mean(axis=0), compute_uv=False)
-    dominates = values[0] ** 2 / max(float(np.sum(values**2)), 1e-12)
-    return float(values[0] * dominates / np.sqrt(against.shape[0] * against.shape[1]))
+def measure(swerve: np.ndarray, length: np.ndarray, even: np.ndarray) -> dict[str, float]:
+    """Return what is weighed, by name; `length` `[n, cells]` is that of the swerve, nan where it is not known."""
+    n, cells = length.shape
+    flat = swerve.reshape(n, -1)
+    _, values, patterns = np.linalg.svd(flat, full_matrices=False)
+    share = np.sum(patterns[0].reshape(cells, 2) ** 2, axis=1)  # of the strongest pattern that is each cell's
+    usual = np.nan_to_num(np.nanmedian(length, axis=1))
+    begins = onset(usual)
+    before = usual[:begins].mean() if begins else usual.mean()
+    moves = share @ np.sum(even**2, axis=2).sum(axis=0) / n
+    return {
+        "everywhere": float(np.log(NOTHING + np.quantile(np.nan_to_num(np.nanquantile(length, 0.25, axis=1)), 0.85))),
+        "one pattern": float(values[0] ** 2 / (np.sum(values**2) + NOTHING**2 * length.size)),
+        "begins": float(np.log((usual[begins:].mean() + NOTHING) / (before + NOTHING))),
+        "beside even motion": float(np.log((share @ np.nansum(length**2, axis=0) / n + 0.02) / (moves + 0.02)) / 2),
+    }
 
 
-def smooth(motion: np.ndarray, width: int) -> np.ndarray:
-    """Return motion `[n, cells, 2]` averaged over some steps."""
-    kernel = np.ones(max(1, width)) / max(1, width)
-    return np.apply_along_axis(lambda values: np.convolve(values, kernel, "same"), 0, motion)
+def first_clear(swerve: np.ndarray) -> int:
+    """Return the first moment in which the strongest pattern of a swerve `[n, cells, 2]` is clearly there."""
+    strength = np.abs(np.linalg.svd(swerve.reshape(len(swerve), -1), full_matrices=False)[0][:, 0])
+    return int(np.argmax(strength >= CLEAR * np.quantile(strength, MOST)))
 
 
 def onset(values: np.ndarray) -> int:
@@ -147,11 +181,48 @@ def onset(values: np.ndarray) -> int:
     return int(np.argmax(clear)) + 1 if clear.max(initial=0) > 0 else 0
 
 
+def _followed(evidence: Evidence, points: np.ndarray, steps: range, *, forwards: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much points `[n, 2]` move over some steps of the flow, and which are followed all the way."""
+    height, width = evidence.luma.shape[1:]
+    flow = evidence.flow.forward if forwards else evidence.flow.backward
+    last = np.array([width - 1, height - 1], np.float32)
+    at, found = points, np.ones(len(points), bool)
+    for t in steps:
+        x, y = np.rint(at).astype(int).T
+        if not forwards:
+            found &= evidence.flow.consistent[t, y, x]
+        moved = at + sample(flow[t], at[:, None])[:, 0]
+        at = np.clip(moved, 0, last)
+        found &= (at == moved).all(axis=1)
+        if forwards:
+            x, y = np.rint(at).astype(int).T
+            found &= evidence.flow.consistent[t, y, x]
+    return at - points, found
+
+
+def _medians(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the median over the chosen ones of `[cells, members, k]`, infinite where none is, `[cells, k]`."""
+    ordered = np.sort(np.where(chosen[..., None], values, np.inf), axis=1)
+    middle = np.maximum(chosen.sum(axis=1) - 1, 0) // 2
+    return np.asarray(ordered[np.arange(len(values)), middle])
+
+
+def _members(cell: np.ndarray, cells: int) -> np.ndarray:
+    """Return which points each cell has, `[cells, most]`, -1 for none."""
+    counts = np.bincount(cell, minlength=cells)
+    order = np.argsort(cell, kind="stable")
+    rank = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
+    found = np.full((cells, counts.max()), -1)
+    found[cell[order], rank] = order
+    return found
+
+
 def _basis(places: np.ndarray) -> np.ndarray:
-    """Return what shift, zoom and turn do at places (x, y) from the middle, `[cells, 2, 4]`."""
+    """Return what a camera does at places (x, y) from the middle: shift, zoom, turn, shear, tilt; `[n, 2, 8]`."""
     x, y = places.T
     one, none = np.ones_like(x), np.zeros_like(x)
-    return np.stack([np.stack([one, none, x, -y], axis=1), np.stack([none, one, y, x], axis=1)], axis=1)
+    across, down = ([one, none, x, -y, x, y, x * x, x * y], [none, one, y, x, -y, x, x * y, y * y])
+    return np.stack([np.stack(across, axis=1), np.stack(down, axis=1)], axis=1)
 
 
 def _grid(height: int, width: int) -> tuple[int, int]:
@@ -160,11 +231,11 @@ def _grid(height: int, width: int) -> tuple[int, int]:
     return max(2, round(CELLS * height / longer)), max(2, round(CELLS * width / longer))
 
 
-def _box(evidence: Evidence, cells: np.ndarray, speed: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Return the place of the cells that are off most, None where that is most of the picture."""
+def _box(evidence: Evidence, cells: np.ndarray, swerve: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Return the place of the cells that swerve most, None where that is most of the picture."""
     height, width = evidence.luma.shape[1:]
     rows, columns = _grid(height, width)
-    most = cells[speed >= 0.5 * speed.max()]
+    most = cells[swerve >= 0.5 * swerve.max()]
     y, x = np.divmod(most, columns)
     if np.ptp(x) + 1 > 0.7 * columns and np.ptp(y) + 1 > 0.7 * rows:
         return None
