@@ -129,9 +129,9 @@ class RunState:
 
 
 def outcome(state: RunState) -> str:
-    """Return what came out: a study's comparison, or what was decided of training and by the gate; "" before that."""
+    """Return what came out: what a study found, or what was decided of training and by the gate; "" before that."""
     for name, step in state.steps.items():
-        if name.startswith("compare-") and step.tasks:
+        if name.startswith(("compare-", "measure-laws")) and step.tasks:
             return str(step.tasks[-1].values.get("Output", ""))
     return " ".join(filter(None, (training_reason(state), gate_reason(state))))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kinora.errors import UsageError
 from kinora.recipes.recipe import Recipe
-from kinora.worlds.sampling import check_ranges
+from kinora.worlds.sampling import need_ranges
 
 PREPARE = (
     "plan-ingest", "read-shards", "ingest", "validate", "train-captioner", "caption", "publish-features",
@@ -98,4 +98,4 @@ def check_recipe(name: str, recipe: Recipe) -> None:
         UsageError: if it cannot.
     """
     if name == LAW_STUDY.name:
-        check_ranges(recipe.ingest.worlds)
+        need_ranges(recipe.ingest.worlds)

@@ -27,7 +27,7 @@ from kinora.config import to_dict
 from kinora.errors import KinoraError
 from kinora.recipes.recipe import Recipe
 from kinora.worlds import BACKGROUNDS, PALETTE, Sample, Scene, WorldsConfig, draw_sample
-from kinora.worlds.sampling import check_ranges
+from kinora.worlds.sampling import need_ranges
 from kinora.worlds.scene import TIME, X, Y
 
 SEED = 720_000  # of clips and continuations: training draws its clips otherwise
@@ -159,7 +159,7 @@ def draw_questions(worlds: WorldsConfig, given: int, clips: int, seed: int) -> l
         UsageError: if the worlds have no ranges.
         KinoraError: if no clip of these worlds can be measured.
     """
-    check_ranges(worlds)
+    need_ranges(worlds)
     radii, speeds = (
         tuple((low / UNITS, high / UNITS) for low, high in ranges) for ranges in (RADII_OUTSIDE, SPEEDS_OUTSIDE)
     )

@@ -37,7 +37,7 @@ def phyworld() -> Recipe:
                 fps=10.0,
                 held_out=3,
             ),
-            simulated=SimulatedClips(videos=3000, images=30, captioned=1.0),
+            simulated=SimulatedClips(videos=3000, images=0, captioned=1.0),
             max_side=32,
             max_frames=33,
             fps=10.0,

@@ -155,7 +155,7 @@ def check(config: WorldsConfig) -> None:
         raise UsageError(f"{most} objects need as many colours; give more colours than {len(config.colours)}.")
 
 
-def check_ranges(config: WorldsConfig) -> None:
+def need_ranges(config: WorldsConfig) -> None:
     """Raise UsageError if sizes and speeds are not drawn from ranges."""
     if not config.radii:
         raise UsageError("these worlds have no ranges of radii and speeds to be inside of; take the recipe phyworld.")

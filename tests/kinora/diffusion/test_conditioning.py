@@ -28,6 +28,15 @@ def test_training_draws_every_task_and_always_leaves_something():
     assert any(not given[:, 1, 1].any() and given[:, 0].all() and given[:, :, 0].all() for given in boxes)
 
 
+def test_the_first_frames_alone_are_given_where_they_are_asked_for():
+    generator = torch.Generator().manual_seed(0)
+    drawn = [draw_given((4, 3, 3), generator, share=0.5, first=2) for _ in range(400)]
+    some = [given for given in drawn if given.any()]
+    assert 0.4 < len(some) / 400 < 0.6
+    assert all(given[:2].all() and not given[2:].any() for given in some)
+    assert not any(draw_given((2, 3, 3), generator, share=1.0, first=2).any() for _ in range(10)), "nothing is left"
+
+
 def test_of_an_image_a_region_may_be_given_and_of_one_token_nothing():
     generator = torch.Generator().manual_seed(0)
     assert any(draw_given((1, 3, 2), generator, share=1.0).any() for _ in range(10))
