@@ -4,7 +4,7 @@ Simulated worlds ask by prompts; a person's own footage is continued (`evaluatio
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,17 +14,19 @@ import numpy as np
 from evaluation.abilities import ABILITIES, abilities
 from evaluation.evaluator import clip_record, evaluator, findings, summary
 from evaluation.findings import ClipInput
-from evaluation.footage import ContinuationTask, continue_clips, judge_footage
+from evaluation.footage import ContinuationTask
+from evaluation.footage_evaluation import footage_evaluation, judge_continuations
 from evaluation.footage_report import footage_page, sentence
 from evaluation.generating import Continues, Generates, generated
 from evaluation.objects.observation import observe
 from evaluation.rates import METRICS, mean_rates, rates
 from evaluation.report import checkpoint_page, failed_types
-from kinora.config import to_dict, write_json
+from evaluation.shards import WHOLE, Shard
+from kinora.config import from_dict, to_dict, write_json
 from kinora.data.clips import ClipDataset
 from kinora.data.drift import drift_section, generated_against_real
 from kinora.errors import KinoraError
-from kinora.media import write_video
+from kinora.media import read_video, write_video
 from kinora.recipes.backends import NONE, Backends
 from kinora.report import Page
 from kinora.worlds import WORLDS, EvaluationPrompt, WorldsConfig, simulate_prompt
@@ -45,8 +47,12 @@ def evaluate_checkpoint(
     worlds: WorldsConfig | None = None,
     dataset: ClipDataset | None = None,
     backends: Backends = NONE,
+    shard: Shard = WHOLE,
+    features: str = "",
 ) -> dict[str, Any]:
     """Generate and judge one clip for everything asked; write `evaluation.json`, `report.html` and the clips to `out`.
+
+    One clip after the other is judged, written and forgotten: memory does not grow with their number.
 
     Args:
         generator: the model under judgement.
@@ -57,66 +63,111 @@ def evaluate_checkpoint(
         dataset: where the clips are that are to be continued; its held-out clips are what the generated ones are
             compared with as a whole.
         backends: networks that help to judge what prompts ask for.
+        shard: which part of what is asked is judged; `joined` makes one evaluation of the shards'.
+        features: by which continuations are compared as distributions, `hf:NAME`, or the autoencoder's own if empty.
 
     Returns:
         The content of `evaluation.json`: the evaluator, `rates` (means), and one record a clip; of prompts also the
-        rates `by_world`, `abilities` and `summary`, of continuations what `judge_footage` says.
+        rates `by_world`, `abilities` and `summary`, of continuations what `footage_evaluation` says.
 
     Raises:
         KinoraError: if nothing is asked, or a network of the backends cannot be had.
     """
-    if not asked:
+    mine = shard.part(asked)
+    if not mine:
         raise KinoraError("there are no prompts to evaluate on; hold out some combinations of the world.")
-    if isinstance(asked[0], ContinuationTask):
+    records: list[dict[str, Any]] = []
+    if isinstance(mine[0][1], ContinuationTask):
         assert dataset is not None, "what is to be continued lies in a dataset"
-        tasks = cast(Sequence[ContinuationTask], asked)
-        continued = continue_clips(cast(Continues, generator), tasks, dataset)
-        evaluation = judge_footage(continued, name)
-        evaluation["sentence"] = sentence(evaluation)
-        page = footage_page(evaluation, continued)
-        clips = [
-            ClipInput(record["clip"], clip.made, clip.task.fps)
-            for record, clip in zip(evaluation["clips"], continued, strict=True)
-        ]
-        new = [(clip.made[clip.task.given :], clip.task.fps) for clip in continued]
+        tasks = cast(Sequence[tuple[int, ContinuationTask]], mine)
+        judged = judge_continuations(cast(Continues, generator), tasks, dataset, out, records, features, backends)
     else:
-        prompts = cast(Sequence[EvaluationPrompt], asked)
-        clips = generate_clips(generator, prompts)
-        evaluation, page = _judged_beside_simulator(clips, prompts, name, worlds, backends)
-        new = [(clip.frames, clip.fps) for clip in clips]
-    if dataset is not None:
-        drift = generated_against_real(new, dataset)
+        prompts = cast(Sequence[tuple[int, EvaluationPrompt]], mine)
+        judged = _judge_generated(generator, prompts, out, records, worlds, backends)
+    drift = generated_against_real(judged, dataset) if dataset is not None else None
+    for _ in judged:  # where nothing is compared as a whole, what asks for the next clip
+        pass
+    evaluation = evaluation_of(records, name, evaluator(backends))
+    page = footage_page(evaluation, out) if "kind" in evaluation else _prompts_page(evaluation, out, worlds)
+    if drift is not None:
         evaluation["drift"] = drift.figures()
         drift_section(page, "The clips as a whole, against held-out ones", drift, "generated clips", "held-out clips")
-    for clip in clips:
-        path = out / "clips" / f"{clip.name}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, clip.frames, clip.fps)
     write_json(out / "evaluation.json", evaluation)
     page.write(out / "report.html")
     return evaluation
 
 
-def _judged_beside_simulator(
-    clips: Sequence[ClipInput],
-    prompts: Sequence[EvaluationPrompt],
-    name: str,
+def evaluation_of(records: Sequence[dict[str, Any]], name: str, judge: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the evaluation of the model `name` by the records of its clips, which the detectors `judge` made."""
+    if "given" not in records[0]["asked"]:
+        return prompts_evaluation(records, name, judge)
+    evaluation = footage_evaluation(records, name, judge)
+    return evaluation | {"sentence": sentence(evaluation)}
+
+
+def joined(evaluations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one evaluation a model, of those of its shards, in the order of their names.
+
+    What is measured of the clips as a whole against the dataset's is the shards' own, and left out.
+
+    Raises:
+        KinoraError: if the shards of a model were not judged alike.
+    """
+    shards: dict[str, list[Mapping[str, Any]]] = {}
+    for evaluation in evaluations:
+        shards.setdefault(evaluation["name"], []).append(evaluation)
+    whole = []
+    for name, some in sorted(shards.items()):
+        if len({shard["evaluator"]["digest"] for shard in some}) > 1:
+            raise KinoraError(f"parts of {name} were judged by different versions of the evaluator; evaluate it again.")
+        records = sorted((record for shard in some for record in shard["clips"]), key=lambda one: str(one["clip"]))
+        whole.append(evaluation_of(records, name, some[0].get("detectors", some[0])["evaluator"]))
+    return whole
+
+
+def _judge_generated(
+    generator: Generates,
+    asked: Sequence[tuple[int, EvaluationPrompt]],
+    out: Path,
+    records: list[dict[str, Any]],
     worlds: WorldsConfig | None,
     backends: Backends,
-) -> tuple[dict[str, Any], Page]:
-    """Return the evaluation and its page; with `worlds`, the simulator's own clips are judged too and shown beside."""
-    evaluation = judge_prompts(clips, prompts, name, backends)
-    references: list[np.ndarray] = []
-    if worlds is not None:
-        references = [simulate_prompt(prompt, worlds) for prompt in prompts]
-        own = [replace(clip, frames=frames) for clip, frames in zip(clips, references, strict=True)]
-        evaluation["reference"] = {"rates": judge_prompts(own, prompts, "the simulator", backends)["rates"]}
-    return evaluation, checkpoint_page(evaluation, clips, references)
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Let a model make clips of prompts; after each was judged and written, yield its frames and rate.
+
+    With `worlds`, the simulator's own clip of each prompt is judged too.
+    """
+    (out / "clips").mkdir(parents=True, exist_ok=True)
+    made = generated(generator, (request(prompt) for _, prompt in asked), len(asked))
+    for (place, prompt), frames in zip(asked, made, strict=True):
+        clip = ClipInput(f"{place:03d}", frames, prompt.fps, prompt.prompt)
+        record = prompt_record(clip, prompt, backends)
+        if worlds is not None:
+            own = replace(clip, frames=simulate_prompt(prompt, worlds))
+            record["reference"] = prompt_record(own, prompt, backends)["rates"]
+        records.append(record)
+        write_video(out / "clips" / f"{clip.name}.mp4", frames, prompt.fps)
+        yield frames, prompt.fps
+
+
+def _prompts_page(evaluation: dict[str, Any], out: Path, worlds: WorldsConfig | None) -> Page:
+    """Return the page of a checkpoint that was asked by prompts, whose clips are in `out`."""
+
+    def made(number: int) -> ClipInput:
+        record = evaluation["clips"][number]
+        frames, fps = read_video(out / "clips" / f"{record['clip']}.mp4")
+        return ClipInput(record["clip"], frames, fps, record["prompt"])
+
+    def reference(number: int) -> np.ndarray | None:
+        asked = from_dict(EvaluationPrompt, evaluation["clips"][number]["asked"])
+        return None if worlds is None else simulate_prompt(asked, worlds)
+
+    return checkpoint_page(evaluation, made, reference)
 
 
 def generate_clips(generator: Generates, prompts: Sequence[EvaluationPrompt]) -> list[ClipInput]:
-    """Return one generated clip a prompt, in the prompts' order."""
-    made = generated(generator, [request(prompt) for prompt in prompts])
+    """Return one generated clip a prompt, in the prompts' order, all at once: for a few."""
+    made = generated(generator, map(request, prompts), len(prompts))
     return [
         ClipInput(f"{number:03d}", frames, prompt.fps, prompt.prompt)
         for number, (prompt, frames) in enumerate(zip(prompts, made, strict=True))
@@ -124,34 +175,42 @@ def generate_clips(generator: Generates, prompts: Sequence[EvaluationPrompt]) ->
 
 
 def judge_prompts(
-    clips: Sequence[ClipInput], prompts: Sequence[EvaluationPrompt], name: str, backends: Backends = NONE
+    clips: Iterable[ClipInput], prompts: Sequence[EvaluationPrompt], name: str, backends: Backends = NONE
 ) -> dict[str, Any]:
     """Judge one clip a prompt and return the evaluation."""
-    records = []
-    for clip, prompt in zip(clips, prompts, strict=True):
-        seen = observe(clip)
-        found = findings(seen, backends)
-        motion = prompt.attributes.motion
-        records.append(
-            {
-                **clip_record(clip, found),
-                "rates": rates(found),
-                "world": world_of(motion) if motion in MOTIONS else "",
-                "abilities": {ability: asdict(score) for ability, score in abilities(seen).items()},
-                "asked": to_dict(prompt),
-            }
-        )
+    records = [prompt_record(clip, prompt, backends) for clip, prompt in zip(clips, prompts, strict=True)]
+    return prompts_evaluation(records, name, evaluator(backends))
+
+
+def prompt_record(clip: ClipInput, prompt: EvaluationPrompt, backends: Backends) -> dict[str, Any]:
+    """Return what `evaluation.json` holds of the clip of a prompt."""
+    seen = observe(clip)
+    found = findings(seen, backends)
+    motion = prompt.attributes.motion
+    return {
+        **clip_record(clip, found),
+        "rates": rates(found),
+        "world": world_of(motion) if motion in MOTIONS else "",
+        "abilities": {ability: asdict(score) for ability, score in abilities(seen).items()},
+        "asked": to_dict(prompt),
+    }
+
+
+def prompts_evaluation(records: Sequence[dict[str, Any]], name: str, judge: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the evaluation, the content of `evaluation.json`, of the records of clips made of prompts."""
     summed = summary(records)
+    references = [record["reference"] for record in records if "reference" in record]
     return {
         "name": name,
-        "evaluator": evaluator(backends),
+        "evaluator": dict(judge),
         "rates": summed["rates"],
         "by_world": by_world(records),
         "abilities": {ability: mean_ability(records, ability) for ability in ABILITIES},
         "measurable": {kind: row["measurable"] / row["clips"] for kind, row in summed["types"].items()},
         "summary": summed,
         "clips_with_failure": sum(bool(failed_types(record)) for record in records),
-        "clips": records,
+        **({"reference": {"rates": mean_rates(references)}} if references else {}),
+        "clips": list(records),
     }
 
 

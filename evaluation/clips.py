@@ -5,7 +5,7 @@ from typing import Any
 
 from evaluation.evaluator import clip_record, evaluator, judge, summary
 from evaluation.findings import ClipInput
-from evaluation.loading import clip_files, read_clips
+from evaluation.loading import ClipFile, clip_files, read_clip
 from evaluation.report import clips_page
 from kinora.config import write_json
 from kinora.errors import KinoraError
@@ -21,22 +21,29 @@ def evaluate_path(path: Path, out: Path, backends: Backends = NONE) -> dict[str,
     Raises:
         KinoraError: if there is no clip there that can be read, or a network of the backends cannot be had.
     """
-    clips: list[ClipInput] = []
+    files = clip_files(path)
+    judged: list[ClipFile] = []
     records, unreadable = [], []
-    with Progress("evaluate clips", len(clip_files(path)), "clips") as progress:
-        for clip in read_clips(path):
-            if isinstance(clip, ClipInput):
-                records.append(clip_record(clip, judge(clip, backends=backends)))
-                clips.append(clip)
+    with Progress("evaluate clips", len(files), "clips") as progress:
+        for done, file in enumerate(files, start=1):
+            try:
+                clip = _read(file)
+            except KinoraError as error:
+                unreadable.append({"clip": file.name, "reason": str(error)})
             else:
-                unreadable.append({"clip": clip[0], "reason": clip[1]})
-            progress.update(len(clips) + len(unreadable))
-    if not clips:
+                records.append(clip_record(clip, judge(clip, backends=backends)))
+                judged.append(file)
+            progress.update(done)
+    if not judged:
         raise KinoraError(f"no clip at {path} can be read; the first: {unreadable[0]['reason']}")
     report = {"evaluator": evaluator(backends), "clips": records, "unreadable": unreadable, "summary": summary(records)}
-    page = clips_page(report, clips)
+    page = clips_page(report, lambda number: _read(judged[number]))  # again: all of them would not fit in memory
     if unreadable:
         page.heading("Not readable").table(unreadable)
     write_json(out / "report.json", report)
     page.write(out / "report.html")
     return report
+
+
+def _read(file: ClipFile) -> ClipInput:
+    return read_clip(file.locate(), file.name, file.prompt)

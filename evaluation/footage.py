@@ -1,33 +1,20 @@
-"""Judge one checkpoint on a person's own footage: it continues held-out clips, and each is compared with the truth."""
+"""What a checkpoint is asked for of a person's own footage: to continue held-out clips from their first frames."""
 
-import hashlib
 import zlib
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation import continuation
-from evaluation.continuation import MEASURES, agreement, mean_agreement
 from evaluation.generating import Continues, generated
-from kinora.config import to_dict
 from kinora.data.clips import ClipDataset
 from kinora.data.grid import Grid
 from kinora.errors import KinoraError
 
 if TYPE_CHECKING:
     from kinora.generation import GenerationRequest
-
-VERSION = "footage-1"
-BASELINES = {
-    "held": "the last given frame, held still",
-    "autoencoder": "the truth, through the autoencoder",
-}
-NO_MOTION = "what the clip shows does not move, so that no motion can agree"
 
 
 @dataclass(frozen=True)
@@ -50,15 +37,11 @@ class ContinuationTask:
 
 @dataclass(frozen=True, eq=False)
 class Continued:
-    """A continuation, the truth and its reconstruction by the autoencoder, `uint8 [T, H, W, 3]`, with the given frames.
-
-    The reconstruction is what a model would make whose latents are right.
-    """
+    """A continuation and the truth, `uint8 [T, H, W, 3]`, with the given frames."""
 
     task: ContinuationTask
     made: np.ndarray
     truth: np.ndarray
-    reconstruction: np.ndarray
 
 
 def given_frames(frames: int, grid: Grid) -> int:
@@ -136,96 +119,36 @@ def request_of(task: ContinuationTask, truth: np.ndarray) -> "GenerationRequest"
     )
 
 
-def continue_clips(generator: Continues, tasks: Sequence[ContinuationTask], dataset: ClipDataset) -> list[Continued]:
-    """Return what a model makes of every task, in their order.
+def continue_clips(
+    generator: Continues, tasks: Sequence[ContinuationTask], dataset: ClipDataset
+) -> Iterator[Continued]:
+    """Yield what a model makes of every task, in their order.
 
     Raises:
         KinoraError: if a clip cannot be read, or is not as the task says.
     """
-    clips = list(dict.fromkeys(task.clip for task in tasks))
-    truths = dict(zip(clips, dataset.read(clips), strict=True))
-    for task in tasks:
-        shape = truths[task.clip].shape[:3]
-        if shape != (task.frames, task.height, task.width):
-            raise KinoraError(
-                f"the clip {task.clip} is to have {task.frames} frames of {task.width}x{task.height}, and has "
-                f"{shape[0]} of {shape[2]}x{shape[1]}; make the dataset again."
-            )
-    made = generated(generator, [request_of(task, truths[task.clip]) for task in tasks])
-    given = {task.clip: task.given for task in tasks}
-    best = {clip: _reconstructed(generator, truths[clip], given[clip]) for clip in clips}
-    return [
-        Continued(task, frames, truths[task.clip], best[task.clip]) for task, frames in zip(tasks, made, strict=True)
-    ]
+    waiting: deque[np.ndarray] = deque()
+
+    def requests() -> Iterator["GenerationRequest"]:
+        for task, truth in zip(tasks, dataset.read(task.clip for task in tasks), strict=True):
+            shape = truth.shape[:3]
+            if shape != (task.frames, task.height, task.width):
+                raise KinoraError(
+                    f"the clip {task.clip} is to have {task.frames} frames of {task.width}x{task.height}, and has "
+                    f"{shape[0]} of {shape[2]}x{shape[1]}; make the dataset again."
+                )
+            waiting.append(truth)
+            yield request_of(task, truth)
+
+    for task, made in zip(tasks, generated(generator, requests(), len(tasks)), strict=True):
+        yield Continued(task, made, waiting.popleft())
 
 
-def judge_footage(clips: Sequence[Continued], name: str) -> dict[str, Any]:
-    """Judge continuations and return the evaluation, the content of `evaluation.json`.
+def reconstructed(generator: Continues, truth: np.ndarray, given: int) -> np.ndarray:
+    """Return frames `uint8 [T, H, W, 3]` through the autoencoder, made to meet the given ones as a continuation is.
 
-    Its `clips` are one record a continuation. `rates` are the means over the clips, each the mean over its seeds, of
-    what was measured; `baselines` are the same of `BASELINES`, and `compared` are counts.
+    That is what a model would make whose latents are right.
     """
-    records = [_record(number, clip) for number, clip in enumerate(clips)]
-    by_clip: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        by_clip.setdefault(record["asked"]["clip"], []).append(record)
-    own = {clip: mean_agreement([record["rates"] for record in some]) for clip, some in by_clip.items()}
-    baselines = {base: mean_agreement([some[0]["baselines"][base] for some in by_clip.values()]) for base in BASELINES}
-    nearer = [
-        clip for clip, some in by_clip.items() if own[clip]["appearance"] > some[0]["baselines"]["held"]["appearance"]
-    ]
-    counts = {
-        "clips": len(by_clip),
-        "sources": len({some[0]["asked"]["source"] for some in by_clip.values()}),
-        "continuations": len(records),
-        "nearer": len(nearer),
-        "moving": sum(rates["motion"] is not None for rates in own.values()),
-        "with_words": sum(bool(some[0]["asked"]["prompt"]) for some in by_clip.values()),
-    }
-    return {
-        "name": name,
-        "kind": "continuation",
-        "evaluator": evaluator(),
-        "rates": _measured(mean_agreement(list(own.values()))),
-        "baselines": {base: _measured(values) for base, values in baselines.items()},
-        "by_clip": own,
-        "compared": counts,
-        "clips": records,
-    }
-
-
-@lru_cache
-def evaluator() -> dict[str, Any]:
-    """Return which evaluator this is: evaluations with different digests must not be compared."""
-    files = (Path(continuation.__file__), Path(__file__))
-    return {
-        "version": VERSION,
-        "digest": hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest(),
-        "scale": "0 far from the truth, 1 the truth",
-        "measures": list(MEASURES),
-    }
-
-
-def _record(number: int, clip: Continued) -> dict[str, Any]:
-    """Return what `evaluation.json` holds of one continuation."""
-    task, given = clip.task, clip.task.given
-    truth, last = clip.truth[given:], clip.truth[given - 1]
-    rates = agreement(clip.made[given:], truth, last)
-    return {
-        "clip": f"{number:03d}",
-        "asked": to_dict(task),
-        "prompt": task.prompt,
-        "rates": rates,
-        "baselines": {
-            "held": agreement(np.broadcast_to(last, truth.shape), truth, last),
-            "autoencoder": agreement(clip.reconstruction[given:], truth, last),
-        },
-        "not_measurable": {"motion": NO_MOTION} if rates["motion"] is None else {},
-    }
-
-
-def _reconstructed(generator: Continues, truth: np.ndarray, given: int) -> np.ndarray:
-    """Return frames `uint8 [T, H, W, 3]` through the autoencoder, made to meet the given ones as a continuation is."""
     from kinora.generation.canvas import joined
     from kinora.media.tensors import to_frames, to_tensor
 
@@ -233,7 +156,3 @@ def _reconstructed(generator: Continues, truth: np.ndarray, given: int) -> np.nd
     frames = to_frames(generator.vae.video_of(latent, truth.shape[:3])[0])
     known = np.arange(len(truth)) < given
     return np.where(known[:, None, None, None], truth, joined(frames, truth, known))
-
-
-def _measured(rates: dict[str, float | None]) -> dict[str, float]:
-    return {name: value for name, value in rates.items() if value is not None}

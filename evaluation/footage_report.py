@@ -1,19 +1,27 @@
 """The page of one checkpoint that continued a person's own footage: every held-out clip beside its continuation."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 
 from evaluation.continuation import MEASURES
-from evaluation.footage import BASELINES, NO_MOTION, Continued
+from evaluation.distances import FLOOR
+from evaluation.footage import Continued
+from kinora.media import read_video
 from kinora.numbers import count
 from kinora.report import Clip, Page
 
 SHOWN_CLIPS = 48  # a page shows at most this many clips
 SIDE, GAP, STRIP = 160, 6, 8  # pixels: the longer side of a clip shown, the space between two, the strip of time
+BASELINES = {
+    "held": "the last given frame, held still",
+    "autoencoder": "the truth, through the autoencoder",
+    "blurred": "the truth, blurred",
+}
+NO_MOTION = "what the clip shows does not move, so that no motion can agree"
 GIVEN, MADE, CURSOR, BETWEEN = (47, 95, 208), (190, 198, 207), (24, 28, 33), 128
 MEASURE_LABELS = {
     "overall": "overall score: appearance, of which half counts as far as motion is right",
@@ -40,13 +48,21 @@ def sentence(evaluation: Mapping[str, Any]) -> str:
         )
     if counts["moving"] < counts["clips"]:
         said += f" In {counts['clips'] - counts['moving']} of them nothing moves, so motion is not measured there."
+    more = evaluation["detectors"]["more"]["count"]
+    if more:
+        said += f" The detectors find a failure that the truth has not in {more} of {counts['continuations']}."
     if not counts["with_words"]:
         said += " No person wrote a caption for any of them: no words were judged."
     return said
 
 
-def footage_page(evaluation: Mapping[str, Any], clips: Sequence[Continued]) -> Page:
-    """Return the page of one checkpoint: what it can, what it is compared with, and the clips."""
+def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
+    """Return the page of one checkpoint: what it can, what it is compared with, and the clips.
+
+    Args:
+        evaluation: what `footage_evaluation` returned, with its `sentence`.
+        folder: has the first continuation of each clip beside the truth in `beside/`.
+    """
     counts, rates = evaluation["compared"], evaluation["rates"]
     page = Page(f"Evaluation of {evaluation['name']}", evaluation["sentence"])
     page.figures(
@@ -71,16 +87,17 @@ def footage_page(evaluation: Mapping[str, Any], clips: Sequence[Continued]) -> P
         "100% is the truth. A frame that is held still is about half as near in its pixels, and moves nothing. No "
         "continuation that this autoencoder decodes can be expected to come nearer than the truth does through it.",
     )
+    _detectors(page, evaluation)
+    _distances(page, evaluation)
     page.heading("Every held-out clip")
     page.text(
         "On the left what the clip shows, in the middle the continuation with its first seed, on the right the truth "
         "through the autoencoder. While the strip below is blue, the frames are given; then the model goes on."
     )
-    first = {clip.task.clip: clip for clip in reversed(clips)}
-    shown = list(dict.fromkeys(clip.task.clip for clip in clips))[:SHOWN_CLIPS]
     page.clips(
-        (_shown(first[name], evaluation) for name in shown),
+        _shown(evaluation, folder),
         f"{counts['clips'] - SHOWN_CLIPS} more clips are in evaluation.json." if counts["clips"] > SHOWN_CLIPS else "",
+        filter_by="failure",
     )
     still = counts["clips"] - counts["moving"]
     if still:
@@ -90,18 +107,71 @@ def footage_page(evaluation: Mapping[str, Any], clips: Sequence[Continued]) -> P
     page.text(
         "As Physics-IQ does (arXiv:2501.09038): where, when and how much things move is compared with the truth, "
         "and the pixels are. Brightening and darkening are told apart, so that a clip that is inverted or played "
-        "backwards does not pass for the truth, and a clip in which nothing moves has no motion to agree. Nothing else "
-        "is looked for: not whether objects keep their shape, nor whether a continuation that differs is possible too."
+        "backwards does not pass for the truth, and a clip in which nothing moves has no motion to agree. That is what "
+        "decides; failures and distances are shown beside it. None of them knows whether a continuation that differs "
+        "from the truth is possible too."
     )
     return page.text(
-        f"Evaluator {evaluation['evaluator']['version']}, digest {evaluation['evaluator']['digest'][:16]}."
+        f"Evaluator {evaluation['evaluator']['version']}, digest {evaluation['evaluator']['digest'][:16]}; "
+        f"detectors {evaluation['detectors']['evaluator']['digest'][:16]}."
     )
 
 
-def side_by_side(clip: Continued) -> np.ndarray:
-    """Return the truth, the continuation and the reconstruction, enlarged, over a strip of time, `uint8 [T, h, w, 3]`.
+def _detectors(page: Page, evaluation: Mapping[str, Any]) -> None:
+    """Add which failures the detectors find in the continuations, and in the truth that they continue."""
+    found = evaluation["detectors"]
+    more, of = found["more"], found["continuations"]
+    page.heading("Failures of physics and consistency")
+    page.text(
+        f"In {more['count']} of {count(of, 'continuation')} ({_between(more, 'share', '{:.0%}')}) the detectors find a "
+        f"failure of a type that they do not find in the truth. They find any in {found['any']['made']} of "
+        f"the continuations, in {found['any']['truth']} of the truths, where each is a false alarm, and in "
+        f"{found['any']['autoencoder']} of the truths through the autoencoder. In the interval the clips of one file "
+        "count as far as they differ."
+    )
+    rows = [
+        {
+            "type": kind.replace("_", " "),
+            "in the continuation, not in the truth": row["more"],
+            "in the continuation": row["made"],
+            "in the truth": row["truth"],
+            "in the truth, through the autoencoder": row["autoencoder"],
+        }
+        for kind, row in found["types"].items()
+        if any(row.values())
+    ]
+    if rows:
+        page.table(rows, f"Of {count(of, 'continuation')}, each with its truth; the frames that were given are seen.")
 
-    The strip is blue where frames are given; a dark cursor runs along it.
+
+def _distances(page: Page, evaluation: Mapping[str, Any]) -> None:
+    """Add how far all continuations together are from all truths."""
+    found = evaluation["distances"]
+    page.heading("All continuations, as a distribution")
+    if "reason" in found:
+        page.text(f"Not measurable: {found['reason']}.")
+        return
+    names = {"made": evaluation["name"], **BASELINES, FLOOR: FLOOR}
+    page.table(
+        [
+            {
+                "": label,
+                "kernel distance": _between(found["kernel"][name], "value", "{:.2f}"),
+                "Fréchet distance": _between(found["frechet"][name], "value", "{:.1f}"),
+            }
+            for name, label in names.items()
+        ],
+        f"Distances from the truth of {count(found['clips'], 'clip')} of {count(found['files'], 'file')}, with 95% "
+        f"intervals by files; features: {found['features']}, in units of the truth's own spread. Of so few clips the "
+        "kernel distance (KID) is the one to read: it is 0 on average where nothing differs. The Fréchet distance is "
+        "above that, the more the fewer clips there are; halves have half as many.",
+    )
+
+
+def side_by_side(clip: Continued, best: np.ndarray) -> np.ndarray:
+    """Return the truth, the continuation and `best`, the truth through the autoencoder, `uint8 [T, h, w, 3]`.
+
+    They are enlarged, over a strip of time is blue where frames are given; a dark cursor runs along it.
     """
     frames, height, width, _ = clip.truth.shape
     scale = SIDE / max(height, width)
@@ -109,7 +179,7 @@ def side_by_side(clip: Continued) -> np.ndarray:
     how = cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA
     gap = np.full((frames, size[1], GAP, 3), BETWEEN, np.uint8)
     parts: list[np.ndarray] = []
-    for video in (clip.truth, clip.made, clip.reconstruction):
+    for video in (clip.truth, clip.made, best):
         parts += [gap] if parts else []
         parts.append(np.stack([cv2.resize(frame, size, interpolation=how) for frame in video]))
     shown = np.concatenate(parts, axis=2)
@@ -123,19 +193,42 @@ def side_by_side(clip: Continued) -> np.ndarray:
     return np.concatenate([shown, strip], axis=1)
 
 
-def _shown(clip: Continued, evaluation: Mapping[str, Any]) -> Clip:
-    task, own = clip.task, evaluation["by_clip"][clip.task.clip]
-    seeds = [record for record in evaluation["clips"] if record["asked"]["clip"] == task.clip]
-    held = seeds[0]["baselines"]["held"]
-    said = f"“{task.prompt}”" if task.prompt else "no caption by a person, so no words"
-    spread = [record["rates"]["overall"] for record in seeds]
-    note = (
-        f"{count(task.given, 'frame')} of {task.frames} given. Overall score {own['overall']:.0%}"
-        + (f" (mean of {len(seeds)} seeds, {min(spread):.0%} to {max(spread):.0%})" if len(seeds) > 1 else "")
-        + f"; held still {held['overall']:.0%}. Appearance {own['appearance']:.0%}"
-        + ("; nothing moves." if own["motion"] is None else f", motion {own['motion']:.0%}.")
-    )
-    return Clip(side_by_side(clip), task.fps, f"{PurePosixPath(task.source).name}: {said}", note)
+def _shown(evaluation: Mapping[str, Any], folder: Path) -> Iterator[Clip]:
+    """Yield the first continuation of each of the first clips, beside the truth."""
+    seeds: dict[str, list[Mapping[str, Any]]] = {}
+    for record in evaluation["clips"]:
+        seeds.setdefault(record["asked"]["clip"], []).append(record)
+    for clip, records in list(seeds.items())[:SHOWN_CLIPS]:
+        first, own = records[0], evaluation["by_clip"][clip]
+        asked = first["asked"]
+        said = f"“{asked['prompt']}”" if asked["prompt"] else "no caption by a person, so no words"
+        spread = [record["rates"]["overall"] for record in records]
+        tags = [
+            kind for kind in first["detectors"]["made"]["failed"] if kind not in first["detectors"]["truth"]["failed"]
+        ]
+        note = (
+            f"{count(asked['given'], 'frame')} of {asked['frames']} given. Overall score {own['overall']:.0%}"
+            + (f" (mean of {len(records)} seeds, {min(spread):.0%} to {max(spread):.0%})" if len(records) > 1 else "")
+            + f"; held still {first['baselines']['held']['overall']:.0%}. Appearance {own['appearance']:.0%}"
+            + ("; nothing moves." if own["motion"] is None else f", motion {own['motion']:.0%}.")
+            + "".join(
+                f" {_failure(failure)}" for failure in first["detectors"]["made"]["failures"] if failure["type"] in tags
+            )
+        )
+        frames, _ = read_video(folder / "beside" / f"{first['clip']}.mp4")
+        label = f"{PurePosixPath(asked['source']).name}: {said}"
+        yield Clip(frames, asked["fps"], label, note, bool(tags), tuple(tags))
+
+
+def _failure(failure: Mapping[str, Any]) -> str:
+    """Return a failure as a sentence with its frames."""
+    kind = failure["type"].replace("_", " ").capitalize()
+    return f"{kind}, frames {failure['start_frame']}–{failure['end_frame']}: {failure['explanation']}"
+
+
+def _between(figure: Mapping[str, float], value: str, form: str) -> str:
+    """Return a figure with its interval."""
+    return f"{form.format(figure[value])} ({form.format(figure['low'])} to {form.format(figure['high'])})"
 
 
 def _percent(value: float | None) -> str:

@@ -1,6 +1,7 @@
-"""Clips made for an evaluation: requests in, frames out, a group at a time."""
+"""Clips made for an evaluation: requests in, frames out, a few at a time, so that memory does not grow with them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sized
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -28,11 +29,19 @@ class Continues(Generates, Protocol):
     vae: "Autoencoder"
 
 
-def generated(generator: Generates, requests: Sequence["GenerationRequest"]) -> list[np.ndarray]:
-    """Return the frames of every request, in their order."""
-    clips: list[np.ndarray] = []
-    with Progress("generate for evaluation", len(requests), "clips") as progress:
-        for start in range(0, len(requests), BATCH):
-            clips += generator.generate(list(requests[start : start + BATCH]))
-            progress.update(len(clips))
-    return clips
+def generated(generator: Generates, requests: Iterable["GenerationRequest"], number: int = 0) -> Iterator[np.ndarray]:
+    """Yield the frames of every request, in their order; no more than `BATCH` are held at once.
+
+    Where `requests` has no length, `number` says how many there are, for the progress that is shown: there a clip
+    counts as done when the next one is asked for, when it has been judged.
+    """
+    waiting, done = iter(requests), 0
+    with Progress(
+        "make and judge clips", len(requests) if isinstance(requests, Sized) else number, "clips"
+    ) as progress:
+        while batch := list(islice(waiting, BATCH)):
+            made = generator.generate(batch)[::-1]
+            while made:
+                yield made.pop()
+                done += 1
+                progress.update(done)

@@ -18,7 +18,11 @@ BETWEEN = 128  # the grey between and around clips, which suits a light page and
 
 
 def annotated(
-    frames: np.ndarray, failing: np.ndarray, reference: np.ndarray | None = None, side: int = SIDE
+    frames: np.ndarray,
+    failing: np.ndarray,
+    reference: np.ndarray | None = None,
+    side: int = SIDE,
+    marks: Sequence[Mark] = (),
 ) -> np.ndarray:
     """Return frames `uint8 [T, h, w, 3]` enlarged, the reference to their right, a strip of time below.
 
@@ -27,9 +31,11 @@ def annotated(
         failing: `bool [T]`: the strip is red there; a dark cursor runs along it.
         reference: `uint8 [T', H', W', 3]`; a shorter one stays on its last frame.
         side: longer side in pixels of each clip shown.
+        marks: places that are outlined while they last, as of `boxed`.
     """
     T = len(frames)
     shown = _resized(frames, side)
+    _outline(shown, frames.shape, marks)
     if reference is not None:
         other = _resized(reference, side)[np.minimum(np.arange(T), len(reference) - 1)]
         height = max(shown.shape[1], other.shape[1])
@@ -66,19 +72,24 @@ def boxed(frames: np.ndarray, marks: Sequence[Mark], side: int = 256) -> np.ndar
         side: longer side in pixels.
     """
     shown = _resized(frames, side)
-    across, down = shown.shape[2] / frames.shape[2], shown.shape[1] / frames.shape[1]
-    for start, end, box, whose in marks:
-        x0, y0, x1, y1 = box or (0, 0, frames.shape[2], frames.shape[1])
-        corners = (round(x0 * across), round(y0 * down)), (round(x1 * across) - 1, round(y1 * down) - 1)
-        for t in range(max(0, start), min(len(shown), end + 1)):
-            cv2.rectangle(shown[t], *corners, (255, 255, 255), 3)
-            cv2.rectangle(shown[t], *corners, OUTLINES[whose], 1 if whose == "found" else 2)
+    _outline(shown, frames.shape, marks)
     strips = []
     for start, end, _, whose in marks:
         flags = np.zeros(len(frames), dtype=bool)
         flags[max(0, start) : end + 1] = True
         strips.append(_strips(flags, shown.shape[2], OUTLINES[whose]))
     return np.concatenate([shown, *strips], axis=1) if len(frames) > 1 else shown
+
+
+def _outline(shown: np.ndarray, shape: tuple[int, ...], marks: Sequence[Mark]) -> None:
+    """Draw the places of `marks` into frames that were enlarged from the `shape [T, H, W, 3]`."""
+    across, down = shown.shape[2] / shape[2], shown.shape[1] / shape[1]
+    for start, end, box, whose in marks:
+        x0, y0, x1, y1 = box or (0, 0, shape[2], shape[1])
+        corners = (round(x0 * across), round(y0 * down)), (round(x1 * across) - 1, round(y1 * down) - 1)
+        for t in range(max(0, start), min(len(shown), end + 1)):
+            cv2.rectangle(shown[t], *corners, (255, 255, 255), 3)
+            cv2.rectangle(shown[t], *corners, OUTLINES[whose], 1 if whose == "found" else 2)
 
 
 def _strips(failing: np.ndarray, width: int, colour: tuple[int, int, int] = FAILING) -> np.ndarray:

@@ -1,20 +1,26 @@
 """The pages of the evaluation, each one file that stands alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from evaluation.evaluator import DETECTORS, failing
 from evaluation.findings import TYPES, ClipInput
-from evaluation.overlay import annotated, failing_frames, outlined
+from evaluation.intervals import wilson
+from evaluation.overlay import Mark, annotated, failing_frames, outlined
 from evaluation.rates import METRICS
 from kinora.numbers import amount, count, share
 from kinora.report import Clip, Page
 
 SHOWN_CLIPS = 48  # a page shows at most this many clips, the worst first
 SHOWN_SECONDS = 10.0
-SHOWN_FAILURES = 3  # failures named under a clip
+SHOWN_FAILURES = 3  # failures named under a clip, and outlined in it
+STRIP = (
+    "Where a failure has a place, it is outlined in red while it lasts. The strip below a clip is its time: red where "
+    "a failure lies, with a dark mark at the frame shown."
+)
+SIMULATED = ", judged beside the simulator's own clip"
 
 
 def failures_of(group: str) -> str:
@@ -35,62 +41,81 @@ METRIC_LABELS = {
 }
 
 
-def clips_page(report: dict[str, Any], clips: Sequence[ClipInput]) -> Page:
-    """Return the page of `kinora evaluate clips`."""
+def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> Page:
+    """Return the page of `kinora evaluate clips`.
+
+    Args:
+        report: the content of `report.json`.
+        clip_of: reads the clip of a record, by its place; it is called for those that are shown, one after the other.
+    """
     records = report["clips"]
-    failed = count_failed(records)
-    page = Page(
-        "Failures found in clips",
-        f"{failed} clips have a failure. Types of failure that could not be measured are counted below.",
-    )
+    page = Page("Failures found in clips", verdict(records, "clip"))
     checks = sum(len(record["measurable"]) for record in records)
     page.figures(
         {
-            "clips have a failure": failed,
+            "clips have a failure": count_failed(records),
             "failures found": amount(sum(len(record["failures"]) for record in records)),
             "checks could be measured": share(sum(sum(record["measurable"].values()) for record in records), checks),
         }
     )
     type_table(page, report)
     page.heading("Clips, the worst first")
-    page.text("The strip below a clip is its time: red where a failure lies, with a dark mark at the frame shown.")
+    page.text(STRIP)
     order = sorted(range(len(records)), key=lambda i: (not records[i]["failures"], _quality(records[i])))
     page.clips(
-        [_judged_clip(clips[i], records[i]) for i in order[:SHOWN_CLIPS]],
-        f"{len(records) - SHOWN_CLIPS} more clips are in report.json." if len(records) > SHOWN_CLIPS else "",
+        (_judged_clip(clip_of(i), records[i]) for i in order[:SHOWN_CLIPS]),
+        _rest(records, "report.json"),
         filter_by="failure",
     )
     unmeasured_table(page, records)
     return add_method(page, report)
 
 
-def checkpoint_page(evaluation: dict[str, Any], clips: Sequence[ClipInput], references: Sequence[np.ndarray]) -> Page:
-    """Return the page of one checkpoint: rates, then every clip, beside the reference where there are `references`."""
-    records = evaluation["clips"]
-    failed = count_failed(records)
-    beside = ", judged beside the simulator's own clip" if references else ""
+def checkpoint_page(
+    evaluation: dict[str, Any],
+    clip_of: Callable[[int], ClipInput],
+    reference_of: Callable[[int], np.ndarray | None] = lambda number: None,
+) -> Page:
+    """Return the page of one checkpoint: rates, then the clips, beside references where there are any.
+
+    Args:
+        evaluation: the content of `evaluation.json`.
+        clip_of: reads the clip of a record, by its place; it is called for those that are shown, one after the other.
+        reference_of: the same, the frames of the simulator's own clip.
+    """
+    records, beside = evaluation["clips"], "reference" in evaluation
     page = Page(
         f"Evaluation of {evaluation['name']}",
-        f"{count(len(clips), 'prompt')} that training never saw, one clip each{beside}. {failed} clips have a failure.",
+        f"{count(len(records), 'prompt')} that training never saw, one clip each"
+        f"{SIMULATED if beside else ''}. " + verdict(records, "clip"),
     )
+    failed = count_failed(records)
     overall = {METRIC_LABELS["overall"]: f"{evaluation['rates']['overall']:.0%}", "clips have a failure": failed}
     page.figures(overall | dict(rate_figure(evaluation, metric) for metric in METRICS[1:6]))
     rates_table(page, evaluation)
     world_table(page, evaluation)
     ability_table(page, evaluation)
     type_table(page, evaluation)
-    page.heading("Every prompt, the worst first")
-    page.text(
-        ("On the left the generated clip, on the right the simulator's. " if references else "")
-        + "The strip below is time: red where a failure lies, with a dark mark at the frame shown."
-    )
+    page.heading("The prompts, the worst first")
+    page.text(("On the left the generated clip, on the right the simulator's. " if beside else "") + STRIP)
     order = sorted(range(len(records)), key=lambda i: float(records[i]["rates"]["overall"]))
     page.clips(
-        (_prompted_clip(clips[i], records[i], references[i] if references else None) for i in order),
+        (_prompted_clip(clip_of(i), records[i], reference_of(i)) for i in order[:SHOWN_CLIPS]),
+        _rest(records, "evaluation.json"),
         filter_by="failure",
     )
     unmeasured_table(page, records)
     return add_method(page, evaluation)
+
+
+def verdict(records: Sequence[Mapping[str, Any]], one: str) -> str:
+    """Say in a sentence in how many clips a failure was found, with the interval of the share."""
+    failed = sum(bool(failed_types(record)) for record in records)
+    of = wilson(failed, len(records))
+    return (
+        f"{failed} of {count(len(records), one)} have a failure: {of.value:.0%}, and with a confidence of 95% "
+        f"{of.low:.0%} to {of.high:.0%} of all {one}s like these."
+    )
 
 
 def worst_clips(evaluation: Mapping[str, Any], clips: Sequence[ClipInput], count: int) -> list[Clip]:
@@ -130,17 +155,32 @@ def rate_figure(evaluation: Mapping[str, Any], metric: str) -> tuple[str, str]:
 
 def _judged_clip(clip: ClipInput, record: Mapping[str, Any]) -> Clip:
     frames = clip.frames[: max(1, round(SHOWN_SECONDS * clip.fps))]
-    shown = annotated(frames, failing_frames(record, len(clip.frames))[: len(frames)], side=192)
+    failing_T = failing_frames(record, len(clip.frames))[: len(frames)]
+    shown = annotated(frames, failing_T, side=192, marks=_marks(record))
     label = f"{record['clip']}: {record['prompt']}" if record["prompt"] else record["clip"]
     tags = failed_types(record)
     return Clip(shown, clip.fps, label, describe_failures(record), bool(tags), tags)
 
 
 def _prompted_clip(clip: ClipInput, record: Mapping[str, Any], reference: np.ndarray | None) -> Clip:
-    shown = annotated(clip.frames, failing_frames(record, len(clip.frames)), reference)
+    failing_T = failing_frames(record, len(clip.frames))
+    shown = annotated(clip.frames, failing_T, reference, marks=_marks(record))
     score = f"Overall score {record['rates']['overall']:.0%}. {describe_failures(record)}"
     tags = failed_types(record)
     return Clip(shown, clip.fps, record["prompt"], score, bool(tags), tags)
+
+
+def _worst_failures(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return sorted(record["failures"], key=lambda f: -f["score"])[:SHOWN_FAILURES]
+
+
+def _marks(record: Mapping[str, Any]) -> list[Mark]:
+    """Return the places of the failures that are named under a clip; one of the whole picture has none."""
+    return [(f["start_frame"], f["end_frame"], tuple(f["box"]), "found") for f in _worst_failures(record) if f["box"]]
+
+
+def _rest(records: Sequence[Mapping[str, Any]], file: str) -> str:
+    return f"{count(len(records) - SHOWN_CLIPS, 'more clip')} are in {file}." if len(records) > SHOWN_CLIPS else ""
 
 
 def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
@@ -245,10 +285,9 @@ def add_method(page: Page, report: dict[str, Any]) -> Page:
 
 def describe_failures(record: Mapping[str, Any]) -> str:
     """Return the failures of a clip in a few short sentences."""
-    failures = sorted(record["failures"], key=lambda f: -f["score"])
     last = record["frames"] - 1
     lines = []
-    for f in failures[:SHOWN_FAILURES]:
+    for f in _worst_failures(record):
         where = (
             "" if (f["start_frame"], f["end_frame"]) == (0, last) else f", frames {f['start_frame']}–{f['end_frame']}"
         )
@@ -256,8 +295,8 @@ def describe_failures(record: Mapping[str, Any]) -> str:
     missing = [kind for kind in record["due"] if failing(dict(record), kind) and not record["measurable"][kind]]
     if missing:
         lines.append(f"Due but not measurable: {', '.join(missing)}.")
-    if len(failures) > SHOWN_FAILURES:
-        lines.append(f"And {len(failures) - SHOWN_FAILURES} more.")
+    if len(record["failures"]) > SHOWN_FAILURES:
+        lines.append(f"And {len(record['failures']) - SHOWN_FAILURES} more.")
     if lines:
         return " ".join(lines)
     measurable = sum(record["measurable"].values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.checkpoint import evaluate_checkpoint
+from evaluation.checkpoint import evaluate_checkpoint, joined
 from evaluation.gate import Decision, already_deployed, budget, check_comparable, decide, measures
 from evaluation.gate.decision import INCUMBENT, UNTRAINED
 from evaluation.generating import Generates
@@ -43,8 +43,8 @@ def select_version(
 
     Args:
         models: what the run trained.
-        evaluations: folders with an `evaluation.json`, one a checkpoint, the untrained one among them; all on the
-            prompts to choose by.
+        evaluations: folders with an `evaluation.json`, one a checkpoint or one a shard of it, the untrained one among
+            them; all on the prompts to choose by.
         clips: what the models were trained on.
         recipe: with which settings.
         code: the digest of the code that trained them.
@@ -52,7 +52,7 @@ def select_version(
         out: the version's folder is made here, named by its digest.
         judged: gets the evaluations that decide, the candidate's in `candidate`, its rival's in `rival`.
     """
-    chosen, untrained = ranked([read_json(path / "evaluation.json") for path in evaluations], recipe.gate)
+    chosen, untrained = ranked(joined(read_json(path / "evaluation.json") for path in evaluations), recipe.gate)
     checkpoint, deployed = models.transformer / chosen["name"], registry.current()
     candidate = trained_digest(models, checkpoint, recipe)
     if deployed and any((line.candidate, line.version) == (candidate, deployed) for line in registry.decisions()):
@@ -61,10 +61,9 @@ def select_version(
     worlds = recipe.ingest.worlds if simulated(clips) else None
 
     def judge(generator: Generates, folder: str, name: str) -> dict[str, Any]:
-        helping = recipe.evaluation.backends
-        return evaluate_checkpoint(
-            generator, asked, judged / folder, name=name, worlds=worlds, dataset=clips, backends=helping
-        )
+        plan = recipe.evaluation
+        how: dict[str, Any] = {"worlds": worlds, "dataset": clips, "features": plan.features, "backends": plan.backends}
+        return evaluate_checkpoint(generator, asked, judged / folder, name=name, **how)
 
     evaluation = judge(_generator(models, checkpoint, recipe), "candidate", chosen["name"])
     lineage = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.runtime.code_digest import code_digest
+from evaluation.shards import shard_of
 from kinora import recipes
 from kinora.config import digest
 from kinora.data.ingest.config import WORLDS
@@ -68,8 +69,9 @@ class RunResult:
         return str(self.state.steps["gate"].tasks[-1].artifacts["version"]["metadata"]["checkpoint"])
 
     def report(self, step: str) -> Path:
-        """Return the page of `step` (of a loop: for the chosen checkpoint) beside the run page."""
-        item = self.checkpoint if step == "evaluate" else ""
+        """Return the page of `step` (of a loop: for the chosen checkpoint, its first shard) beside the run page."""
+        items = sorted(task.item for task in self.state.steps[step].tasks)
+        item = next(item for item in items if shard_of(item)[0] == self.checkpoint) if step == "evaluate" else ""
         return self.run.folder / report_name(self.workflow.steps.index(step) + 1, step, item)
 
     def artifact(self, step: str, name: str) -> Path:

@@ -110,5 +110,5 @@ class Stages:
             beside = {"autoencoder": ready.autoencoder, "arm": arm, **self.configured, **self.common}
             trained = self.on_gpu(pretrain(latents=latents, **beside))
             transformer = trained.outputs["transformer"]
-            judged = self.on_gpu(evaluate(transformer=transformer, clips=ready.clips, checkpoint="", **beside))
+            judged = self.on_gpu(evaluate(transformer=transformer, clips=ready.clips, item="", **beside))
         return Trained(dsl.Collected(transformer), dsl.Collected(judged.outputs["evaluation"]))

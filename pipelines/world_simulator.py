@@ -39,9 +39,10 @@ def world_simulator(
     ready = stages.prepare(source)
     trained = stages.on_gpu(pretrain(latents=ready.latents, autoencoder=ready.autoencoder, **configured, **common))
     made = {"transformer": trained.outputs["transformer"], "autoencoder": ready.autoencoder, "clips": ready.clips}
-    # "Output" is how Kubeflow calls a step's unnamed value.
-    with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as checkpoint:
-        judged = stages.on_gpu(evaluate(checkpoint=checkpoint, **configured, **made, **common))
+    # "Output" is how Kubeflow calls a step's unnamed value: here the shards of all evaluations in one list,
+    # for in a loop within a loop the local runner hands the items of the inner one to both.
+    with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as item:
+        judged = stages.on_gpu(evaluate(item=item, **configured, **made, **common))
     # The gate and promotion look at what is deployed, which no cache key sees.
     results = dsl.Collected(judged.outputs["evaluation"])
     gated = stages.on_gpu(

@@ -7,7 +7,7 @@ from components.images import GPU_IMAGE
 
 @dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
 def evaluate(
-    checkpoint: str,
+    item: str,
     transformer: dsl.Input[dsl.Model],
     autoencoder: dsl.Input[dsl.Model],
     clips: dsl.Input[dsl.Dataset],
@@ -22,16 +22,18 @@ def evaluate(
 ) -> None:
     """Let one checkpoint make what is held out: clips of prompts, whose failures are found, or continuations of clips.
 
-    In a study, `arm` is the name of one of its trainings, and an empty `checkpoint` its last one.
+    `item` names a checkpoint and maybe a shard of what it is asked for, as `evaluation.shards` says. In a study, `arm`
+    is the name of one of its trainings, and an empty `item` its last checkpoint.
     """
     import shutil
     from pathlib import Path
 
     from components.runtime.step import running
 
-    with running("evaluate", artifact_root, item=arm or checkpoint) as step:
+    with running("evaluate", artifact_root, item=arm or item) as step:
         from evaluation.checkpoint import evaluate_checkpoint
         from evaluation.prompts import selection_questions, simulated
+        from evaluation.shards import shard_of
         from kinora import recipes
         from kinora.config import to_dict
         from kinora.data.clips import ClipDataset
@@ -42,6 +44,7 @@ def evaluate(
         dataset = ClipDataset.open(clips.path)
         asked = selection_questions(dataset, chosen)
         worlds = chosen.ingest.worlds if simulated(dataset) else None
+        checkpoint, shard = shard_of(item)
         weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
         usual = usual_format(to_dict(chosen))  # as the deployed model generates
         generator = VideoGenerator.load(Path(autoencoder.path), weights, chosen.sampling, usual)
@@ -53,9 +56,11 @@ def evaluate(
             worlds=worlds,
             dataset=dataset,
             backends=chosen.evaluation.backends,
+            shard=shard,
+            features=chosen.evaluation.features,
         )
         evaluation.metadata["checkpoint"] = weights.name
         shutil.copy(out / "report.html", report.path)
-        counts = {"clips": len(asked), "clips_with_failure": result.get("clips_with_failure")}
+        counts = {"clips": len(result["clips"]), "clips_with_failure": result.get("clips_with_failure")}
         step.measured(metrics, result["rates"] | result.get("compared", counts))
         step.keep(evaluation, report)

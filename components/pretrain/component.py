@@ -18,7 +18,7 @@ def pretrain(
     metrics: dsl.Output[dsl.Metrics],
     arm: str = "",
 ) -> list[str]:
-    """Train the transformer, sharded over processes; return the names of its checkpoints, the untrained one first.
+    """Train the transformer, sharded over processes; return the shards of its checkpoints' evaluations, by name.
 
     In a study, `arm` is the name of one of its trainings, which `plan-study` lists.
     """
@@ -28,6 +28,7 @@ def pretrain(
     from components.runtime.step import running
 
     with running("pretrain", artifact_root, item=arm) as step:
+        from evaluation.shards import work_items
         from kinora import recipes
         from kinora.data.latents import LatentDataset
         from kinora.recipes.studies import varied
@@ -48,4 +49,4 @@ def pretrain(
         shutil.copy(result.path / "report.html", report.path)
         step.measured(metrics, result.metrics)
         step.keep(transformer, report)
-    return list(result.checkpoints)
+    return work_items(result.checkpoints, chosen.evaluation.shards)

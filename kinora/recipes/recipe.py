@@ -29,9 +29,12 @@ class EvaluationPlan:
     decision_prompts: other prompts, on which nothing is chosen, and the gate decides, `seeds` clips each.
     seed: of the first set. Each candidate's decision has seeds of its own.
     backends: networks that help to judge the clips.
+    shards: tasks that a checkpoint's prompts to choose by are dealt to, which run side by side where there is room.
+    features: by which continuations of a person's footage are compared with the truth as distributions: a vision
+        network, `hf:NAME`, or the latents of the model's own autoencoder if empty.
 
     Raises:
-        UsageError: if there is nothing to choose or to decide by.
+        UsageError: if there is nothing to choose or to decide by, or a shard would have nothing.
     """
 
     prompts: int = 32
@@ -39,11 +42,18 @@ class EvaluationPlan:
     seeds: int = 2
     seed: int = 20261
     backends: Backends = NONE
+    shards: int = 1
+    features: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "decision_prompts", "seeds"):
+        for name in ("prompts", "decision_prompts", "seeds", "shards"):
             if getattr(self, name) < 1:
                 raise UsageError(f"evaluation.{name} is {getattr(self, name)}; give 1 or more.")
+        if self.shards > self.prompts:
+            raise UsageError(
+                f"evaluation.shards is {self.shards}, more than the {self.prompts} prompts that are dealt to them; "
+                "give fewer."
+            )
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,6 @@ def smoke() -> Recipe:
             save_every=10,
         ),
         sampling=Sampling(steps=6, guidance=1.0),
-        evaluation=EvaluationPlan(prompts=4, decision_prompts=6),
+        evaluation=EvaluationPlan(prompts=4, decision_prompts=6, shards=2),
         compute=Compute(processes=2),
     )

@@ -190,7 +190,7 @@ def test_the_model_card_says_what_footage_was_judged_and_how(evaluated, tmp_path
 
 def test_clips_are_shown_side_by_side_with_the_given_frames_marked(evaluated, tasks, dataset):
     (clip,) = continue_clips(evaluated["held"][2], tasks[:1], dataset)
-    shown = side_by_side(clip)
+    shown = side_by_side(clip, clip.truth)
     assert shown.shape == (FRAMES, 96 + 8, 3 * 160 + 2 * 6, 3)
     blue = (shown[-1, -1] == (47, 95, 208)).all(axis=-1)
     assert blue.mean() == pytest.approx(5 / 17, abs=0.02)

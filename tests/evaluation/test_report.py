@@ -35,7 +35,8 @@ def tiles(html: str) -> dict[str, str]:
 
 def test_a_checkpoint_s_page_counts_clips_beside_percentages(clips, prompts, tmp_path):
     evaluation = judge_prompts(clips, prompts, "step-000100")
-    html = checkpoint_page(evaluation, clips, [clip.frames for clip in clips]).write(tmp_path / "r.html").read_text()
+    page = checkpoint_page(evaluation, clips.__getitem__, lambda number: clips[number].frames)
+    html = page.write(tmp_path / "r.html").read_text()
     assert evaluation["clips_with_failure"] == 2
     found = tiles(html)
     assert found["overall score"] == f"{evaluation['rates']['overall']:.0%}"
@@ -54,8 +55,8 @@ def test_the_worst_clips_are_those_with_failures_outlined(clips, prompts):
 def test_clips_are_chosen_by_failure_and_prompt(clips, prompts, tmp_path, in_browser):
     evaluation = judge_prompts(clips, prompts, "step-000100")
     pages = [
-        checkpoint_page(evaluation, clips, ()).write(tmp_path / "checkpoint.html"),
-        clips_page(evaluate_clips(clips), clips).write(tmp_path / "clips.html"),
+        checkpoint_page(evaluation, clips.__getitem__).write(tmp_path / "checkpoint.html"),
+        clips_page(evaluate_clips(clips), clips.__getitem__).write(tmp_path / "clips.html"),
     ]
     script = """
     const [select, input] = document.querySelectorAll(".filter select, .filter input");
