@@ -98,7 +98,8 @@ def benchmark(
     autoencoder: Optional = None,
     untrained: Optional = None,
     again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    fit: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    fit: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(optional)")] = None,
+    backends: Helping = NONE,
 ) -> int:
     """Test the detectors themselves on clips whose failures are known; write benchmark.html and benchmark.json.
 
@@ -111,14 +112,17 @@ def benchmark(
         cases: Number of clips of each renderer.
         clips: Most real clips.
         pieces: Most pieces of each real clip.
-        failures: Failures edited into each piece.
+        failures: Failures edited into each piece; 0 for faultless clips alone, which is all that fitting needs.
         seed: Of the renderers and the edits. Fit and report on different ones.
         workers: Processes.
         autoencoder: Folder of the autoencoder that copies are made by; the package's if not given.
         untrained: Folder of an untrained checkpoint of the transformer, whose clips must lose.
         again: Make the tables again from what is kept, without judging.
-        fit: Write evaluation/calibration.json from the faultless clips. Only on paper and the half dev.
+        fit: Write this calibration from the faultless clips: evaluation/calibration.json, or one for other networks.
+            Only on paper and the half dev.
+        backends: Networks that help to measure.
     """
+    from evaluation.calibration import calibrated_for
     from evaluation.proving.fitting import fit as fit_calibration
     from evaluation.proving.page import benchmark_page
     from evaluation.proving.reconstruction import reference_autoencoder
@@ -126,17 +130,18 @@ def benchmark(
     from evaluation.proving.shards import Extras
     from evaluation.proving.summary import as_json
 
-    if min(cases, clips, pieces, failures) < 1:
-        raise UsageError("there is nothing to judge; give 1 or more of cases, clips, pieces and failures.")
-    if fit and ("studio" in families or half == "report"):
+    if min(cases, clips, pieces) < 1 or failures < 0:
+        raise UsageError("there is nothing to judge; give 1 or more of cases, clips and pieces.")
+    if fit is not None and ("studio" in families or half == "report"):
         raise UsageError("what figures are reported on is not fitted on; give --families paper real --half dev.")
     extras = Extras(autoencoder=autoencoder or reference_autoencoder())
-    plan = Plan(families, half, cases, clips, pieces, failures, seed, extras, untrained)
-    rows = kept(out) if again else run(plan, out, workers)
-    if fit:
-        fit_calibration(rows.table)
-    write_json(out / "benchmark.json", as_json(rows))
-    page = benchmark_page(rows)
+    plan = Plan(families, half, cases, clips, pieces, failures, seed, extras, untrained, backends)
+    rows = kept(out, backends=backends) if again else run(plan, out, workers)
+    if fit is not None:
+        fit_calibration(rows.table, fit, backends)
+    with calibrated_for(backends):
+        write_json(out / "benchmark.json", as_json(rows))
+        page = benchmark_page(rows)
     print(page.summary)
     print(page.write(out / "benchmark.html"))
     return 1 if rows.crashes else 0

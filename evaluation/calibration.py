@@ -11,15 +11,22 @@ distribution (Pickands, "Statistical inference using extreme order statistics", 
     p = share * (1 + SHAPE * (strength - from) / scale) ** (-1 / SHAPE)
 
 `calibration.json` is made by `evaluation.proving.fitting` from faultless clips alone. A type that is not in it scores
-strength / (1 + strength): its detector is to give 1 where it would call a failure.
+strength / (1 + strength): its detector is to give 1 where it would call a failure. Other networks that measure
+(`Backends`) need a file of their own, fitted with them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from kinora.errors import KinoraError
+from kinora.recipes.backends import NONE, UNCALIBRATED, Backends
 
 FILE = Path(__file__).with_name("calibration.json")
 TAIL = 0.1  # share of the faultless clips that the tail is fitted to
@@ -87,10 +94,42 @@ def fitted(strengths: Sequence[float] | np.ndarray) -> dict[str, float]:
     return {"clips": len(values), "from": start, "share": share, "scale": (1 - SHAPE) * max(excess, LEAST_EXCESS)}
 
 
-@cache
 def entries() -> dict[str, dict[str, float]]:
     """Return the fitted tail of every type that was calibrated."""
-    if not FILE.exists():
+    used = _USED.get()
+    return _fitted_for(NONE) if used is None else used
+
+
+@contextmanager
+def calibrated_for(backends: Backends) -> Iterator[None]:
+    """Score by the calibration that goes with some backends, within the block.
+
+    Raises:
+        KinoraError: if there is none such, or it was fitted with others.
+    """
+    before = _USED.set(_fitted_for(backends))
+    try:
+        yield
+    finally:
+        _USED.reset(before)
+
+
+@cache
+def _fitted_for(backends: Backends) -> dict[str, dict[str, float]]:
+    if backends.calibration == UNCALIBRATED:
         return {}
-    entries: dict[str, dict[str, float]] = json.loads(FILE.read_text())["types"]
-    return entries
+    file = Path(backends.calibration or FILE)
+    try:
+        told: dict[str, Any] = json.loads(file.read_text())
+        types: dict[str, dict[str, float]] = told["types"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KinoraError(f"{file} is no calibration ({error}); kinora evaluate benchmark --fit writes one.") from error
+    if told.get("backends", {}) != backends.evidence:
+        raise KinoraError(
+            f"the calibration {file} was fitted with {told.get('backends') or 'no networks'}, and these clips are "
+            f"measured with {backends.evidence}; fit one with the same."
+        )
+    return types
+
+
+_USED: ContextVar[dict[str, dict[str, float]] | None] = ContextVar("calibration", default=None)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import evaluation
+from evaluation.calibration import calibrated_for
 from evaluation.consistency.flicker import flicker
 from evaluation.consistency.freeze import freeze
 from evaluation.consistency.identity_drift import identity_drift
@@ -32,7 +33,7 @@ from evaluation.physics.teleport import teleport
 from evaluation.rates import mean_rates, quality, rates
 from kinora import worlds
 from kinora.config import digest
-from kinora.recipes.backends import NONE, Backends
+from kinora.recipes.backends import NONE, UNCALIBRATED, Backends
 
 VERSION = "2"
 DETECTORS: dict[str, Callable[..., Finding]] = {
@@ -55,7 +56,7 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
 OF_OBJECTS = {"prompt_mismatch"}
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
-DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity", "judges")
+DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity", "judges", "backends")
 
 
 def judge(clip: ClipInput, kinds: Collection[str] = TYPES, backends: Backends = NONE) -> dict[str, Finding]:
@@ -73,12 +74,13 @@ def findings(seen: Observation, backends: Backends = NONE) -> dict[str, Finding]
 
 
 def _found(clip: ClipInput, seen: Observation | None, kinds: Collection[str], backends: Backends) -> dict[str, Finding]:
-    evidence = gather(clip)
-    found = {
-        kind: detector(seen, backends) if kind in OF_OBJECTS else detector(evidence)
-        for kind, detector in DETECTORS.items()
-        if kind in kinds
-    }
+    evidence = gather(clip, backends)
+    with calibrated_for(backends):
+        found = {
+            kind: detector(seen, backends) if kind in OF_OBJECTS else detector(evidence)
+            for kind, detector in DETECTORS.items()
+            if kind in kinds
+        }
     return found if seen is None else held_against(seen, found)
 
 
@@ -174,6 +176,9 @@ def evaluator(backends: Backends = NONE) -> dict[str, Any]:
     helping = {name: value for name, value in asdict(backends).items() if value != getattr(NONE, name)}
     if backends.judge:
         helping["judge"] = judge_name(backends.judge)
+    if backends.calibration not in ("", UNCALIBRATED):
+        sources["calibration"] = hashlib.sha256(Path(backends.calibration).read_bytes()).hexdigest()
+        helping["calibration"] = Path(backends.calibration).name
     return {
         "version": VERSION,
         "digest": digest({"sources": sources, "worlds": words, "backends": helping}),

@@ -16,11 +16,13 @@ from evaluation.evidence.camera import Camera, follow_camera
 from evaluation.evidence.flow import Flow, follow_flow, measure_noise
 from evaluation.evidence.shots import Shot, find_shots
 from evaluation.findings import ClipInput
+from kinora.recipes.backends import NONE, Backends
 from kinora.worlds import Attributes, parse
 
 if TYPE_CHECKING:
     from evaluation.evidence.changes import Changes
     from evaluation.evidence.tracks import Track
+    from evaluation.evidence.turning_measures import Turned
 
 LONGEST_SIDE = 128
 SHORTEST_SIDE = 32  # of the longer side, where a clip is so long that it is measured smaller
@@ -36,6 +38,7 @@ class Evidence:
     luma: np.ndarray  # float32 [T, h, w] in levels
     scale: float  # pixels here for one of the clip
     wanted: Attributes | None  # the prompt in the worlds' language; None where it is not wholly of it
+    backends: Backends = NONE  # networks that measure in place of, or beside, what is measured here
 
     @cached_property
     def shots(self) -> tuple[Shot, ...]:
@@ -76,6 +79,27 @@ class Evidence:
 
         return find_changes(self)
 
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        from evaluation.backends.looks import seen_in
+
+        return seen_in(self)
+
+    def features(self, t: int) -> np.ndarray | None:
+        """Return what the network of `backends.looks` sees in every pixel of a frame, `[h, w, n]`; None without one."""
+        if not self.backends.looks:
+            return None
+        h, w = self.luma.shape[1:]
+        rows, columns = self._seen.shape[1:3]
+        return np.asarray(self._seen[t][np.arange(h)[:, None] * rows // h, np.arange(w) * columns // w])
+
+    @cached_property
+    def turned(self) -> tuple["Turned", ...]:
+        """What turns into something else, the surest first."""
+        from evaluation.evidence.turning_measures import find_turned
+
+        return find_turned(self)
+
     def box(self, x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, int, int]:
         """Return a box of these pixels (x1, y1 exclusive) in the clip's, rounded outwards and kept within the frame."""
         height, width = self.clip.frames.shape[1:3]
@@ -85,7 +109,7 @@ class Evidence:
         return left, top, int(np.clip(right, left + 1, width)), int(np.clip(bottom, top + 1, height))
 
 
-def gather(clip: ClipInput) -> Evidence:
+def gather(clip: ClipInput, backends: Backends = NONE) -> Evidence:
     """Bring a clip, T at least 1, to the size of measuring; everything else waits until it is asked for."""
     frames, height, width = clip.frames.shape[:3]
     longest = max(SHORTEST_SIDE, min(LONGEST_SIDE, (MOST_PIXELS / frames) ** 0.5))
@@ -95,4 +119,4 @@ def gather(clip: ClipInput) -> Evidence:
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
         rgb = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip.frames])
     luma = np.stack([cv2.cvtColor(frame.astype(np.float32), cv2.COLOR_RGB2GRAY) for frame in rgb])
-    return Evidence(clip, rgb, luma, scale, parse(clip.prompt) if clip.prompt else None)
+    return Evidence(clip, rgb, luma, scale, parse(clip.prompt) if clip.prompt else None, backends)

@@ -63,7 +63,7 @@ class _Frame:
         self.evidence, self.segments, self.t, self.things, self.active = evidence, segments, t, things, active
         self.h, self.w = segments.shape
         self.count = int(segments.max())
-        self.found = regions(evidence.rgb[t], evidence.luma[t], segments, self.count)
+        self.found = regions(evidence.rgb[t], evidence.luma[t], segments, self.count, evidence.features(t))
         self.carried = np.zeros((self.h, self.w), np.uint8)
         if before is not None and active:
             local = np.zeros(len(things) + 1, np.uint8)
@@ -94,7 +94,9 @@ class _Frame:
                 self._share(local, segment, mine)
                 shared.update(mine)
         kept = self._keep(local, {i for i, _ in claims})
-        seen = regions(self.evidence.rgb[self.t], self.evidence.luma[self.t], local, len(people))
+        seen = regions(
+            self.evidence.rgb[self.t], self.evidence.luma[self.t], local, len(people), self.evidence.features(self.t)
+        )
         return self._take(local, people, seen, shared, kept, owners)
 
     def _match(self) -> dict[int, int]:
@@ -248,7 +250,14 @@ def still_there(
         return None
     x, y, wide, high = cv2.boundingRect(mask.astype(np.uint8))
     place = slice(y, y + high), slice(x, x + wide)
-    look = regions(evidence.rgb[t][place], evidence.luma[t][place], mask[place].astype(np.uint8), 1).looks[0]
+    features = evidence.features(t)
+    look = regions(
+        evidence.rgb[t][place],
+        evidence.luma[t][place],
+        mask[place].astype(np.uint8),
+        1,
+        None if features is None else features[place],
+    ).looks[0]
     return None if unlike(look, thing.look) > SAME else (mask, at)
 
 

@@ -30,11 +30,13 @@ class Regions:
     boxes: np.ndarray  # int [n, 4], x0, y0, x1, y1, the last two exclusive
     colours: np.ndarray  # float [n, 3], mean RGB of the inside
     spreads: np.ndarray  # float [n], standard deviation of RGB about it
-    looks: np.ndarray  # float32 [n, LOOK]
+    looks: np.ndarray  # float32 [n, LOOK], or longer by the features of a network
 
 
-def regions(rgb_HWC: np.ndarray, luma_HW: np.ndarray, labels_HW: np.ndarray, count: int) -> Regions:
-    """Measure the regions 1 to `count` of a label map in a frame."""
+def regions(
+    rgb_HWC: np.ndarray, luma_HW: np.ndarray, labels_HW: np.ndarray, count: int, features_HWN: np.ndarray | None = None
+) -> Regions:
+    """Measure the regions 1 to `count` of a label map in a frame; the mean of `features_HWN` is appended to looks."""
     W = labels_HW.shape[1]
     at = np.flatnonzero(labels_HW)
     owner = labels_HW.ravel()[at].astype(np.intp) - 1
@@ -61,20 +63,27 @@ def regions(rgb_HWC: np.ndarray, luma_HW: np.ndarray, labels_HW: np.ndarray, cou
     level = luma_HW.ravel()[at]
     colour = pixels.astype(np.float32)
     features = np.column_stack([_features()[_index(pixels)], colour, slope, level, level**2, colour**2])
+    if features_HWN is not None:
+        features = np.column_stack([features, features_HWN.reshape(-1, features_HWN.shape[-1])[at]])
     weight = np.where(inside, 1.0, AT_EDGE).astype(np.float32)
     onehot = np.zeros((count, len(owner)), np.float32)
     onehot[owner, np.arange(len(owner))] = weight
     means = (onehot @ features) / np.maximum(onehot.sum(axis=1), 1e-6)[:, None]
     colours = means[:, COLOURS : COLOURS + 3]
     texture, level1, level2 = means[:, COLOURS + 3 : COLOURS + 6].T
-    variance = means[:, COLOURS + 6 :] - colours**2
+    variance = means[:, COLOURS + 6 : COLOURS + 9] - colours**2
     others = np.stack(
         [np.log1p(texture), np.sqrt(np.maximum(level2 - level1**2, 0)) / 40, np.log(some), elongation], axis=1
     )
-    looks = np.concatenate([means[:, :COLOURS], others * WEIGHTS], axis=1).astype(np.float32)
+    looks = np.concatenate([means[:, :COLOURS], others * WEIGHTS, means[:, COLOURS + 9 :]], axis=1).astype(np.float32)
     looks[areas == 0] = 0
     spreads = np.sqrt(np.maximum(variance, 0).mean(axis=1))
     return Regions(areas, centres, boxes, colours.astype(float), spreads.astype(float), looks)
+
+
+def colours_of(rgb: np.ndarray) -> np.ndarray:
+    """Return how the colours of pixels uint8 or float `[n, 3]` are distributed, as in a look, `[COLOURS]`."""
+    return np.asarray(_features()[_index(rgb.clip(0, 255))].mean(axis=0))
 
 
 def unlike(look: np.ndarray, other: np.ndarray) -> np.ndarray:

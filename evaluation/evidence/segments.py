@@ -41,6 +41,10 @@ def find_segments(evidence: "Evidence") -> tuple[np.ndarray, bool]:
 
     Where neither the background is known nor outlines are closed, segments are told by motion alone, roughly.
     """
+    if evidence.backends.segments:
+        from evaluation.backends import segments  # brings in torch
+
+        return segments.find_segments(evidence)
     labels, outlined = _found(evidence)
     for t, (rgb, luma) in enumerate(zip(evidence.rgb, evidence.luma, strict=True)):
         labels[t] = apart(rgb, luma, labels[t], PARTED * smallest(*luma.shape), 2 * MOST)

@@ -6,6 +6,7 @@ Rows of each part are kept in a folder as they come, and a part that is there is
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from evaluation.proving.shards import Cutting, Drawn, Extras, Filmed, Judged, Mo
 from kinora.files import atomic_write
 from kinora.parallel import ordered_map
 from kinora.progress import Progress
+from kinora.recipes.backends import NONE, Backends
 
 CASES_EACH = 12  # of a renderer, in one part
 MODEL_CLIPS = 16
@@ -35,9 +37,10 @@ class Plan:
         cases: how many of each renderer.
         clips: how many real clips at most, the first by name.
         pieces: how many of each at most.
-        failures: how many are edited into each piece.
+        failures: how many are edited into each piece; 0 for faultless clips alone, of renderers as well.
         seed: of the renderers and edits.
         extras: nulls and reconstructions.
+        backends: networks that help to measure.
         untrained: folder of a checkpoint of the transformer that is not trained, whose clips are a null; it needs the
             autoencoder of the extras.
     """
@@ -51,6 +54,7 @@ class Plan:
     seed: int = REPORT_SEED
     extras: Extras = field(default_factory=Extras)
     untrained: Path | None = None
+    backends: Backends = NONE
 
     def __post_init__(self) -> None:
         assert self.half in HALVES
@@ -70,19 +74,22 @@ def run(plan: Plan, folder: Path, workers: int | None = None) -> Rows:
     """Make and judge the cases of a plan in processes; keep in `folder` what comes of each part, and return all."""
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     shards: list[Drawn | Filmed | Modelled] = [*_drawn(plan), *_filmed(plan, workers), *_modelled(plan)]
-    state = hashlib.sha256(json.dumps([evaluator()["digest"], str(plan)]).encode()).hexdigest()[:12]
+    state = hashlib.sha256(json.dumps([evaluator(plan.backends)["digest"], str(plan)]).encode()).hexdigest()[:12]
     todo = [(n, shard) for n, shard in enumerate(shards) if not _part(folder, state, n).exists()]
     with Progress("benchmark", len(shards), "parts") as progress:
         progress.update(len(shards) - len(todo))
-        done = ordered_map(judged, (shard for _, shard in todo), workers, processes=True)
+        judging = partial(judged, backends=plan.backends)
+        done = ordered_map(judging, (shard for _, shard in todo), workers, processes=True)
         for count, ((number, _), result) in enumerate(zip(todo, done, strict=True), 1):
             _keep(folder, state, number, result)
             progress.update(len(shards) - len(todo) + count)
-    return kept(folder, state)
+    return kept(folder, state, plan.backends)
 
 
-def kept(folder: Path, state: str = "") -> Rows:
+def kept(folder: Path, state: str = "", backends: Backends = NONE) -> Rows:
     """Return what a run kept in a folder: the newest run's, or that of one state of code and plan.
+
+    The networks are those that it was judged with.
 
     Raises:
         FileNotFoundError: nothing is kept there.
@@ -102,7 +109,7 @@ def kept(folder: Path, state: str = "") -> Rows:
             counts[key] = counts.get(key, 0) + 1
             if counts[key] <= EXAMPLES_EACH:
                 examples.append(example)
-    return Rows(pd.concat(tables, ignore_index=True), examples, crashes, evaluator())
+    return Rows(pd.concat(tables, ignore_index=True), examples, crashes, evaluator(backends))
 
 
 def _part(folder: Path, state: str, number: int) -> Path:
@@ -124,7 +131,9 @@ def _keep(folder: Path, state: str, number: int, result: Judged) -> None:
 def _drawn(plan: Plan) -> list[Drawn]:
     parts = -(-plan.cases // CASES_EACH)
     return [
-        Drawn(family, min(CASES_EACH, plan.cases - part * CASES_EACH), plan.seed + part, plan.extras)
+        Drawn(
+            family, min(CASES_EACH, plan.cases - part * CASES_EACH), plan.seed + part, plan.extras, plan.failures == 0
+        )
         for family in plan.families
         if family != "real"
         for part in range(parts)

@@ -24,6 +24,7 @@ from evaluation.proving.edits.workbench import Bench, Sprite
 from evaluation.proving.nulls import nulls_of
 from evaluation.proving.real import Footage, pieces
 from kinora.media import video_bytes
+from kinora.recipes.backends import NONE, Backends
 
 KINDS = tuple(kind for kind in TYPES if kind != "prompt_mismatch")  # it is judged on prompts, in its own tests
 FAULTLESS, FAILING, NULL, RECONSTRUCTED = "faultless", "failing", "null", "reconstructed"
@@ -44,16 +45,17 @@ class Extras:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Cases of a family of renderers."""
+    """Cases of a family of renderers, all of them or the faultless alone."""
 
     family: str
     count: int
     seed: int
     extras: Extras
+    faultless: bool = False
 
     def cases(self) -> Iterator[tuple[Case, frozenset[str] | None]]:
         """Yield the cases, and what is known of what happens in them."""
-        for case in FAMILIES[self.family](self.count, self.seed):
+        for case in FAMILIES[self.family](self.count, self.seed, faultless=self.faultless):
             yield case, None
 
 
@@ -125,15 +127,15 @@ def cut(part: Cutting) -> list[Sprite]:
     return part.sprites()
 
 
-def judged(shard: "Drawn | Filmed | Modelled") -> Judged:
-    """Make and judge the cases of a shard; what a process runs."""
+def judged(shard: "Drawn | Filmed | Modelled", backends: Backends = NONE) -> Judged:
+    """Make and judge the cases of a shard, with some networks; what a process runs."""
     cv2.setNumThreads(1)
     rows: list[dict[str, Any]] = []
     examples: dict[str, tuple[dict[str, Any], bytes]] = {}
     crashes: list[str] = []
     for case, group in _all_cases(shard):
         try:
-            found, seconds = _timed(case)
+            found, seconds = _timed(case, backends)
         except Exception as error:  # a detector's fault is a result of the benchmark, not its end
             crashes.append(f"{case.clip.name}, {case.way}: {type(error).__name__}: {error}")
             continue
@@ -169,9 +171,9 @@ def _made_of(case: Case, extras: Extras, physics: frozenset[str] | None) -> Iter
         yield replace(case, way="through the autoencoder", clip=replace(case.clip, frames=frames)), RECONSTRUCTED
 
 
-def _timed(case: Case) -> tuple[dict[str, Finding], float]:
+def _timed(case: Case, backends: Backends) -> tuple[dict[str, Finding], float]:
     start = time.process_time()
-    return judge(case.clip, KINDS), time.process_time() - start
+    return judge(case.clip, KINDS, backends), time.process_time() - start
 
 
 def _rows(case: Case, group: str, found: dict[str, Finding], seconds: float) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,10 @@ class Backends:
         judge: Who says whether a clip shows its prompt, where that is not wholly in the worlds' language: hf:FOLDER or
             hf:ORGANISATION/NAME of a vision-language model, openai:MODEL or openai:MODEL@http://HOST:PORT/v1.
         judge_frames: Frames of a clip that the judge sees, evenly spaced.
+        segments: Who tells things from the scene: hf:FOLDER or hf:ORGANISATION/NAME of a SAM 2.
+        looks: Who says, beside colour and texture, how things look: hf: of a DINOv2, or another vision transformer.
+        calibration: File of scores for these segments and looks, which `kinora evaluate benchmark --fit FILE` writes;
+            "none" for scores that are not calibrated.
 
     Raises:
         UsageError: if a value is none that can be.
@@ -24,6 +28,9 @@ class Backends:
 
     judge: str = ""
     judge_frames: int = 8
+    segments: str = ""
+    looks: str = ""
+    calibration: str = ""
 
     def __post_init__(self) -> None:
         if self.judge and not JUDGE.fullmatch(self.judge):
@@ -33,6 +40,23 @@ class Backends:
             )
         if self.judge_frames < 1:
             raise UsageError(f"the judge is to see {self.judge_frames} frames; give 1 or more.")
+        for name, value in self.evidence.items():
+            if not HF.fullmatch(value):
+                raise UsageError(f"{name} are by '{value}'; give hf:FOLDER or hf:ORGANISATION/NAME.")
+        if self.evidence and not self.calibration:
+            options = " ".join(f"--{name} {value}" for name, value in self.evidence.items())
+            raise UsageError(
+                f"scores with {' and '.join(self.evidence)} of another network have no calibration yet; fit one with "
+                f"kinora evaluate benchmark --families paper real --half dev {options} --calibration none --fit FILE "
+                "--out FOLDER, and name it as calibration; or name none, and scores are not calibrated."
+            )
+        if self.calibration and not self.evidence:
+            raise UsageError("a calibration is for segments or looks of another network; name one of these too.")
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """The networks that measure, whose scores need a calibration of their own."""
+        return {name: value for name in ("segments", "looks") if (value := getattr(self, name))}
 
 
-NONE = Backends()
+NONE, UNCALIBRATED = Backends(), "none"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
+from evaluation.loading import clip_files
 from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.data.ingest.dataset import ingest
 from kinora.media import write_image, write_video
@@ -67,6 +68,9 @@ def test_a_captioned_dataset_is_judged_by_its_captions(tmp_path):
     (unreadable,) = report["unreadable"]
     assert unreadable["clip"] == f"media/{lost.name}"
     assert "there is no file" in unreadable["reason"]
+    guessed = captioned.assign(caption_source="captioner")  # which may be wrong: no clip is held to it
+    dataset.derive(tmp_path / "guessed", guessed, dataset.quarantine, dataset.config)
+    assert {clip.prompt for clip in clip_files(tmp_path / "guessed")} == {""}
 
 
 @pytest.mark.parametrize(
@@ -106,8 +110,8 @@ def test_real_clips_get_an_honest_report(tmp_path, name, types):
     "argv",
     [
         ["benchmark", "--out", "x", "--clips", "0"],
-        ["benchmark", "--out", "x", "--fit"],
-        ["benchmark", "--out", "x", "--families", "studio", "--half", "dev", "--fit"],
+        ["benchmark", "--out", "x", "--fit", "x.json"],
+        ["benchmark", "--out", "x", "--families", "studio", "--half", "dev", "--fit", "x.json"],
     ],
 )
 def test_bad_usage_of_the_benchmark(argv, capsys):

@@ -101,7 +101,7 @@ def test_a_fit_is_of_faultless_clips_that_were_measured(small, tmp_path, monkeyp
 def test_a_detector_that_crashes_is_named_and_the_rest_goes_on(monkeypatch):
     calls = []
 
-    def judge(clip, kinds):
+    def judge(clip, kinds, backends):
         calls.append(clip.name)
         if len(calls) == 1:
             raise ZeroDivisionError("nothing moves")
