@@ -23,6 +23,7 @@ from benchmarks import (
     autoencoder_speed,
     demo,
     detectors,
+    laws,
     loader,
     pipeline,
     resilience,
@@ -48,7 +49,7 @@ def main() -> None:
         clone = Path(folder) / "kinora"
         sections = [demo.measure(clone), help_time(), pipeline.measure()]
         work = clone / "work"
-        sections.append(detectors.measure(Path(folder) / "benchmark"))
+        sections += [detectors.measure(Path(folder) / "benchmark"), laws.measure(Path(folder) / "laws")]
         showcase.write_showcase(work)
     sections += [yardsticks.measure(), gate_aa.measure()]
     sections += [autoencoder.measure(), autoencoder_speed.measure(), autoencoder_peers.measure()]

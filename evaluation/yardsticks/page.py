@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.yardsticks import published, vbench
 from evaluation.yardsticks.likephys import Errors, errors
-from evaluation.yardsticks.phyworld_page import add_laws, error_rows, laws_sentence, method
+from evaluation.yardsticks.phyworld_page import add_laws, error_rows, laws_sentence, level_rows, method
 from evaluation.yardsticks.run import Measured
 from kinora.report import Page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from evaluation.yardsticks.phyworld import Laws
 
 Found = Mapping[str, Errors]
 ALL = "all kinds"
@@ -60,9 +62,14 @@ def markdown(measured: Measured) -> str:
         parts += [f"Published averages: {likephys_published()}."]
     parts += [VBENCH_METHOD, _table(vbench_rows(measured)), f"Published figures: {published.VBENCH_SOURCE}."]
     if measured.laws is not None:
-        parts += [laws_sentence(measured.laws), method(measured.laws), _table(error_rows(measured.laws))]
-        parts += [f"Published figures: {published.PHYWORLD_SOURCE}."]
+        parts.append(laws_markdown(measured.laws))
     return "\n\n".join(parts)
+
+
+def laws_markdown(laws: "Laws") -> str:
+    """Return what was measured of PhyWorld, and how, as Markdown."""
+    tables = _table(error_rows(laws)), "What is outside:", _table(level_rows(laws))
+    return "\n\n".join([laws_sentence(laws), method(laws), *tables, f"Published figures: {published.PHYWORLD_SOURCE}."])
 
 
 def sentence(measured: Measured) -> str:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluation.yardsticks import published
-from evaluation.yardsticks.phyworld import INSIDE, LEVELS, LOST, OUTSIDE, Laws, Question, means, scenarios
+from evaluation.yardsticks.phyworld import (
+    INSIDE,
+    LEVELS,
+    LOST,
+    OUTSIDE,
+    RADII_OUTSIDE,
+    SPEEDS_OUTSIDE,
+    Laws,
+    Question,
+    means,
+    scenarios,
+)
 from kinora.config import write_json
 from kinora.report import Clip, Page
 
@@ -42,12 +53,13 @@ def add_laws(page: Page, laws: Laws) -> None:
     """Add the tables, the plot, the clips and the method to a page."""
     page.heading("Velocity error, inside and outside")
     page.table(error_rows(laws), f"Published: {published.PHYWORLD_SOURCE}.")
-    page.plot(error_plot(laws), "A point a clip; shaded, the speeds of training. The line is a frame held still.")
+    page.plot(error_plot(laws), "A point a clip; shaded, the speeds of training.")
     page.table(level_rows(laws), "What is outside the ranges of training.")
     page.text(method(laws))
     page.heading("The truth, and beside it the continuation")
     for scenario in scenarios(laws):
-        page.clips((_beside(laws, *shown) for shown in laws.shown if shown[0].scenario == scenario), f"{scenario}.")
+        page.text(f"{scenario.capitalize()}: the first clips that were drawn, whatever became of them.")
+        page.clips(_beside(laws, *shown) for shown in laws.shown if shown[0].scenario == scenario)
 
 
 def laws_sentence(laws: Laws) -> str:
@@ -98,17 +110,17 @@ def error_plot(laws: Laws) -> "Figure":
     figure = Figure(figsize=(3.4 * len(names), 3.1), layout="constrained")
     for axes, scenario in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         rows = laws.rows[laws.rows["scenario"] == scenario]
-        held = rows[rows["made_by"] == "held"].sort_values("speed")
+        held = rows[rows["made_by"] == "held"]
         for low, high in laws.speeds:
             axes.axvspan(low, high, color="#e5e8ec", lw=0)
-        axes.plot(held["speed"], held["error"], color="#7a8490", lw=0.8)
+        axes.plot(held["speed"], held["error"], "_", markersize=4, color="#7a8490", label="a frame held still")
         for level, colour in COLOURS.items():
             own = rows[(rows["made_by"] == "model") & (rows["level"] == level)]
             axes.plot(own["speed"], own["error"], "o", markersize=3.5, color=colour, label=NAMES[level])
         axes.set(title=scenario, xlabel="speed at the start", ylim=(0, None), xlim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("velocity error")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 
@@ -118,17 +130,17 @@ def method(laws: Laws) -> str:
         "PhyWorld (arXiv:2411.02385): a model that saw balls of some sizes and speeds continues first frames of such "
         "balls, and of others; the velocity of a ball, from frame to frame, is held against the simulator's, and the "
         "size of the difference averaged over balls and steps. Lengths are tenths of the frame. Trained on radii of "
-        f"{_said(laws.radii)} and speeds of {_said(laws.speeds)}; outside are radii of 1.5 to 2 and speeds of 0 to 0.8 "
-        "and 4.5 to 6, one of them or both. Frames in which part of a ball is out of view do not count, nor does what "
-        f"comes before a collision. A ball that is lost in a step counts {LOST:g} there, or its speed if that is "
-        "higher, so that losing it is never better than holding it still. Intervals of 95 % are Student's, and the "
-        "clip is the unit: its steps are alike. "
-        f"Different from what was published: the first {laws.given} of {laws.frames} frames are given (theirs: 3 of "
-        "32), because latents hold one frame and then four each; one model learns all scenarios (theirs: a model "
-        "each); a collision loses a tenth of the speed at which the balls part (theirs: none); a pixel is weighed by "
-        "how much of it a ball covers; radii of 0.3 to 0.6 are left out, as their own evaluation does below 0.6; both "
-        "balls of a collision are outside, where theirs may be one. Their models have 22.5 million parameters and "
-        "more, and saw 30,000 clips and more, 128 pixels wide."
+        f"{_said(laws.radii)} and speeds of {_said(laws.speeds)}; outside are radii of {_said(RADII_OUTSIDE)} and "
+        f"speeds of {_said(SPEEDS_OUTSIDE)}, one of them or both in equal parts. Frames in which part of a ball is out "
+        "of view do not count, nor does what comes before a collision. A ball that is lost in a step counts "
+        f"{LOST:g} there, or its speed if that is higher, so that losing it is never better than holding it still. "
+        "Intervals of 95 % are Student's, and the clip is the unit: its steps are alike. Different from what was "
+        f"published: the first {laws.given} of {laws.frames} frames are given (theirs: 3 of 32), because latents hold "
+        "one frame and then four each; one model learns all scenarios (theirs: a model each); a collision loses a "
+        "tenth of the speed at which the balls part (theirs: none); a pixel is weighed by how much of it a ball "
+        "covers; radii of 0.3 to 0.6 are left out, as their own evaluation does below 0.6; both balls of a collision "
+        "are outside, where theirs may be one. Their models have 22.5 million parameters and more, and saw 30,000 "
+        "clips and more, 128 pixels wide."
     )
 
 
