@@ -15,6 +15,7 @@ the published code puts it at the frame's edge.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +25,18 @@ from scipy.ndimage import binary_dilation
 from evaluation.generating import Continues, generated
 from evaluation.intervals import Mean, averaged
 from kinora.config import to_dict
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
 from kinora.recipes.recipe import Recipe
 from kinora.worlds import BACKGROUNDS, PALETTE, Sample, Scene, WorldsConfig, draw_sample
 from kinora.worlds.sampling import need_ranges
 from kinora.worlds.scene import TIME, X, Y
 
 SEED = 720_000  # of clips and continuations: training draws its clips otherwise
+Ranges = tuple[tuple[float, float], ...]  # (lowest, highest), one or more
 UNITS = 10.0  # of the published frame in ours
 SCENARIOS = {"uniform": "uniform motion", "ballistics": "parabola", "collision": "collision"}
 INSIDE, OUTSIDE = "in", "out"
-# Published, in its units: below 0.6 a ball's radius was left out of its figures, and so it is here.
+# Published, in its units: radii below 0.6 were left out of its figures, and so they are here.
 RADII_OUTSIDE = ((1.5, 2.0),)
 SPEEDS_OUTSIDE = ((0.0, 0.8), (4.5, 6.0))
 LEVELS = ("radius", "speed", "both")  # what is outside
@@ -80,14 +82,14 @@ class Laws:
     rows: a row a clip and `MADE_BY`: scenario, range, level, clip, speed, radius, made_by, error, found (the share of
         steps in which all balls are found).
     shown: questions with the model's continuation, `uint8 [T, H, W, 3]`, the first of each scenario and level.
-    speeds, radii: the ranges of training, in published units.
+    speeds, radii: the ranges of training, in world units.
     """
 
     name: str
     rows: pd.DataFrame
     shown: list[tuple[Question, np.ndarray]]
-    speeds: tuple[tuple[float, float], ...]
-    radii: tuple[tuple[float, float], ...]
+    speeds: Ranges
+    radii: Ranges
     given: int
     frames: int
 
@@ -131,8 +133,7 @@ def measure_laws(generator: Continues, worlds: WorldsConfig, given: int, name: s
         seen[question.scenario, question.level] += 1
         if seen[question.scenario, question.level] <= SHOWN:
             shown.append((question, own))
-    ranges = [tuple((low * UNITS, high * UNITS) for low, high in some) for some in (worlds.speeds, worlds.radii)]
-    return Laws(name, pd.DataFrame(rows), shown, ranges[0], ranges[1], given, max(worlds.frames))
+    return Laws(name, pd.DataFrame(rows), shown, worlds.speeds, worlds.radii, given, max(worlds.frames))
 
 
 def measure_checkpoint(autoencoder: Path, transformer: Path, recipe: Recipe) -> Laws:
@@ -160,9 +161,7 @@ def draw_questions(worlds: WorldsConfig, given: int, clips: int, seed: int) -> l
         KinoraError: if no clip of these worlds can be measured.
     """
     need_ranges(worlds)
-    radii, speeds = (
-        tuple((low / UNITS, high / UNITS) for low, high in ranges) for ranges in (RADII_OUTSIDE, SPEEDS_OUTSIDE)
-    )
+    radii, speeds = outside(worlds.radii, RADII_OUTSIDE), outside(worlds.speeds, SPEEDS_OUTSIDE)
     configs = {
         INSIDE: worlds,
         "radius": replace(worlds, radii=radii),
@@ -184,6 +183,24 @@ def draw_questions(worlds: WorldsConfig, given: int, clips: int, seed: int) -> l
         else:
             raise KinoraError("too few clips of these worlds can be measured; give longer clips or narrower ranges.")
     return found
+
+
+def outside(ranges: Ranges, published: Ranges) -> Ranges:
+    """Return, in world units, the holes between `ranges`; where there are none, what of the published ones (in their
+    units) lies below and above.
+
+    Raises:
+        UsageError: if nothing is left.
+    """
+    ordered = sorted(ranges)
+    lowest, highest = ordered[0][0], ordered[-1][1]
+    holes = [(below, above) for (_, below), (above, _) in pairwise(ordered)]
+    beyond = [(low / UNITS, high / UNITS) for low, high in published]
+    beyond = [(low, min(high, lowest)) for low, high in beyond] + [(max(low, highest), high) for low, high in beyond]
+    left = tuple((low, high) for low, high in holes or beyond if low < high)
+    if not left:
+        raise UsageError("the ranges of radii or speeds leave nothing outside that is asked for; make them narrower.")
+    return left
 
 
 def measured_steps(question: Question) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The page of the velocity error inside and outside a model's ranges, with the published figures beside it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,12 @@ from evaluation.yardsticks.phyworld import (
     OUTSIDE,
     RADII_OUTSIDE,
     SPEEDS_OUTSIDE,
+    UNITS,
     Laws,
     Question,
+    Ranges,
     means,
+    outside,
     scenarios,
 )
 from kinora.config import write_json
@@ -112,7 +114,7 @@ def error_plot(laws: Laws) -> "Figure":
         rows = laws.rows[laws.rows["scenario"] == scenario]
         held = rows[rows["made_by"] == "held"]
         for low, high in laws.speeds:
-            axes.axvspan(low, high, color="#e5e8ec", lw=0)
+            axes.axvspan(low * UNITS, high * UNITS, color="#e5e8ec", lw=0)
         axes.plot(held["speed"], held["error"], "_", markersize=4, color="#7a8490", label="a frame held still")
         for level, colour in COLOURS.items():
             own = rows[(rows["made_by"] == "model") & (rows["level"] == level)]
@@ -126,12 +128,13 @@ def error_plot(laws: Laws) -> "Figure":
 
 def method(laws: Laws) -> str:
     """Return how it was measured, and what differs from the published way."""
+    radii, speeds = outside(laws.radii, RADII_OUTSIDE), outside(laws.speeds, SPEEDS_OUTSIDE)
     return (
         "PhyWorld (arXiv:2411.02385): a model that saw balls of some sizes and speeds continues first frames of such "
         "balls, and of others; the velocity of a ball, from frame to frame, is held against the simulator's, and the "
         "size of the difference averaged over balls and steps. Lengths are tenths of the frame. Trained on radii of "
-        f"{_said(laws.radii)} and speeds of {_said(laws.speeds)}; outside are radii of {_said(RADII_OUTSIDE)} and "
-        f"speeds of {_said(SPEEDS_OUTSIDE)}, one of them or both in equal parts. Frames in which part of a ball is out "
+        f"{_said(laws.radii)} and speeds of {_said(laws.speeds)}; outside are radii of {_said(radii)} and "
+        f"speeds of {_said(speeds)}, one of them or both in equal parts. Frames in which part of a ball is out "
         "of view do not count, nor does what comes before a collision. A ball that is lost in a step counts "
         f"{LOST:g} there, or its speed if that is higher, so that losing it is never better than holding it still. "
         "Intervals of 95 % are Student's, and the clip is the unit: its steps are alike. Different from what was "
@@ -158,8 +161,7 @@ def laws_record(laws: Laws) -> dict[str, Any]:
         "errors": errors,
         "given": laws.given,
         "frames": laws.frames,
-        "speeds": laws.speeds,
-        "radii": laws.radii,
+        "trained_on": {"speeds": laws.speeds, "radii": laws.radii},
         "published": {
             name: {_column(*place): value for place, value in figures.items()}
             for name, figures in published.PHYWORLD.items()
@@ -192,5 +194,5 @@ def _column(scenario: str, where: str) -> str:
     return f"{scenario}, {where}"
 
 
-def _said(ranges: Sequence[tuple[float, float]]) -> str:
-    return " and ".join(f"{low:g} to {high:g}" for low, high in ranges)
+def _said(ranges: Ranges) -> str:
+    return " and ".join(f"{low * UNITS:g} to {high * UNITS:g}" for low, high in ranges)

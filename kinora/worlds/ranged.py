@@ -27,6 +27,20 @@ MEETS = (0.2, 0.75)  # when two touch, as a share of the clip
 TRIES = 1000  # of two that meet in time
 
 
+def check_ranges(radii: Ranges, speeds: Ranges, motions: set[str], *, alone: bool) -> None:
+    """Raise UsageError if nothing can be drawn from ranges; `alone` says that there is one thing, which does not turn.
+
+    What collides are two in any case.
+    """
+    if not (radii and speeds and motions <= set(MOTIONS) and alone):
+        raise UsageError(
+            "radii and speeds go together, for one thing that does not turn, and for no other motions than "
+            f"{', '.join(MOTIONS)}."
+        )
+    if min(low for low, _ in radii) <= 0 or any(not 0 <= low <= high for low, high in (*radii, *speeds)):
+        raise UsageError("a range of radii or speeds is (lowest, highest), above 0 of radii and from 0 of speeds.")
+
+
 def ranged_scene(rng: np.random.Generator, brief: Brief, radii: Ranges, speeds: Ranges) -> Scene:
     """Draw a scene of one of `MOTIONS`, with `radii` in world units and `speeds` in world units per second.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kinora.errors import KinoraError, UsageError
 from kinora.worlds.language import CAMERAS, Attributes, attributes, describe
-from kinora.worlds.ranged import MOTIONS, ranged_scene
+from kinora.worlds.ranged import check_ranges, ranged_scene
 from kinora.worlds.registry import WORLDS, camera_of, render, simulate, world_of
 from kinora.worlds.scene import BACKGROUNDS, LEFT_S, LOOKS, PALETTE, SHAPES, Brief, Scene
 
@@ -149,7 +149,8 @@ def check(config: WorldsConfig) -> None:
                 f"{int(np.ceil(shortest * config.fps)) + 1} or more at {config.fps:g} fps, or leave it out."
             )
     if config.radii or config.speeds:
-        _check_ranges(config, {motion for name in config.worlds for motion in shown(config, name)})
+        drawn = {motion for name in config.worlds for motion in shown(config, name)}
+        check_ranges(config.radii, config.speeds, drawn, alone=config.objects == (1,) and not config.spin)
     most = max(max(config.objects), max(WORLDS[name].things or 0 for name in config.worlds))
     if most > len(config.colours):
         raise UsageError(f"{most} objects need as many colours; give more colours than {len(config.colours)}.")
@@ -159,17 +160,6 @@ def need_ranges(config: WorldsConfig) -> None:
     """Raise UsageError if sizes and speeds are not drawn from ranges."""
     if not config.radii:
         raise UsageError("these worlds have no ranges of radii and speeds to be inside of; take the recipe phyworld.")
-
-
-def _check_ranges(config: WorldsConfig, motions: set[str]) -> None:
-    if not (config.radii and config.speeds and motions <= set(MOTIONS) and config.objects == (1,) and not config.spin):
-        raise UsageError(
-            "radii and speeds go together, for one thing that does not turn, and for no other motions than "
-            f"{', '.join(MOTIONS)}."
-        )
-    smallest = min(low for low, _ in config.radii)
-    if smallest <= 0 or any(not 0 <= low <= high for low, high in (*config.radii, *config.speeds)):
-        raise UsageError("a range of radii or speeds is (lowest, highest), above 0 of radii and from 0 of speeds.")
 
 
 def shown(config: WorldsConfig, world: str) -> tuple[str, ...]:

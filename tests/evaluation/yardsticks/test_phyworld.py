@@ -100,6 +100,14 @@ def test_what_comes_before_a_collision_does_not_count(questions):
             assert first / question.sample.fps >= question.sample.scene.event_s
 
 
+def test_outside_is_the_hole_between_ranges_or_else_what_lies_beyond_them():
+    assert phyworld.outside(((0.1, 0.4),), phyworld.SPEEDS_OUTSIDE) == ((0.0, 0.08), (0.45, 0.6))
+    assert phyworld.outside(((0.06, 0.5),), phyworld.SPEEDS_OUTSIDE) == ((0.0, 0.06), (0.5, 0.6))
+    assert phyworld.outside(((0.375, 0.4), (0.1, 0.125)), phyworld.SPEEDS_OUTSIDE) == ((0.125, 0.375),)
+    with pytest.raises(UsageError, match="narrower"):
+        phyworld.outside(((0.0, 0.7),), phyworld.SPEEDS_OUTSIDE)
+
+
 def test_worlds_without_ranges_are_refused():
     with pytest.raises(UsageError, match="phyworld"):
         draw_questions(recipes.get("tiny").ingest.worlds, GIVEN, 3, 0)
