@@ -2,9 +2,10 @@
 
 A step from one frame to the next is measured by how much the busiest cells of the picture change. A stop is a run of
 steps far quieter than those before it. Things come to rest, leave the picture or pass behind something as well, so
-that a stop counts less where they slowed down before or are no longer to be seen. A repeat is a run of frames that
-equal earlier ones, in order, far better than neighbouring frames equal each other. Both are ratios, so that grain and
-what a codec leaves count as what they are.
+that a stop counts less where they slowed down before or are no longer to be seen, and more where nothing at all changes
+any more, not even grain. A repeat is a run of frames that equal earlier ones, in order, far better than neighbouring
+frames equal each other. Both are ratios, so that grain and what a codec leaves count as what they are. A clip in which
+nothing ever moves is one repeated picture if most of its pixels never change: what a resting camera sees is alive.
 """
 
 import itertools
@@ -32,12 +33,19 @@ FINE = 48  # pixels of a side from which pixels are averaged
 QUIET = 0.3  # levels: what a standing picture changes by, whatever its source
 MOVES, MOVING = 1.5, 2  # levels beyond the noise, in as many steps: something moves in the clip
 STRANGE = 8.0  # levels beyond the noise by which a thing differs from what is usually seen at its place
-SIDE, AGAIN = 0.4, 0.35  # weights: of what moves after a stop; of what stops where nothing is left to be seen
+SIDE, AGAIN = 0.4, 0.6  # weights: of what moves after a stop; of what stops where nothing is left to be seen
+# Of a stop's strength: as it is, and for each time that fewer pixels (e times) change than in as many steps before. The
+# share of pixels that is nothing; steps before; steps of a stop that tell; how long one lasts to say it all: films drop
+# single frames.
+ALIVE, DEAD, NO_PIXELS, STEPS_BEFORE, QUIETER, DEAD_SECONDS = 0.3, 0.7, 0.01, 5, 0.75, 0.3
+REPEATED, QUIETEST = 0.01, 0.25  # share of pixels that change in the quietest steps of a picture that is repeated
+MOST_SIDE = 256  # pixels of the longer side that are compared one by one, about
 LAGS_SECONDS, MOST_LAGS, FIRST_LAG = 2.5, 75, 3  # how far back a repeat is looked for
-REPEAT_LENGTHS = (4, 6, 9, 14)  # frames of a repeat
-REPEAT_QUIET = 2.5  # levels: less motion than this tells no frame from another
-FARTHER = 0.25  # of a step more is what is half a repeat away, where things move
-SURE, SURE_REPEAT = 3.5, 1.0  # a stop and a repeat as strong as few faultless clips have
+REPEAT_LENGTHS, FULL_REPEAT = (4, 6, 9, 14, 22), 9  # frames of a repeat, and of one that is as sure as can be
+REPEAT_QUIET = 1.5  # levels: less motion than this tells no frame from another
+NEARER = 1.05  # times surer must be what is repeated from farther back: twice its period
+LIVELY, FEWEST_LIVELY = 0.1, 6  # share, and number, of the cells' channels that change most in a clip: they tell
+SURE, SURE_REPEAT = 2.0, 0.45  # a stop and a repeat as strong as few faultless clips have
 RESTING = ("still", None)  # motions of a prompt that need not be seen
 
 
@@ -63,6 +71,9 @@ def freeze(evidence: Evidence) -> Finding:
         if wanted not in RESTING:
             text = f"Nothing moves in any frame, though the prompt asks for it ('{wanted}')."
             return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])  # certain, whatever faultless clips show
+        if evidence.wanted is None and np.quantile(changing(evidence.clip.frames), QUIETEST) < REPEATED:
+            text = f"All {frames} frames are one picture, repeated: not even grain changes."
+            return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])
         return unmeasurable(TYPE, "nothing moves from beginning to end, and nothing says that it should", due=False)
     candidates = [stopped(evidence, change, activity), repeated(evidence, activity)]
     return calibrated(TYPE, [c for c in candidates if c is not None])
@@ -92,12 +103,33 @@ def busiest(change: np.ndarray) -> np.ndarray:
     return np.asarray(np.partition(flat, rank, axis=1)[:, rank], dtype=float)
 
 
+def changing(frames: np.ndarray) -> np.ndarray:
+    """Return which share of the values of frames `uint8 [T, H, W, 3]` changes at all in every step, `[T - 1]`."""
+    every = max(1, round(max(frames.shape[1:3]) / MOST_SIDE))
+    some = [np.ascontiguousarray(frame[::every, ::every]).reshape(-1, 3) for frame in frames]
+    return (
+        np.array([cv2.countNonZero(cv2.absdiff(a, b).reshape(-1, 1)) for a, b in itertools.pairwise(some)])
+        / some[0].size
+    )
+
+
+def dying(alive: np.ndarray, stop: Stop, fps: float) -> float:
+    """Return a stop's weight by the share of pixels that changes in every step: more if even what is still is dead."""
+    before = alive[max(0, stop.start - STEPS_BEFORE) : stop.start]
+    during = np.sort(alive[stop.start : stop.end + 1])
+    quiet = during[: max(1, int(QUIETER * len(during)))].mean()
+    times = np.log((np.median(before) + NO_PIXELS) / (quiet + NO_PIXELS)) if len(before) else 0.0
+    return float(ALIVE + DEAD * max(0.0, times) * min(1.0, len(during) / fps / DEAD_SECONDS))
+
+
 def stopped(evidence: Evidence, change: np.ndarray, activity: np.ndarray) -> Candidate | None:
     """Return the stop that is least like anything honest, None where the clip has no room for one."""
     found = stops(activity, evidence.clip.fps)
     if not found:
         return None
-    judged = [Stop(s.start, s.end, s.strength * (1 if still_there(evidence, change, s) else AGAIN)) for s in found]
+    alive = changing(evidence.clip.frames)
+    weights = [dying(alive, s, evidence.clip.fps) * (1 if still_there(evidence, change, s) else AGAIN) for s in found]
+    judged = [Stop(s.start, s.end, s.strength * weight) for s, weight in zip(found, weights, strict=True)]
     best = max(judged, key=lambda stop: stop.strength)
     start, end = grown(activity, best)
     moved, rest = np.median(activity[max(0, start - BEFORE) : start]), np.median(activity[start : end + 1])
@@ -174,13 +206,11 @@ def repeated(evidence: Evidence, activity: np.ndarray) -> Candidate | None:
             if length > len(away):
                 break
             same = np.lib.stride_tricks.sliding_window_view(away, length).max(axis=1)
-            moved = np.median(np.lib.stride_tricks.sliding_window_view(step[lag:], length)[:, 1:], axis=1)
-            gain = np.log((moved + REPEAT_QUIET) / (same + REPEAT_QUIET)) * min(1.0, length / 9) ** 0.5
-            start = int(np.argmax(gain))
-            if gain[start] > best[0]:
-                frames = slice(lag + start, lag + start + length)
-                strength = float(gain[start]) * travels(small, step, frames, lag)
-                best = max(best, (strength, frames.start, frames.stop - 1, lag))
+            moved = np.median(np.lib.stride_tricks.sliding_window_view(step[lag:], length), axis=1)
+            gain = np.log((moved + REPEAT_QUIET) / (same + REPEAT_QUIET)) * min(1.0, length / FULL_REPEAT) ** 0.5
+            start = lag + int(np.argmax(gain))
+            if gain.max() > NEARER * best[0]:
+                best = (float(gain.max()), start, start + length - 1, lag)
     strength, start, end, lag = best
     if not strength:
         return None
@@ -197,22 +227,16 @@ def repeated(evidence: Evidence, activity: np.ndarray) -> Candidate | None:
     return Candidate(start, end, strength / SURE_REPEAT, text)
 
 
-def travels(small: np.ndarray, step: np.ndarray, frames: slice, lag: int) -> float:
-    """Return how far, 0..1, what repeats goes somewhere in between: what a decoder does in turn to a rest does not."""
-    half = lag // 2
-    if half < 2:
-        return 1.0
-    away = np.abs(small[frames] - small[frames.start - half : frames.stop - half]).max(axis=1)
-    return float(np.clip((np.median(away) / (np.median(step[frames]) + 1e-3) - 1) / FARTHER, 0.1, 1))
-
-
 def unlike(small: np.ndarray, lag: int) -> np.ndarray:
-    """Return for frames `lag` and later how far their most different cells are from those `lag` frames earlier."""
-    return np.asarray(np.abs(small[lag:] - small[:-lag]).max(axis=1), dtype=float)
+    """Return by how many levels, root mean square, frames `lag` and later differ from those `lag` frames earlier."""
+    return np.asarray(np.sqrt(np.mean((small[lag:] - small[:-lag]) ** 2, axis=1)), dtype=float)
 
 
 def _small(rgb_THWC: np.ndarray) -> np.ndarray:
+    """Return those channels of cells that change most in a clip, levels `[T, n]`."""
     _, height, width, _ = rgb_THWC.shape
     size = max(1, round(width / REPEAT_CELL)), max(1, round(height / REPEAT_CELL))
-    cells = [cv2.resize(frame.astype(np.float32), size, interpolation=cv2.INTER_AREA) for frame in rgb_THWC]
-    return np.stack(cells).reshape(len(cells), -1)
+    cells = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in rgb_THWC.astype(np.float32)]
+    flat = np.stack(cells).reshape(len(cells), -1)
+    most = max(FEWEST_LIVELY, int(LIVELY * flat.shape[1]))
+    return np.asarray(flat[:, np.argsort(-flat.std(axis=0), kind="stable")[:most]])

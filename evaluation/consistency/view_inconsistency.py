@@ -63,16 +63,18 @@ def view_inconsistency(evidence: Evidence) -> Finding:
         return unmeasurable(TYPE, f"less than {SMALLEST} pixels tell no scene from what moves in it", due=False)
     seen = follow_cells(evidence, shot)
     cells = seen.known.mean(axis=0) > MOSTLY
-    if len(seen.known) < MOMENTS or cells.sum() < FEWEST_CELLS:
+    moments = seen.known[:, cells].sum(axis=1) >= FEWEST_CELLS
+    if moments.sum() < MOMENTS:
         return unmeasurable(TYPE, "too little of the scene has texture that could be followed", due=False)
     if seen.travel < TRAVEL:
         return unmeasurable(TYPE, "the camera hardly moves", due=False)
-    swerve = beside_camera(seen.swerve, seen.known, seen.camera)[:, cells]
-    length = np.where(seen.known[:, cells], np.linalg.norm(swerve, axis=2), np.nan)
-    measured = measure(swerve, length, seen.even[:, cells])
+    chosen = np.ix_(moments, cells)
+    swerve = beside_camera(seen.swerve, seen.known, seen.camera)[chosen]
+    length = np.where(seen.known[chosen], np.linalg.norm(swerve, axis=2), np.nan)
+    measured = measure(swerve, length, seen.even[chosen])
     odds = BIAS + sum(weight * measured[name] for name, weight in WEIGHTS.items())
     begins = first_clear(swerve)
-    start = max(shot.start, int(seen.frames[begins]) - seen.reach // 2)
+    start = max(shot.start, int(seen.frames[moments][begins]) - seen.reach // 2)
     most = np.nanquantile(length[begins:], MOST)
     text = (
         f"From frame {start} on the scene swerves against itself by up to {most:.1f} % of the picture's "
@@ -154,12 +156,12 @@ def measure(swerve: np.ndarray, length: np.ndarray, even: np.ndarray) -> dict[st
     flat = swerve.reshape(n, -1)
     _, values, patterns = np.linalg.svd(flat, full_matrices=False)
     share = np.sum(patterns[0].reshape(cells, 2) ** 2, axis=1)  # of the strongest pattern that is each cell's
-    usual = np.nan_to_num(np.nanmedian(length, axis=1))
+    usual = np.nanmedian(length, axis=1)
     begins = onset(usual)
     before = usual[:begins].mean() if begins else usual.mean()
     moves = share @ np.sum(even**2, axis=2).sum(axis=0) / n
     return {
-        "everywhere": float(np.log(NOTHING + np.quantile(np.nan_to_num(np.nanquantile(length, 0.25, axis=1)), 0.85))),
+        "everywhere": float(np.log(NOTHING + np.quantile(np.nanquantile(length, 0.25, axis=1), 0.85))),
         "one pattern": float(values[0] ** 2 / (np.sum(values**2) + NOTHING**2 * length.size)),
         "begins": float(np.log((usual[begins:].mean() + NOTHING) / (before + NOTHING))),
         "beside even motion": float(np.log((share @ np.nansum(length**2, axis=0) / n + 0.02) / (moves + 0.02)) / 2),

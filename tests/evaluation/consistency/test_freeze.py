@@ -77,19 +77,40 @@ def test_what_slows_down_leaves_or_hides_is_no_freeze(rolling):
         assert strength(rolling(path)) < 0.6 * frozen
 
 
-def test_a_clip_that_never_moves_is_not_measured_unless_the_prompt_says_that_something_moves(rolling):
-    still = np.repeat(rolling([48.0], grain=0), 24, axis=0)
-    finding = freeze(gather(ClipInput("clip", still, 24.0)))
+def test_of_clips_that_never_move_one_repeated_picture_fails_and_a_resting_camera_is_not_measured(rolling):
+    still, filmed = np.repeat(rolling([48.0]), 24, axis=0), rolling(np.full(24, 48.0))
+    repeated = freeze(gather(ClipInput("clip", still, 24.0)))
+    assert repeated.score == 1.0
+    assert (repeated.failures[0].start_frame, repeated.failures[0].end_frame) == (0, 23)
+    finding = freeze(gather(ClipInput("clip", filmed, 24.0)))
     assert finding.score is None
     assert not finding.due
+
+
+def test_a_clip_that_never_moves_is_judged_by_its_prompt_where_it_has_one(rolling):
+    still = np.repeat(rolling([48.0], grain=0), 24, axis=0)
     assert freeze(gather(ClipInput("clip", still, 24.0, "A red circle rests on a grey background."))).score is None
     wanted = freeze(gather(ClipInput("clip", still, 24.0, "A red circle moves to the right on a grey background.")))
     assert wanted.score == 1.0
     assert (wanted.failures[0].start_frame, wanted.failures[0].end_frame) == (0, 23)
 
 
+def test_a_standstill_in_which_even_the_grain_is_dead_is_surer_than_one_under_grain(rolling):
+    moments = np.minimum(np.arange(48), 24)
+    assert strength(rolling(PATH)[moments]) > 1.5 * strength(rolling(PATH[moments]))
+
+
+def test_a_slow_loop_under_grain_is_found(rolling):
+    order = np.arange(48)
+    order[30:] = 18 + np.arange(18) % 12
+    slow = rolling(30 + 0.4 * np.arange(48), grain=4.0), rolling(30 + 0.4 * order, grain=4.0)
+    _, found = strongest(slow[1])
+    assert found.strength > 2 * strength(slow[0])
+    assert abs(found.start_frame - 30) <= 2
+
+
 @pytest.mark.parametrize("shape", [(1, 64, 64, 3), (2, 8, 8, 3), (40, 8, 8, 3), (600, 16, 90, 3), (12, 120, 9, 3)])
 def test_whatever_comes_gets_an_answer_or_a_reason(shape):
     for frames in (np.zeros(shape, np.uint8), np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)):
         finding = freeze(gather(ClipInput("clip", frames, 30.0)))
-        assert finding.reason or np.isfinite(finding.strength)
+        assert finding.reason or np.isfinite(finding.score)
