@@ -27,7 +27,7 @@ HIDDEN = ("occluded", "merged", "blended", "unexplained")  # beginnings and ends
 UNSURE = 0.5  # times the quality of what is told by its motion alone, where the scene behind is not known
 TURNS = 16  # directions in which outlines are compared
 SAMPLES = 16  # outlines that are
-RESHAPED, JAGGED = 0.04, 0.3  # of the radius, and pixels: how far outlines of one shape differ
+RESHAPED, JAGGED = 0.03, 0.3  # of the radius, and pixels: how far outlines of one shape mostly differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +143,7 @@ def _track(evidence: "Evidence", owners: np.ndarray, shot: int, thing: Thing, su
     at_border = (boxes[:, :2].min(axis=1) < EDGE) | (boxes[:, 2] > w - EDGE) | (boxes[:, 3] > h - EDGE)
     areas = np.array([sight.area for sight in sights])
     shared = np.array([sight.shared for sight in sights])
+    whole = ~at_border & ~shared & (areas > 0.8 * np.median(areas))
     begins, appears = ending(evidence, owners, start, end, thing, -1)
     ends, vanishes = ending(evidence, owners, start, end, thing, 1)
     return Track(
@@ -156,14 +157,14 @@ def _track(evidence: "Evidence", owners: np.ndarray, shot: int, thing: Thing, su
         look=np.array([sight.look for sight in sights]),
         colours=np.array([sight.colour for sight in sights]),
         at_border=at_border,
-        whole=~at_border & ~shared & (areas > 0.8 * np.median(areas)),
+        whole=whole,
         innovation=np.array([sight.innovation for sight in sights]),
         begins=begins,
         ends=ends,
         appears=appears,
         vanishes=vanishes,
         quality=_quality(sights) * sure,
-        rigid=_rigid([m for m, clear in zip(masks, ~at_border & ~shared, strict=True) if clear]),
+        rigid=_rigid([mask for mask, clear in zip(masks, whole, strict=True) if clear]),
     )
 
 
@@ -184,7 +185,7 @@ def _rigid(masks: list[np.ndarray]) -> bool:
     aligned = np.stack([np.roll(outline, turn) for outline, turn in zip(outlines, turned, strict=True)])
     radius = np.sqrt(np.median([mask.sum() for mask in masks]) / np.pi)
     differs = np.abs(aligned - np.median(aligned, axis=0)).mean(axis=1)
-    return bool(np.percentile(differs, 75) < RESHAPED + JAGGED / radius)
+    return bool(np.median(differs) < RESHAPED + JAGGED / radius)
 
 
 def outline(mask: np.ndarray, turns: int) -> np.ndarray:

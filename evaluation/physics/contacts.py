@@ -14,7 +14,7 @@ from evaluation.evidence.clip import Evidence
 from evaluation.physics.paths import Path, Turn
 
 REACH = 2.5, 0.25  # pixels, and radii, within which a thing may touch another
-PART = 0.08  # of a thing's area: less is no thing that pushes it
+PART = 0.2  # of a thing's area: less is no thing that pushes it
 DEPTHS = np.arange(-6, 9)  # pixels from the outline in which a surface is looked for
 WINDOW = 3  # pixels on both sides of an edge
 FACING = 0.5  # cosine between a push and a side of the frame that it may have come from

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
-from evaluation.evidence.looks import unlike
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.contacts import REACH, between, cause_of, plainness
 from evaluation.physics.paths import GAP, Path, Piece, Turn, paths
@@ -30,10 +29,7 @@ DOWN = 0.7  # of its pull aside, which a flight down the picture is drawn down a
 CLEAR = 0.1  # of an acceleration: the error of what tells the law
 WEAK = 0.25  # of gravity: what is accelerated less does not fly
 LONE = 0.6  # times the strength, where no other flight tells the law
-SMALL = 60.0  # pixels: what has half the area of it counts half
-SAME = 0.35  # unlikeness of looks, and difference of the areas' logarithms, up to which a thing is still the same
 PART = 0.6  # of a thing's area: less does not carry it
-SELF_MOVED = 0.3  # times the strength, of what changes its shape
 FEWEST = 8  # frames
 
 Flight = tuple[Path, Piece]
@@ -71,7 +67,7 @@ def gravity(evidence: Evidence) -> Finding:
     flights = [(path, piece) for path in known for piece in path.pieces if falls(path, piece)]
     if not flights:
         return unmeasurable(TYPE, "nothing falls or flies", due=False)
-    law = law_of([flight for flight in flights if _down(flight[1])])
+    law = law_of([flight for flight in flights if draws_down(flight[1])])
     if law is None:
         found = [_upwards(evidence, path, piece) for path, piece in flights]
     else:
@@ -85,7 +81,7 @@ def falls(path: Path, piece: Piece) -> bool:
     """Say whether a piece is surely accelerated, for long enough to be a flight, and not only slower and slower."""
     size = float(np.hypot(*piece.acceleration))
     sure = size > SURE * piece.acceleration_error and size > LEAST * path.radius
-    return sure and lasts(piece) and _in_sight(path, piece) and (_down(piece) or not _brakes(piece, size))
+    return sure and lasts(piece) and _in_sight(path, piece) and (draws_down(piece) or not _brakes(piece, size))
 
 
 def lasts(piece: Piece) -> bool:
@@ -113,7 +109,8 @@ def _brakes(piece: Piece, pull: float) -> bool:
     )
 
 
-def _down(piece: Piece) -> bool:
+def draws_down(piece: Piece) -> bool:
+    """Say whether it is accelerated rather down the picture than not."""
     x, y = piece.acceleration
     return bool(y > DOWN * abs(x))
 
@@ -135,7 +132,7 @@ def law_of(flights: Sequence[Flight]) -> Law | None:
 
 
 def _weight(path: Path, piece: Piece) -> float:
-    return float(piece.seconds * path.track.quality * (1.0 if path.track.rigid else SELF_MOVED))
+    return float(piece.seconds * path.track.quality * path.credit)
 
 
 def _odd(evidence: Evidence, path: Path, piece: Piece, law: Law) -> Candidate | None:
@@ -153,7 +150,7 @@ def _upwards(evidence: Evidence, path: Path, piece: Piece) -> Candidate | None:
     size = float(np.hypot(*piece.acceleration))
     law = Law(np.array([0.0, size]), piece.acceleration_error, ())
     rises = piece.acceleration[1] < -0.7 * size
-    if _down(piece) or (_straight(piece, size) and not rises):
+    if draws_down(piece) or (_straight(piece, size) and not rises):
         return None
     strength = LONE * _strength(path, piece, law) * (1 - 0.8 * accompanied(evidence, path, piece, law))
     return _candidate(evidence, path, piece, law.pull, strength)
@@ -162,7 +159,7 @@ def _upwards(evidence: Evidence, path: Path, piece: Piece) -> Candidate | None:
 def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law | None) -> Candidate | None:
     """Return a change of a flight's acceleration that nothing near explains."""
     path, before, after = turn.path, turn.before, turn.after
-    if turn.gap > GAP or after.seconds < FLIGHT[0] or not _in_sight(path, after) or not _same(turn):
+    if turn.gap > GAP or after.seconds < FLIGHT[0] or not _in_sight(path, after) or not turn.same:
         return None
     lawful = law is not None and law.holds(before)
     lawful &= float(np.hypot(*before.acceleration)) > 2 * before.acceleration_error
@@ -186,23 +183,12 @@ def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law |
     return _candidate(evidence, path, after, own.pull, strength)
 
 
-def _same(turn: Turn) -> bool:
-    """Say whether a thing looks the same before and after a turn, and is as large: a track may go over to another."""
-    track, index = turn.path.track, turn.path.index
-    sights = [slice(index[piece.first], index[piece.last] + 1) for piece in (turn.before, turn.after)]
-    looks = [np.median(track.look[some], axis=0) for some in sights]
-    areas = [float(np.median(track.areas[some])) for some in sights]
-    return float(unlike(*looks)) < SAME and bool(abs(np.log(areas[0] / areas[1])) < SAME)
-
-
 def _strength(path: Path, piece: Piece, law: Law) -> float:
     """Return how surely and how far a piece leads elsewhere than the law does."""
     off = float(np.hypot(*(piece.acceleration - law.pull)))
     sure = off / (0.4 * law.margin(piece) * SURE)
     far = 0.5 * off * piece.seconds**2 / (FAR * path.radius)
-    base = float(np.log1p(min(sure, far, off / (0.4 * law.size))))
-    credit = path.track.quality**0.5 * min(1.0, path.track.area / SMALL)
-    return float(base * credit * (1.0 if path.track.rigid else SELF_MOVED))
+    return float(np.log1p(min(sure, far, off / (0.4 * law.size)))) * path.credit
 
 
 def _carried(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:

@@ -1,43 +1,48 @@
 """Interpenetration: bodies in one another, and bodies in the floor or a wall.
 
 Two things that change each other's motion have met; where their centres are then much nearer than their outlines allow,
-they are in one another. Things that go on as they went have passed before or behind one another, which is no failure.
-A floor or wall is known by an edge of the scene on which something turns or rests; what is found beyond that edge
-without a change of its motion, or turns only there, is in it.
+they are in one another. Things that go on as they went have passed before or behind one another, which is no failure,
+unless where they cross the picture is a mixture of both.
+A ground is a level edge of the scene across all of the picture; what falls past it and turns up again only within it,
+or leaves the picture through it, is in it.
 """
 
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
-from evaluation.physics.meetings import MUCH, SURELY, Meeting, meetings, nearest
-from evaluation.physics.momentum import box_about
-from evaluation.physics.paths import Path, paths
-from evaluation.physics.surfaces import Surface, surfaces
+from evaluation.physics.gravity import draws_down, falls
+from evaluation.physics.meetings import MUCH, SURELY, Meeting, meetings, nearest, turned
+from evaluation.physics.mixing import Mixture, mixtures
+from evaluation.physics.momentum import UPRIGHT, box_about
+from evaluation.physics.paths import SMALL, Path, paths
+from evaluation.physics.surfaces import Ground, grounds
 
 TYPE = "interpenetration"
 TOUCH = 0.12  # of the distance at which two touch, by which outlines are uncertain
 DEEP = 0.25  # of it, or of a radius, of strength log 2
 OPPOSED = -0.5  # cosine between the changes of two that push each other
-FARTHEST = 4.0  # radii: what is farther beyond an edge is before it or behind it
-CLEAR = 0.5  # least quality of a track that may be in a surface
-SELF_MOVED = 0.35  # times the strength, of what changes its shape
+MIXED = 3.0  # times the frames that wholly show a mixture, to tell how surely things go through one another
+GROUND = 0.8  # times the strength, of what goes into a ground that nothing else tells
+TURNED = 1.2  # radii below the edge of a ground, above which something turns in it
+CLEAR, NEAR = 0.35, 1.5  # least quality of what may be in a ground, and pixels below its edge that are not in it
 FEWEST = 8  # frames
 
 
 def interpenetration(evidence: Evidence) -> Finding:
-    """Find things that turn within one another, and things that sink into what carries others."""
+    """Find things that turn within one another or are seen through one another, and things that sink into a ground."""
     if len(evidence.luma) < FEWEST:
         return unmeasurable(TYPE, f"fewer than {FEWEST} frames show no contact", due=False)
     known = paths(evidence)
     if not known:
         return unmeasurable(TYPE, "nothing that moves can be followed well enough", due=False)
     met = meetings(evidence, known)
-    walls = surfaces(evidence, known)
-    if not met and not walls:
+    crossed, levels = mixtures(evidence), grounds(evidence)
+    if not met and not crossed and not levels:
         return unmeasurable(TYPE, "nothing is seen to touch another thing, a floor or a wall", due=False)
     candidates = [c for meeting in met if (c := _within(evidence, meeting)) is not None]
-    candidates += [c for path in known for wall in walls if (c := _sunk(evidence, path, wall)) is not None]
+    candidates += [_through(evidence, mixture) for mixture in crossed]
+    candidates += [c for path in known for level in levels if (c := _into(evidence, path, level)) is not None]
     return calibrated(TYPE, sorted(candidates, key=lambda c: -c.strength)[:5])
 
 
@@ -54,17 +59,28 @@ def _within(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     deep = meeting.depth - TOUCH - 2 * meeting.apart_error / meeting.touch
     if deep <= 0:
         return None
-    credit = min(p.track.quality * (1.0 if p.track.rigid else SELF_MOVED) for p in (meeting.one, meeting.other)) ** 0.5
-    if meeting.fewest < 4:
-        credit *= 0.5
+    credit = min(meeting.one.credit, meeting.other.credit) * (0.5 if meeting.fewest < 4 else 1.0)
     t = meeting.frame
     start, end = _overlap(meeting, t)
     text = (
         f"Two things that push each other at frame {t} are {100 * meeting.depth:.0f} % of the way into one another: "
         f"their centres are {np.hypot(*meeting.apart):.1f} pixels apart, their outlines touch at {meeting.touch:.1f}."
     )
-    box = box_about(evidence, (meeting.one, meeting.other), start, end)
+    box = box_about(evidence, (meeting.one.track, meeting.other.track), start, end)
     return Candidate(start, end, float(np.log1p(deep / DEEP)) * credit, text, box)
+
+
+def _through(evidence: Evidence, mixture: Mixture) -> Candidate:
+    """Return two that are seen through one another."""
+    tracks = mixture.one, mixture.other
+    credit = min(track.quality**0.5 * min(1.0, track.area / SMALL) for track in tracks)
+    text = (
+        f"Where two things cross after frame {mixture.start}, {100 * mixture.share:.0f} % of what is seen is a mixture "
+        "of both."
+    )
+    start, end = mixture.start, mixture.end
+    box = box_about(evidence, tracks, start - 1, end)
+    return Candidate(start, end, float(np.log1p(MIXED * mixture.amount * mixture.share**2)) * credit, text, box)
 
 
 def _overlap(meeting: Meeting, t: int) -> tuple[int, int]:
@@ -79,25 +95,30 @@ def _overlap(meeting: Meeting, t: int) -> tuple[int, int]:
     return start, end
 
 
-def _sunk(evidence: Evidence, path: Path, wall: Surface) -> Candidate | None:
-    """Return a thing that is beyond the edge of what carries or stops others."""
-    if path.track.shot != wall.shot or path in wall.owners:
+def _into(evidence: Evidence, path: Path, level: Ground) -> Candidate | None:
+    """Return a thing that falls into a ground: it turns up again within it, or leaves the picture through it."""
+    track, radius = path.track, path.radius
+    if track.shot != level.shot or track.quality < CLEAR:
         return None
-    deep = wall.depth(evidence, path)
-    inside = np.flatnonzero(deep > wall.error + 0.15 * path.radius)
-    before = np.flatnonzero(deep < wall.error)
-    if len(inside) < 2 or not len(before) or before[0] > inside[0]:
+    lowest = track.boxes[:, 3].astype(float)
+    deep = -np.inf
+    for turn in path.turns:
+        push = turn.change / max(float(np.hypot(*turn.change)), 1e-9)
+        if turned(turn) and push[1] < -UPRIGHT and turn.before.velocity(turn.time)[1] > turn.error:
+            first, last = (frame - track.start for frame in turn.span)
+            depth = float(lowest[first : last + 1].max()) - level.row
+            deep = max(deep, depth if depth < TURNED * radius else -np.inf)
+    last_piece = path.pieces[-1]
+    if lowest[-1] >= evidence.luma.shape[1] - 1 and falls(path, last_piece) and draws_down(last_piece):
+        first = path.index[last_piece.first]
+        if lowest[first] < level.row and last_piece.velocity(last_piece.end)[1] > 0:
+            deep = max(deep, lowest[-1] - level.row)
+    deep -= NEAR + 0.15 * radius
+    below = np.flatnonzero(lowest > level.row + NEAR)
+    if deep <= 0 or not len(below) or not below[0]:
         return None
-    enters = inside[0]
-    if before[-1] < enters - 2 or path.track.quality < CLEAR or deep[inside].max() > FARTHEST * path.radius:
-        return None
-    most = float(deep[inside].max() - wall.error - 0.15 * path.radius)
-    credit = wall.sure * (1.0 if path.track.rigid else SELF_MOVED) * path.track.quality**0.5
-    frames = path.track.frames[inside]
-    text = (
-        f"From frame {frames[0]} on it is in what stops others: {deep[inside].max() / path.radius:.1f} of its radii "
-        "beyond the edge."
-    )
-    box = box_about(evidence, (path,), int(frames[0]), int(frames[-1]))
-    strength = float(np.log1p(most / (DEEP * path.radius))) * credit
+    frames = track.frames[below]
+    text = f"From frame {frames[0]} on it is in the ground, up to {deep / radius:.1f} of its radii below its edge."
+    box = box_about(evidence, (track,), int(frames[0]), int(frames[-1]))
+    strength = GROUND * float(np.log1p(deep / (DEEP * radius))) * path.credit * level.share
     return Candidate(int(frames[0]), int(frames[-1]), strength, text, box)

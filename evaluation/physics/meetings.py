@@ -75,7 +75,7 @@ def _meeting(evidence: Evidence, turn: Turn, other: Path) -> Meeting | None:
     reach = NEAR[0] + NEAR[1] * min(path.radius, other.radius)
     if nearest(path, other, first, last) > reach:
         return None
-    before, after, time = _around(other, turn, first, last, evidence.clip.fps)
+    before, after, time = around(other, turn)
     if before is None or after is None:
         return None
     moment = (turn.time + time) / 2 if time is not None else turn.time
@@ -105,10 +105,9 @@ def nearest(one: Path, other: Path, first: int, last: int) -> float:
     return float(least)
 
 
-def _around(
-    path: Path, turn: Turn, first: int, last: int, fps: float
-) -> tuple[Piece | None, Piece | None, float | None]:
+def around(path: Path, turn: Turn) -> tuple[Piece | None, Piece | None, float | None]:
     """Return the pieces of a path before and after a turn of another one, and when it turned itself, if it did."""
+    (first, last), fps = turn.span, path.fps
     for own in path.turns:
         a, b = own.span
         if a <= last + LATE and b >= first - LATE and turned(own):

@@ -11,9 +11,11 @@ from itertools import chain
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.tracks import Track
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.contacts import REACH, Cause, cause_of
-from evaluation.physics.meetings import Meeting, meetings, turned
+from evaluation.physics.gravity import falls
+from evaluation.physics.meetings import Meeting, around, meetings, turned
 from evaluation.physics.paths import GAP, Path, Turn, paths
 
 TYPE = "momentum"
@@ -22,8 +24,9 @@ ELASTIC = 1.12  # of the speed that comes: a wall gives back no more, but for er
 MASSES = 2.5  # times another ratio of the masses than the sizes say
 TOUCHING = 0.3  # of the distance at which two touch: farther apart, they did not
 UNTOUCHED = 0.4  # times the strength, where one of two is as if it had met nothing
-AGAIN = 0.3  # times the strength, where something that is not seen turns a thing twice on one line
-SELF_MOVED = 0.35  # times the strength, of what changes its shape
+FLOORED = 0.3  # times the strength, where it turns as on a floor that is not seen
+UPRIGHT = 0.9  # cosine between the push of a floor and straight up
+FACING = 0.7  # cosine between the change of one that is struck, and the way from the other to it
 FEWEST = 8  # frames
 
 
@@ -42,26 +45,22 @@ def momentum(evidence: Evidence) -> Finding:
 
 def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate | None:
     """Return a change of velocity that no other thing near explains."""
-    if not turned(turn) or turn.gap > GAP:
+    if not turned(turn) or turn.gap > GAP or not turn.same:
         return None
-    change, speed = turn.change, float(np.hypot(*turn.change))
+    change, speed, path = turn.change, float(np.hypot(*turn.change)), turn.path
     push = change / speed
     cause = cause_of(evidence, turn, known, push)
-    step = 1 / evidence.clip.fps
     came = turn.before.velocity(turn.time)
-    reach = REACH[0] + REACH[1] * turn.path.radius
-    if cause.thing < reach and cause.other is not None:
+    near = cause.thing < REACH[0] + REACH[1] * path.radius
+    if near and cause.other is not None and _struck(turn, cause.other, push):
         return None  # the two are judged together
-    hidden = cause.thing < reach or cause.border < 2 + 0.5 * float(np.hypot(*came)) * step
-    base = min(speed / (SURE * turn.error), speed / (MUCH * turn.path.radius))
-    given = _given_back(turn, push)
-    strength = (
-        float(np.log1p(base))
-        * _credit(turn)
-        * (1.0 if given > ELASTIC else _open(cause))
-        * (UNTOUCHED if hidden else 1.0)
-    )
-    radius, t = turn.path.radius, turn.frame
+    hidden = (near and cause.other is None) or cause.border < 2 + 0.5 * float(np.hypot(*came)) / path.fps
+    base = min(speed / (SURE * turn.error), speed / (MUCH * path.radius))
+    given = _given_back(turn, push, 0.0)
+    strength = float(np.log1p(base)) * path.credit * (UNTOUCHED if hidden else 1.0)
+    if given <= ELASTIC:
+        strength *= _open(cause) * (FLOORED if _floored(turn, push) or _again(turn, push) else 1.0)
+    radius, t = path.radius, turn.frame
     if given > ELASTIC and came @ push < -turn.error and cause.surface > 0.8:
         text = f"It leaves what it bounces off at frame {t} at {given:.1f} times the speed that it came with."
     else:
@@ -70,16 +69,37 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
             f"second, {speed / turn.error:.0f} times the error."
         )
     return Candidate(
-        t, min(t + 1, len(evidence.luma) - 1), strength, text, box_about(evidence, (turn.path,), t - 1, t + 1)
+        t, min(t + 1, len(evidence.luma) - 1), strength, text, box_about(evidence, (path.track,), t - 1, t + 1)
     )
 
 
-def _given_back(turn: Turn, push: np.ndarray) -> float:
-    """Return how much faster it goes than it came, along the push, by two errors at least; 9 where it did not come."""
-    came, goes = -float(turn.before.velocity(turn.time) @ push), float(turn.after.velocity(turn.time) @ push)
+def _struck(turn: Turn, other: Path, push: np.ndarray) -> bool:
+    """Say whether another thing near explains a turn: it turns too, or is as a wall that stands or comes near."""
+    before, _, time = around(other, turn)
+    if before is None or time is not None:
+        return True
+    return _given_back(turn, push, float(before.velocity(turn.time) @ push)) <= ELASTIC
+
+
+def _given_back(turn: Turn, push: np.ndarray, wall: float) -> float:
+    """Return how much faster it leaves a wall than it came, along a push, by two errors at least; 9 if it did not come.
+
+    `wall` is the velocity of the wall along the push, in pixels a second.
+    """
+    came, goes = (
+        wall - float(turn.before.velocity(turn.time) @ push),
+        float(turn.after.velocity(turn.time) @ push) - wall,
+    )
     if came < turn.error:
         return 9.0
     return max(0.0, goes - 2 * turn.error) / (came + 2 * turn.error)
+
+
+def _floored(turn: Turn, push: np.ndarray) -> bool:
+    """Say whether it falls and is thrown up again, as by a floor that is not seen."""
+    return (
+        turn.before.velocity(turn.time)[1] > turn.error and float(push[1]) < -UPRIGHT and falls(turn.path, turn.before)
+    )
 
 
 def _again(turn: Turn, push: np.ndarray) -> bool:
@@ -103,11 +123,6 @@ def _open(cause: Cause) -> float:
     return float(np.clip((1 - cause.surface) / 0.6, 0.1, 1))
 
 
-def _credit(turn: Turn) -> float:
-    path = turn.path
-    return float((1.0 if path.track.rigid else SELF_MOVED) * path.track.quality**0.5)
-
-
 def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     """Return what is wrong with how two things change each other's motion."""
     one, other = meeting.changes
@@ -125,11 +140,13 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     most = [np.log((sizes[0] + 2 * meeting.errors[0]) / max(sizes[1] - 2 * meeting.errors[1], 1e-9))]
     least = [np.log(max(sizes[0] - 2 * meeting.errors[0], 1e-9) / (sizes[1] + 2 * meeting.errors[1]))]
     uneven = max(0.0, least[0] - expected, expected - most[0]) - np.log(MASSES)
-    credit = min(p.track.quality * (1.0 if p.track.rigid else SELF_MOVED) for p in (meeting.one, meeting.other)) ** 0.5
+    credit = min(meeting.one.credit, meeting.other.credit) * (0.5 if meeting.fewest < 4 else 1.0)
     if min(sizes) < 3 * max(meeting.errors):  # they may only pass one another
-        credit *= UNTOUCHED
-    if meeting.fewest < 4:
-        credit *= 0.5
+        index = int(np.argmax(sizes))
+        away = (towards, -towards)[1 - index]
+        if float(meeting.changes[index] @ away) < FACING * sizes[index] or came < MUCH * radius:
+            return None
+        credit, gained = credit * UNTOUCHED, 0.0
     t = meeting.frame
     weigh = [
         (float(np.log1p(max(0.0, min(gained / (SURE * error), gained / (MUCH * radius))))),
@@ -141,17 +158,14 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     strength, text = max(weigh)
     if strength <= 0:
         return None
-    box = box_about(evidence, (meeting.one, meeting.other), t - 1, t + 1)
+    box = box_about(evidence, (meeting.one.track, meeting.other.track), t - 1, t + 1)
     return Candidate(t, min(t + 1, len(evidence.luma) - 1), strength * credit, text, box)
 
 
-def box_about(evidence: Evidence, moved: tuple[Path, ...], start: int, end: int) -> tuple[int, int, int, int] | None:
+def box_about(evidence: Evidence, moved: tuple[Track, ...], start: int, end: int) -> tuple[int, int, int, int] | None:
     """Return a box about things over frames `start` to `end`, both inclusive; None if they are not seen."""
     boxes = [
-        box
-        for path in moved
-        for box, frame in zip(path.track.boxes, path.track.frames, strict=True)
-        if start <= frame <= end
+        box for track in moved for box, frame in zip(track.boxes, track.frames, strict=True) if start <= frame <= end
     ]
     if not boxes:
         return None

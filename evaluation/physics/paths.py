@@ -19,11 +19,14 @@ import numpy as np
 
 from evaluation.evidence.camera import carry
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.looks import unlike
 from evaluation.evidence.tracks import Track
 
 FEWEST = 3  # steps of a piece
 SURE = 0.2  # least quality of a track that is judged
 SMALLEST = 16.0  # pixels: the area of a smaller thing is not known well enough
+SMALL = 60.0  # pixels: what has half the area of it counts half
+SELF_MOVED = 0.3  # times the credit, of what changes its shape
 JITTER, OF_SPEED = 0.05, 0.04  # pixels a frame, and parts of the speed: the least error of a step
 LOST = 0.4  # of the inside: with less consistent flow, its step is not known by it
 PENALTY = 4.0  # of a piece, times the logarithm of the number of steps, for each axis
@@ -32,6 +35,7 @@ GAIN = 0.9, 1.5  # limits of the speed of a centre over that of the flow
 PARALLAX = 0.25  # of the camera's own path, by which things at other depths seem to move
 GAP = 4  # steps without a known velocity that a turn may lie in
 PLACED = 5  # sights nearest to a turn that its place is known by
+SAME = 0.35  # unlikeness of looks, and difference of the areas' logarithms, up to which a thing is still the same
 SHARP = 2.0  # radii a second: a larger change of velocity tells when it happened
 
 
@@ -105,6 +109,12 @@ class Path:
         return float(np.sqrt(self.track.area / np.pi))
 
     @property
+    def credit(self) -> float:
+        """How far its motion is to be believed, 0..1: what is small, badly followed or changes its shape less."""
+        sure = self.track.quality**0.5 * min(1.0, self.track.area / SMALL)
+        return float(sure * (1.0 if self.track.rigid else SELF_MOVED))
+
+    @cached_property
     def turns(self) -> tuple["Turn", ...]:
         """What happens between its pieces, in order."""
         return tuple(Turn(self, a, b) for a, b in pairwise(self.pieces))
@@ -164,6 +174,15 @@ class Turn:
         """Standard error of a component of the change of velocity."""
         shake = PARALLAX * np.hypot(*(self.after.seen_velocity(self.time) - self.before.seen_velocity(self.time)))
         return float(np.sqrt(sum(p.velocity_error(self.time) ** 2 for p in (self.before, self.after)) + shake**2))
+
+    @cached_property
+    def same(self) -> bool:
+        """Whether the thing looks the same before and after, and is as large: a track may go over to another."""
+        track, index = self.path.track, self.path.index
+        sights = [slice(index[piece.first], index[piece.last] + 1) for piece in (self.before, self.after)]
+        looks = [np.median(track.look[some], axis=0) for some in sights]
+        areas = [float(np.median(track.areas[some])) for some in sights]
+        return float(unlike(*looks)) < SAME and abs(float(np.log(areas[0] / areas[1]))) < SAME
 
     @property
     def bend(self) -> np.ndarray:

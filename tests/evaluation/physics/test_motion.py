@@ -2,6 +2,7 @@
 
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 
@@ -112,7 +113,7 @@ def test_a_collision_keeps_the_momentum(evidence):
 def test_things_that_pass_one_another_do_not_meet(evidence):
     paths_ = moving(40, (20.0, 45.0), (50.0, 0.0)), moving(40, (105.0, 52.0), (-45.0, 0.0))
     clip = evidence("passing", Drawn(paths_[0], "disc"), Drawn(paths_[1], "disc", colour=BLUE))
-    assert strength(interpenetration(clip)) == 0.0
+    assert strength(interpenetration(clip)) < 0.1
 
 
 def test_things_that_turn_within_one_another_are_found(evidence):
@@ -122,6 +123,51 @@ def test_things_that_turn_within_one_another_are_found(evidence):
     assert met
     assert max(meeting.depth for meeting in met) > 0.3
     assert strength(interpenetration(clip)) > 0.3
+
+
+def test_what_is_seen_through_another_goes_through_it():
+    things = [
+        Drawn(moving(40, (20.0, 48.0), (50.0, 0.0)), "disc"),
+        Drawn(moving(40, (105.0, 48.0), (-45.0, 0.0)), "disc", colour=BLUE),
+    ]
+    orders = [_film(some, fps=FPS).evidence for some in (things, things[::-1])]
+    mixed = np.mean([one.clip.frames.astype(float) for one in orders], axis=0).round().astype(np.uint8)
+    through = interpenetration(gather(ClipInput("through", mixed, FPS)))
+    assert strength(through) > 1.0
+    assert max(strength(interpenetration(one)) for one in orders) < 0.3
+    found = max(through.candidates, key=lambda c: c.strength)
+    assert 10 < found.start_frame < 22
+    assert 20 < found.end_frame < 36
+
+
+def fallen(end):
+    """A disc that falls to a level ground at row 80, whose lowest point is at most `end`; then it lies there."""
+    lowest = np.minimum(22 + 0.5 * 160 * (np.arange(40) / FPS) ** 2, end)
+    rng = np.random.default_rng(3)
+    scene = rng.normal(0, 2, (96, 128, 1)) + np.array([150, 160, 170])
+    scene[80:] -= np.array([60, 90, 110])
+    frames = np.stack([scene.round().astype(np.uint8)] * 40)
+    for frame, y in zip(frames, lowest, strict=True):
+        cv2.circle(frame, (64, round(y) - 11), 11, (210, 60, 40), -1)
+        cv2.circle(frame, (61, round(y) - 14), 4, (240, 190, 60), -1)
+    return gather(ClipInput("fallen", frames, FPS))
+
+
+def test_what_falls_through_the_ground_is_in_it():
+    through, lies = interpenetration(fallen(150.0)), interpenetration(fallen(80.0))
+    assert strength(through) > 0.5 > 10 * strength(lies)
+    found = max(through.candidates, key=lambda c: c.strength)
+    assert abs(found.start_frame - np.sqrt(2 * 58 / 160) * FPS) <= 2
+
+
+def test_a_flight_that_does_not_fall_as_others_do_breaks_gravity(evidence):
+    other = moving(36, (100.0, 20.0), (-8.0, 8.0), (0.0, 100.0))
+    alike = evidence("alike", Drawn(thrown(), "disc"), Drawn(other, "disc", colour=BLUE))
+    light = evidence(
+        "light", Drawn(thrown(), "disc"), Drawn(moving(36, (100, 78), (-8, 8), (0, -70)), "disc", colour=BLUE)
+    )
+    assert strength(gravity(alike)) < 0.3
+    assert strength(gravity(light)) > 0.6
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (2, 8, 8), (9, 8, 8), (30, 24, 40)])
