@@ -5,7 +5,7 @@ Rows of each part are kept in a folder as they come, and a part that is there is
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Plan:
         cases: how many of each renderer.
         clips: how many real clips at most, the first by name.
         pieces: how many of each at most.
-        failures: how many are edited into each piece; 0 for faultless clips alone, of renderers as well.
+        failures: how many are edited into each piece; 0 for faultless clips alone, also of renderers and without nulls.
         seed: of the renderers and edits.
         extras: nulls and reconstructions.
         backends: networks that help to measure.
@@ -58,6 +58,16 @@ class Plan:
 
     def __post_init__(self) -> None:
         assert self.half in HALVES
+
+    @property
+    def faultless(self) -> bool:
+        """Whether clips without a failure are judged alone, and their copies."""
+        return self.failures == 0
+
+    @property
+    def made_of_faultless(self) -> Extras:
+        """What else is judged of faultless clips."""
+        return replace(self.extras, nulls=0) if self.faultless else self.extras
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +160,9 @@ def _filmed(plan: Plan, workers: int | None) -> list[Filmed]:
         for found in ordered_map(cut, (Cutting(footage, row) for row in rows), workers, processes=True):
             sprites += found
             progress.update(progress.done + 1)
-    return [Filmed(footage, row, plan.failures, plan.pieces, sprites, plan.seed, plan.extras) for row in rows]
+    return [
+        Filmed(footage, row, plan.failures, plan.pieces, sprites, plan.seed, plan.made_of_faultless) for row in rows
+    ]
 
 
 def _modelled(plan: Plan) -> list[Modelled]:
