@@ -1,8 +1,9 @@
-"""A part of a scene that is another from a moment on, though nothing touched it.
+"""What is another from a moment on, though nothing touched it: a part of the scene, or of something that moves in it.
 
-A pixel of the steadied picture changes lastingly where two levels, one before and one after a moment, explain it far
-better than one (Page, "A test for a change in a parameter occurring at an unknown point", 1955). Pixels that change
-together are one surface. What comes to rest there, leaves, or passes is seen around it at that moment: the cause.
+What moves is looked at where it goes (`turning.py`). A pixel of the steadied picture changes lastingly where two
+levels, one before and one after a moment, explain it far better than one (Page, "A test for a change in a parameter
+occurring at an unknown point", 1955). Pixels that change together are one surface. What comes to rest there, leaves, or
+passes is seen around it at that moment: the cause.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.shots import Shot
+from evaluation.evidence.turning_measures import Turned
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "state_change"
@@ -44,18 +46,30 @@ class Change:
 
 
 def state_change(evidence: Evidence) -> Finding:
-    """Find surfaces of resting scenery that change for good, and nothing was there."""
+    """Find surfaces of resting scenery, and of what moves, that change for good without a cause."""
     shot = max(evidence.shots, key=len)
     if len(shot) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames no state is seen to last", due=False)
+    found = [_marked(evidence, turned, shot.end) for turned in evidence.turned[:MOST]]
+    return calibrated(TYPE, [*found, *_scenery(evidence, shot)])
+
+
+def _marked(evidence: Evidence, turned: Turned, end: int) -> Candidate:
+    text = (
+        f"Something shows another surface from frame {turned.onset} on, by {turned.levels:.0f} levels, though nothing"
+    )
+    text += " touched it."
+    return Candidate(turned.onset, max(end, turned.onset), turned.strength, text, evidence.box(*turned.box))
+
+
+def _scenery(evidence: Evidence, shot: Shot) -> list[Candidate]:
+    """Return the changes of what rests; none where the camera turns so far that no place is seen for long."""
     frames, known = _steady(evidence, shot)
     if known.mean() < LEAST_SEEN:
-        return unmeasurable(TYPE, "the camera turns so far that no place is seen for long", due=False)
+        return []
     found = sorted(changes_of(frames, known, evidence.noise), key=lambda change: -change.strength)[:MOST]
     changes = [replace(c, strength=c.strength * (1 - _moving(evidence, shot, c)) ** 2) for c in found]
-    return calibrated(
-        TYPE, [_candidate(evidence, change, shot.start, shot.end, frames.shape[1:3]) for change in changes]
-    )
+    return [_candidate(evidence, change, shot.start, shot.end, frames.shape[1:3]) for change in changes]
 
 
 def _candidate(evidence: Evidence, change: Change, start: int, end: int, size: tuple[int, int]) -> Candidate:

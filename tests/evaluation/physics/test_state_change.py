@@ -1,4 +1,4 @@
-"""Stains in films of resting scenery; what passes, comes to rest, or is lit otherwise leaves no state changed."""
+"""Stains in resting scenery, marks on what moves; what passes, comes to rest, or is lit otherwise changes nothing."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.evidence.clip import gather
 from evaluation.findings import ClipInput, Finding
-from evaluation.physics.state_change import state_change
+from evaluation.physics.state_change import changes_of, state_change
 
 T, W, H = 40, 96, 72
 
@@ -40,6 +40,24 @@ def test_stain_is_found_when_and_where_it_comes(left: float) -> None:
     assert y1 - 34 < y0 < 30 < y1
 
 
+def test_mark_is_found_on_what_moves() -> None:
+    clean, marked = scenery(), scenery()
+    for t in range(T):
+        for film in (clean, marked):
+            mask = disc(10 + 1.8 * t, 40, 13)
+            film[t] = (1 - mask) * film[t] + mask * np.array([200.0, 160, 40])
+        if t >= 18:
+            mask = disc(6 + 1.8 * t, 42, 6)
+            marked[t] = (1 - mask) * marked[t] + mask * np.array([30.0, 40, 120])
+    finding = judged(marked)
+    best = max(finding.candidates, key=lambda c: c.strength)
+    assert best.strength > 0.7 > 2 * (judged(clean).strength or 0)
+    assert abs(best.start_frame - 18) <= 2
+    assert best.box is not None
+    assert best.box[0] <= 38 <= best.box[2]
+    assert best.box[1] <= 42 <= best.box[3]
+
+
 def test_passing_coming_to_rest_and_light_have_causes() -> None:
     passing, resting, lit = scenery(), scenery(), scenery()
     for t in range(T):
@@ -59,4 +77,4 @@ def test_too_short_is_not_measured() -> None:
 def test_what_only_passes_by_is_no_step() -> None:
     frames = np.full((13, H, W, 3), 120.0)
     frames[:2, 20:40, 30:60] = 200
-    assert (judged(frames).strength or 0) == 0
+    assert not changes_of(frames.astype(np.float32), np.ones((H, W), bool), 1.0)
