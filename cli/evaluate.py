@@ -78,8 +78,17 @@ def checkpoint(
     asked, worlds = selection_questions(clips, found), found.ingest.worlds if simulated(clips) else None
     generator = VideoGenerator.load(autoencoder, checkpoint, found.sampling, usual_format(to_dict(found)))
     name = checkpoint.resolve().name
-    helping = found.evaluation.backends
-    result = evaluate_checkpoint(generator, asked, out, name=name, worlds=worlds, dataset=clips, backends=helping)
+    plan = found.evaluation
+    result = evaluate_checkpoint(
+        generator,
+        asked,
+        out,
+        name=name,
+        worlds=worlds,
+        dataset=clips,
+        backends=plan.backends,
+        features=plan.features,
+    )
     said = result.get("sentence") or f"Overall score {result['rates']['overall']:.1%} on {len(asked)} prompts."
     print(f"{said}\n{out / 'report.html'}")
     return 0

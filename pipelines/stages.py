@@ -71,6 +71,10 @@ class Stages:
         """Let a step run on a GPU, with the keys of the storage."""
         return place(self.here(task, cached), POOL, self.gpu_node_selector, self.gpu_tolerations)
 
+    def judging(self, task: dsl.PipelineTask, cached: bool = True) -> dsl.PipelineTask:
+        """Let a step judge clips on a GPU, with the key of an endpoint that its judge may be."""
+        return give_language_model(self.on_gpu(task, cached))
+
     def prepare(self, source: str) -> Prepared:
         """Turn raw clips into captioned ones and their latents."""
         raw = self.ingest(source)
@@ -110,5 +114,5 @@ class Stages:
             beside = {"autoencoder": ready.autoencoder, "arm": arm, **self.configured, **self.common}
             trained = self.on_gpu(pretrain(latents=latents, **beside))
             transformer = trained.outputs["transformer"]
-            judged = self.on_gpu(evaluate(transformer=transformer, clips=ready.clips, item="", **beside))
+            judged = self.judging(evaluate(transformer=transformer, clips=ready.clips, item="", **beside))
         return Trained(dsl.Collected(transformer), dsl.Collected(judged.outputs["evaluation"]))

@@ -42,10 +42,10 @@ def world_simulator(
     # "Output" is how Kubeflow calls a step's unnamed value: here the shards of all evaluations in one list,
     # for in a loop within a loop the local runner hands the items of the inner one to both.
     with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as item:
-        judged = stages.on_gpu(evaluate(item=item, **configured, **made, **common))
+        judged = stages.judging(evaluate(item=item, **configured, **made, **common))
     # The gate and promotion look at what is deployed, which no cache key sees.
     results = dsl.Collected(judged.outputs["evaluation"])
-    gated = stages.on_gpu(
+    gated = stages.judging(
         gate(evaluations=results, captioner=ready.captioner, **configured, artifact_root=artifact_root, **made),
         cached=False,
     )

@@ -103,10 +103,11 @@ def test_only_what_looks_at_what_is_in_service_is_never_cached(compiled):
         assert bool(task.get("cachingOptions", {}).get("enableCache")) == (name not in looking)
 
 
-def test_captions_may_come_from_an_endpoint_whose_key_is_in_a_secret():
+def test_captions_and_judgements_may_come_from_an_endpoint_whose_key_is_in_a_secret():
     _, platform = compile_one("world_simulator")
     secrets = {name: {one["secretName"] for one in step["secretAsEnv"]} for name, step in platform.items()}
-    assert [name for name, some in secrets.items() if "kinora-openai" in some] == ["exec-caption"]
+    asking = {name for name, some in secrets.items() if "kinora-openai" in some}
+    assert asking == {"exec-caption", "exec-evaluate", "exec-gate"}
 
 
 def test_every_step_gets_the_storage_keys_and_training_gets_a_gpu(compiled):
