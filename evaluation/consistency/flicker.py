@@ -25,7 +25,7 @@ MIXED = 0.4  # of what a cell's excess varies by may be of one sign
 BUSIEST, BEYOND, ALLOWED = 0.95, 2.0, 4.0  # a quantile; times what cells vary by there, plus levels: more is no excuse
 SURE = 2.5  # times its floor: what few faultless clips have a cell go beyond
 LASTS = 5  # frames over which flicker is averaged
-GAP = 4  # frames that may be as they should within one flicker
+GAP = 6  # frames that may be as they should within one flicker
 FLASH, UNEVEN = 1.9, 2.0  # one frame alone must be off by as much more than lasting flicker, and evenly so
 AS_STRONG = 0.3  # of a flicker's strength is what still belongs to it
 EVERYWHERE = 0.5  # share of the cells from which the whole picture flickers
@@ -103,10 +103,9 @@ def lasting(evidence: Evidence, mean: np.ndarray, ratio: np.ndarray) -> Candidat
     level = (np.median(windows, axis=-1) + windows.mean(axis=-1)) / 2  # [T - lasts + 1, cells]
     start, peak = np.unravel_index(int(np.argmax(level)), level.shape)
     strength = float(level[start, peak])
-    first, last = extent(flat[:, peak], int(start), lasts, strength)
-    during = flat[first : last + 1].mean(axis=0) >= 0.5 * flat[first : last + 1, peak].mean()
-    together = flat[:, during].mean(axis=1)
-    first, last = extent(together, int(start), lasts, together[start : start + lasts].mean())
+    top = flat.max(axis=1)  # a thing that flickers takes it from cell to cell
+    first, last = extent(top, int(start), lasts, strength)
+    during = flat[first : last + 1].max(axis=0) >= 0.5 * top[first : last + 1].mean()
     box, where = None, "the picture"
     if during.mean() < EVERYWHERE:
         y, x = np.divmod(np.flatnonzero(_around(during.reshape(rows, columns), int(peak))), columns)
@@ -122,7 +121,7 @@ def lasting(evidence: Evidence, mean: np.ndarray, ratio: np.ndarray) -> Candidat
 
 
 def extent(ratio: np.ndarray, start: int, lasts: int, strength: float) -> tuple[int, int]:
-    """Return the first and last frame of the flicker of one cell `[T]` that is strongest from `start` on."""
+    """Return the first and last frame of what flickers, `[T]`, and is strongest from `start` on."""
     limit = AS_STRONG * strength
     strong = np.flatnonzero(ratio[start : start + lasts] > limit)
     first, last = (start, start + lasts - 1) if not len(strong) else (start + int(strong[0]), start + int(strong[-1]))

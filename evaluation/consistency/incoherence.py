@@ -33,7 +33,8 @@ LED_BACK = 100  # frames before a change that may be a part of it
 SPANS = (2, 3, 4, 6, 9, 13)  # frames before and after the middle of what turns into something else
 MIXED, TRIED = 9.4, 2  # levels by which few faultless clips seem to turn into something else; moments tried
 BEGUN, TURNED = 0.12, 0.035  # of its largest, from which an unexplained change, and a turn into another scene, begins
-MORE = 6.0  # levels: smaller changes are none
+GOES_ON = 0.5  # of its mean pace, from which a picture still turns into another
+MORE, CLEARLY_APART = 6.0, 18.0  # levels: smaller changes are none; what tells how far a scene has turned
 
 
 def incoherence(evidence: Evidence) -> Finding:
@@ -132,14 +133,29 @@ def turns(small: np.ndarray) -> Iterator[Candidate]:
     moments = sorted((turning(small, span) for span in SPANS if 2 * span < len(small)), reverse=True)
     for amount, before, after in moments[:TRIED]:
         share = unlike(small[before], small[after])
-        way = (small[after] - small[before]).ravel()
-        done = [float((frame - small[before]).ravel() @ way / (way @ way + 1e-6)) for frame in small[before:after]]
-        start = before + next((i for i, share_done in enumerate(done) if share_done > TURNED), 1)
+        start = turned_from(small, before, after)
         text = (
             f"From frame {start} the picture turns into another: half-way to frame {after} it is the mean of both, "
             f"and {share:.0%} of it is not found again."
         )
         yield Candidate(start, len(small) - 1, amount * share / MIXED, text)
+
+
+def turned_from(small: np.ndarray, before: int, after: int) -> int:
+    """Return the first frame with something of the picture that a scene turns into from frame `before`, or earlier."""
+    way = small[after] - small[before]
+    apart = np.abs(way) > CLEARLY_APART
+    if not apart.any():
+        return before + 1
+
+    def done(t: int) -> float:
+        return float(np.median((small[t][apart] - small[before][apart]) / way[apart]))
+
+    first = before
+    while first > 1 and done(first) - done(first - 2) > GOES_ON * 2 / (after - before):
+        first -= 1  # it has been turning for longer
+    begun = done(first) + TURNED * (1 - done(first))
+    return next((t for t in range(first, after) if done(t) > begun), first + 1)
 
 
 def turning(small: np.ndarray, span: int) -> tuple[float, int, int]:

@@ -8,5 +8,5 @@ TYPE = "appearance"
 
 
 def appearance(evidence: Evidence) -> Finding:
-    """Find things that come from nothing, located from the first frame that shows something of them."""
+    """Find things that come from nothing, located at the frames in which they do."""
     return judged(TYPE, evidence, evidence.changes.come, evidence.changes.gone)

@@ -8,5 +8,5 @@ TYPE = "disappearance"
 
 
 def disappearance(evidence: Evidence) -> Finding:
-    """Find things that vanish, located from the first frame that lacks something of them."""
+    """Find things that vanish, located at the frames in which they do."""
     return judged(TYPE, evidence, evidence.changes.gone, evidence.changes.come)

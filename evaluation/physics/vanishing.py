@@ -105,13 +105,14 @@ def _pixels(evidence: Evidence, change: Change) -> np.ndarray:
 
 
 def _candidate(kind: str, evidence: Evidence, change: Change, strength: float) -> Candidate:
-    box, last = evidence.box(*change.box), len(evidence.rgb) - 1
+    box = evidence.box(*change.box)
+    done = change.absent if kind == "disappearance" else change.there  # nothing of it is left, or all of it is there
     size = f"{box[2] - box[0]}x{box[3] - box[1]} pixels"
     if kind == "disappearance":
         text = f"A thing of {size} that no edge or occluder hides is gone from frame {change.onset} on."
     else:
         text = f"A thing of {size} comes from nothing in frame {change.onset}: no edge or occluder hid it."
-    return Candidate(change.onset, max(change.onset, last), strength, text, box)
+    return Candidate(change.onset, max(change.onset, done), strength, text, box)
 
 
 def _apart(found: list[Candidate]) -> list[Candidate]:

@@ -10,6 +10,7 @@ from evaluation.proving.real import moving
 
 Edited = tuple[np.ndarray, Known]
 LEAST_SHOWN = 6  # frames before anything fails
+SEEN = 10, 0.004  # levels by which a share of the picture differs where an eye sees it
 
 
 def flickering(bench: Bench, rng: np.random.Generator) -> Edited | None:
@@ -87,7 +88,8 @@ def morphed(bench: Bench, rng: np.random.Generator) -> Edited | None:
     t = int(rng.integers(T // 4, max(T // 4 + 1, T - over - 4)))
     share = np.clip((np.arange(T) - t + 1) / over, 0, 1).astype(np.float32)[:, None, None, None]
     share = share * share * (3 - 2 * share)
-    return _bytes((1 - share) * bench.frames + share * other), Known("incoherence", t, T - 1, None, severity)
+    frames = _bytes((1 - share) * bench.frames + share * other)
+    return frames, Known("incoherence", seen_from(frames, bench.frames, t), T - 1, None, severity)
 
 
 def dissolved(bench: Bench, rng: np.random.Generator) -> Edited | None:
@@ -103,7 +105,8 @@ def dissolved(bench: Bench, rng: np.random.Generator) -> Edited | None:
         noise = 128 + 50 * cv2.resize(mess.astype(np.float32), frames.shape[2:0:-1], interpolation=cv2.INTER_CUBIC)
         soft = cv2.GaussianBlur(frames[frame], (0, 0), 0.1 + 3 * share)
         frames[frame] = (1 - share) * soft + share * noise
-    return _bytes(frames), Known("incoherence", t, T - 1, None, severity)
+    mixed = _bytes(frames)
+    return mixed, Known("incoherence", seen_from(mixed, bench.frames, t), T - 1, None, severity)
 
 
 def swimming(bench: Bench, rng: np.random.Generator) -> Edited | None:
@@ -136,6 +139,15 @@ def stained(bench: Bench, rng: np.random.Generator) -> Edited | None:
     frames = bench.frames.astype(np.float32)
     frames[t:] *= 1 - STAINS[severity] * alpha * rng.uniform(0.4, 1.0, 3).astype(np.float32)
     return _bytes(frames), Known("state_change", t, T - 1, box, severity)
+
+
+def seen_from(frames: np.ndarray, right: np.ndarray, start: int) -> int:
+    """Return the first frame from `start` on in which an eye sees that something is not as it should be."""
+    levels, share = SEEN
+    wrong = (
+        t for t in range(start, len(frames)) if (cv2.absdiff(frames[t], right[t]) > levels).any(axis=2).mean() > share
+    )
+    return next(wrong, start)
 
 
 def _stopped(bench: Bench, rng: np.random.Generator, grain: float) -> Edited | None:
@@ -178,7 +190,8 @@ def _warped(bench: Bench, rng: np.random.Generator, severity: str, alpha: np.nda
         dx, dy = size * np.cos(turn) * wave * alpha[..., 0], size * np.sin(turn) * wave * alpha[..., 0]
         across, down = (x + dx).astype(np.float32), (y + dy).astype(np.float32)
         frames[frame] = cv2.remap(frames[frame], across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return frames, Known("view_inconsistency", t, T - 1, box, severity)  # type: ignore[arg-type]
+    start = seen_from(frames, bench.frames, t)
+    return frames, Known("view_inconsistency", start, T - 1, box, severity)  # type: ignore[arg-type]
 
 
 def _travels(bench: Bench) -> bool:

@@ -240,7 +240,8 @@ def another_scene(shot: Shot) -> Fault | None:
     length = min(length, shot.total // 2)
     start = int(shot.rng.integers(max(3, shot.total // 5), max(4, shot.total - length - shot.frames(0.3, 3)) + 1))
     way = "turns into another scene" if length else "is spliced to another scene"
-    return Fault("incoherence", way, shot.severity, shot.take, start, start + length, mix=shot.ramp(start, length))
+    mix = shot.ramp(start, length)  # from then on all is of another scene
+    return Fault("incoherence", way, shot.severity, shot.take, start, shot.total - 1, mix=mix)
 
 
 def stops(shot: Shot) -> Fault | None:
