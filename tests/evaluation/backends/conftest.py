@@ -9,6 +9,19 @@ import torch
 
 SIDE, RED, BLUE, GREY = 64, (220, 40, 40), (40, 60, 220), (128, 128, 128)
 
+VISION = {
+    "backbone_config": {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "image_size": [SIDE, SIDE],
+        "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 1, 2, 2], "window_size_per_stage": [4, 4, 4, 4],
+        "global_attention_blocks": [3], "window_positional_embedding_background_size": [2, 2],
+    },
+    "backbone_channel_list": [64, 32, 16, 8],
+    "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+    "fpn_hidden_size": 32,
+}  # fmt: skip
+DECODER = {"hidden_size": 32, "mlp_dim": 64, "num_attention_heads": 2, "iou_head_hidden_dim": 32}
+
 
 def disc(x: float, y: float, radius: float, side: int = SIDE) -> np.ndarray:
     """Return which pixels a disc covers, `bool [side, side]`."""
@@ -37,22 +50,11 @@ def sam(tmp_path_factory) -> Path:
     import transformers as t
 
     torch.manual_seed(0)
-    backbone = t.Sam2HieraDetConfig(
-        hidden_size=8, image_size=[SIDE, SIDE], blocks_per_stage=[1, 1, 2, 1], embed_dim_per_stage=[8, 16, 32, 64],
-        num_attention_heads_per_stage=[1, 1, 2, 2], window_size_per_stage=[4, 4, 4, 4], global_attention_blocks=[3],
-        window_positional_embedding_background_size=[2, 2],
-    )  # fmt: skip
-    vision = t.Sam2VisionConfig(
-        backbone_config=backbone, backbone_channel_list=[64, 32, 16, 8],
-        backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]], fpn_hidden_size=32,
-    )  # fmt: skip
     network = t.Sam2Model(
         t.Sam2Config(
-            vision_config=vision,
-            prompt_encoder_config=t.Sam2PromptEncoderConfig(hidden_size=32, image_size=SIDE, patch_size=16),
-            mask_decoder_config=t.Sam2MaskDecoderConfig(
-                hidden_size=32, mlp_dim=64, num_attention_heads=2, iou_head_hidden_dim=32
-            ),
+            vision_config=t.Sam2VisionConfig(**VISION),
+            prompt_encoder_config=t.Sam2PromptEncoderConfig(hidden_size=32, image_size=SIDE),
+            mask_decoder_config=t.Sam2MaskDecoderConfig(**DECODER),
         )
     )
     from kinora.models.hf_pixels import pixels

@@ -11,7 +11,7 @@ from kinora.errors import KinoraError
 from kinora.models.hf_masks import Masks
 from kinora.models.hf_pixels import DEVIATION, MEAN
 from kinora.recipes.backends import Backends
-from tests.evaluation.backends.conftest import SIDE, disc
+from tests.evaluation.backends.conftest import DECODER, SIDE, VISION, disc
 
 
 def test_a_whole_thing_is_one_segment_and_the_scene_is_none():
@@ -62,6 +62,28 @@ def test_a_thing_is_followed_by_the_segments_of_the_network(sam, rolling):
     truth = np.array([(18 + 3 * t - 0.5, 31.5) for t in range(8)])
     assert np.abs(track.centres - truth).max() < 2
     assert track.areas == pytest.approx(np.full(8, np.pi * 13**2), rel=0.2)
+
+
+def test_the_network_of_a_video_model_is_taken_out_of_it(tmp_path):
+    """Published checkpoints are of `Sam2VideoModel`, which has a memory beside it."""
+    import transformers as t
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "image_size": SIDE}
+    network = t.Sam2VideoModel(
+        t.Sam2VideoConfig(
+            vision_config=t.Sam2VisionConfig(**VISION),
+            prompt_encoder_config=t.Sam2VideoPromptEncoderConfig(**sizes),
+            mask_decoder_config=t.Sam2VideoMaskDecoderConfig(**DECODER),
+            image_size=SIDE, memory_attention_hidden_size=32, memory_encoder_hidden_size=32,
+            memory_attention_rope_feat_sizes=[4, 4], memory_attention_num_layers=1, memory_encoder_output_channels=16,
+            mask_downsampler_embed_dim=32, memory_fuser_embed_dim=32,
+        )
+    )  # fmt: skip
+    network.save_pretrained(tmp_path)
+    known = dict(network.named_parameters())
+    for name, parameter in Masks(f"hf:{tmp_path}").network.named_parameters():
+        assert torch.equal(parameter.cpu(), known[name]), name
 
 
 def test_what_is_no_sam_is_refused_in_one_sentence(vision, tmp_path):

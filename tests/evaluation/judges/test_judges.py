@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from cli.main import main
+from evaluation.checkpoint import judge_prompts
 from evaluation.evaluator import clip_record, evaluate_clips, evaluator, failing, judge
 from evaluation.fidelity.judged import WHOLE
 from evaluation.findings import ClipInput
+from evaluation.gate import check_comparable
 from evaluation.judges.judge import open_judge
 from kinora.errors import KinoraError, UsageError
 from kinora.media import write_video
-from kinora.recipes.backends import Backends
+from kinora.recipes.backends import NONE, Backends
+from kinora.worlds import Attributes, EvaluationPrompt
 from tests.evaluation.judges.conftest import answer, colours, question
 
 TYPE = "prompt_mismatch"
@@ -118,6 +121,18 @@ def test_the_worlds_own_language_needs_no_judge_and_without_one_others_are_not_m
     assert seer.requests == []
     alone = judge(ClipInput("clip", film("red"), 8.0, "a dog barks"), [TYPE])[TYPE]
     assert alone.reason == "the prompt names nothing that can be checked"
+
+
+def test_a_checkpoint_asked_in_a_persons_words_is_held_to_them(film, address):
+    words = ["a red dog chases its tail", "a green frog hops"]
+    prompts = [EvaluationPrompt(said, Attributes(()), 32, 32, 6, 8.0, seed) for seed, said in enumerate(words)]
+    clips = [ClipInput(str(prompt.seed), film("red"), 8.0, prompt.prompt) for prompt in prompts]
+    alone, judged = (judge_prompts(clips, prompts, "step-1", backends) for backends in (NONE, Backends(address)))
+    assert [record["rates"]["fidelity"] for record in alone["clips"]] == [None, None]
+    assert [record["rates"]["fidelity"] for record in judged["clips"]] == pytest.approx([0.9375, 0.0625])
+    assert judged["clips"][0]["rates"]["overall"] > judged["clips"][1]["rates"]["overall"]
+    with pytest.raises(KinoraError, match="different versions of the evaluator"):
+        check_comparable(alone, judged)
 
 
 def test_evaluations_by_different_judges_are_told_apart(monkeypatch):
