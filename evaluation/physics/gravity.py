@@ -26,6 +26,10 @@ LARGEST = 7.0  # of gravity: a larger acceleration is a blow, not a fall
 FAR = 0.8  # radii that a flight leads from where the law does, of strength log 2
 KNOWN = 0.4  # seconds of other flights by which half is known of the law
 DOWN = 0.7  # of its pull aside, which a flight down the picture is drawn down at least
+GROWS = 0.5  # difference of the areas' logarithms, from which a thing comes nearer or goes away
+LITTLE = 30.0  # pixels: what is smaller tells nothing of a law
+RELEASED = 0.4  # times the strength, of what went straight and then falls as the others: it may have been held
+LIES = 0.2  # times the strength, of what lies as low as it ever was
 CLEAR = 0.1  # of an acceleration: the error of what tells the law
 WEAK = 0.25  # of gravity: what is accelerated less does not fly
 LONE = 0.6  # times the strength, where no other flight tells the law
@@ -81,12 +85,20 @@ def falls(path: Path, piece: Piece) -> bool:
     """Say whether a piece is surely accelerated, for long enough to be a flight, and not only slower and slower."""
     size = float(np.hypot(*piece.acceleration))
     sure = size > SURE * piece.acceleration_error and size > LEAST * path.radius
-    return sure and lasts(piece) and _in_sight(path, piece) and (draws_down(piece) or not _brakes(piece, size))
+    whole = lasts(piece) and _in_sight(path, piece) and not _grows(path, piece) and path.track.area >= LITTLE
+    return sure and whole and (draws_down(piece) or not _brakes(piece, size))
 
 
 def lasts(piece: Piece) -> bool:
     """Say whether a piece is long enough to be a flight."""
     return piece.seconds >= FLIGHT[0] and piece.steps >= FLIGHT[1]
+
+
+def _grows(path: Path, piece: Piece) -> bool:
+    """Say whether it comes nearer or goes away: what is seen of its motion is not its acceleration alone."""
+    areas = path.track.areas[path.index[piece.first] : path.index[piece.last] + 1]
+    third = max(1, len(areas) // 3)
+    return abs(float(np.log(np.median(areas[-third:]) / np.median(areas[:third])))) > GROWS
 
 
 def _in_sight(path: Path, piece: Piece) -> bool:
@@ -177,8 +189,8 @@ def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law |
     seconds = (before.seconds, after.seconds)
     struck = float(np.hypot(*turn.change)) / (0.5 * own.size * min(0.25, *seconds) + 2 * turn.error)
     strength = _strength(path, after, own) / (1 + 0.5 * max(0.0, struck - 1))
-    if law is not None and law.holds(after) and not lawful:  # it was held, and was let go
-        strength *= 0.4
+    if law is not None and law.holds(after) and not lawful and _straight(before, own.size):
+        strength *= RELEASED
     strength *= _carried(evidence, path, after, own) * (1 - 0.8 * accompanied(evidence, path, after, own))
     return _candidate(evidence, path, after, own.pull, strength)
 
@@ -197,6 +209,16 @@ def _carried(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
     pulled = float(piece.acceleration @ down) / law.size
     if not -0.3 < pulled < 1.3 or not _straight(piece, law.size):
         return 1.0
+    index = path.index[piece.first]
+    heights = path.track.steady @ -down
+    level = abs(float(piece.velocity(piece.middle) @ down)) * piece.seconds < 0.5 * path.radius
+    if (
+        level
+        and index
+        and float(np.median(heights[index : path.index[piece.last] + 1]))
+        < (float(heights[:index].min()) + REACH[0] + REACH[1] * path.radius)
+    ):
+        return LIES
     frames = path.frames[[piece.first, (piece.first + piece.last) // 2, piece.last]]
     edge = float(np.median([plainness(evidence, path, int(frame), down) for frame in frames]))
     return float(np.clip((1 - edge) / 0.4, 0.1, 1.0))
@@ -224,7 +246,7 @@ def _candidate(evidence: Evidence, path: Path, piece: Piece, pull: np.ndarray, s
 
 
 def accompanied(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
-    """Return the share of a piece's frames in which another thing is within reach, which may carry it.
+    """Return the share of a piece's frames in which another thing is within reach that moves along, and may carry it.
 
     What falls itself carries nothing.
     """
@@ -233,10 +255,13 @@ def accompanied(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float
     near = np.zeros(len(frames), bool)
     falling = {id(whose.track) for whose, _ in law.flights}
     for track in evidence.tracks:
-        if track is own or track.area < PART * own.area or id(track) in falling:
+        both = (frames >= track.start) & (frames <= track.end)
+        if track is own or track.area < PART * own.area or id(track) in falling or both.sum() < 2:
             continue
-        for k, t in enumerate(frames):
-            if not near[k] and track.start <= t <= track.end:
-                i, j = t - own.start, t - track.start
-                near[k] = between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j]) < reach
+        mine, its = (t.steady[frames[both] - t.start] for t in (own, track))
+        if float(np.hypot(*((its - mine)[-1] - (its - mine)[0]))) > 1 + 0.5 * float(np.hypot(*(mine[-1] - mine[0]))):
+            continue
+        for k in np.flatnonzero(both & ~near):
+            i, j = frames[k] - own.start, frames[k] - track.start
+            near[k] = between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j]) < reach
     return float(near.mean())

@@ -13,7 +13,7 @@ import numpy as np
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.tracks import Track
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
-from evaluation.physics.contacts import REACH, Cause, cause_of
+from evaluation.physics.contacts import REACH, cause_of, surface
 from evaluation.physics.gravity import falls
 from evaluation.physics.meetings import Meeting, around, meetings, turned
 from evaluation.physics.paths import GAP, Path, Turn, paths
@@ -24,6 +24,7 @@ ELASTIC = 1.12  # of the speed that comes: a wall gives back no more, but for er
 MASSES = 2.5  # times another ratio of the masses than the sizes say
 TOUCHING = 0.3  # of the distance at which two touch: farther apart, they did not
 UNTOUCHED = 0.4  # times the strength, where one of two is as if it had met nothing
+BACK = 0.15  # of the momentum that a thing gets, by their sizes, which one that struck it loses at least
 FLOORED = 0.3  # times the strength, where it turns as on a floor that is not seen
 UPRIGHT = 0.9  # cosine between the push of a floor and straight up
 FACING = 0.7  # cosine between the change of one that is struck, and the way from the other to it
@@ -59,7 +60,7 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
     given = _given_back(turn, push, 0.0)
     strength = float(np.log1p(base)) * path.credit * (UNTOUCHED if hidden else 1.0)
     if given <= ELASTIC:
-        strength *= _open(cause) * (FLOORED if _floored(turn, push) or _again(turn, push) else 1.0)
+        strength *= _open(cause.surface) * (FLOORED if _floored(turn, push) or _again(turn, push) else 1.0)
     radius, t = path.radius, turn.frame
     if given > ELASTIC and came @ push < -turn.error and cause.surface > 0.8:
         text = f"It leaves what it bounces off at frame {t} at {given:.1f} times the speed that it came with."
@@ -74,10 +75,14 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
 
 
 def _struck(turn: Turn, other: Path, push: np.ndarray) -> bool:
-    """Say whether another thing near explains a turn: it turns too, or is as a wall that stands or comes near."""
-    before, _, time = around(other, turn)
-    if before is None or time is not None:
+    """Say whether another thing near explains a turn: it is pushed back, or is as a wall that stands or comes near."""
+    before, after, time = around(other, turn)
+    if before is None or after is None:
         return True
+    if time is not None:
+        back = -float((after.velocity(time) - before.velocity(time)) @ push) * (other.track.area / turn.path.track.area)
+        if back > BACK * float(np.hypot(*turn.change)):
+            return True
     return _given_back(turn, push, float(before.velocity(turn.time) @ push)) <= ELASTIC
 
 
@@ -118,9 +123,9 @@ def _again(turn: Turn, push: np.ndarray) -> bool:
     )
 
 
-def _open(cause: Cause) -> float:
-    """Return how little there is that it could have bounced off, 0..1."""
-    return float(np.clip((1 - cause.surface) / 0.6, 0.1, 1))
+def _open(plainness: float) -> float:
+    """Return how little an edge of a plainness is something that it could have bounced off, 0..1."""
+    return float(np.clip((1 - plainness) / 0.6, 0.1, 1))
 
 
 def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
@@ -158,8 +163,18 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     strength, text = max(weigh)
     if strength <= 0:
         return None
+    strength *= _off_the_scene(evidence, meeting)
     box = box_about(evidence, (meeting.one.track, meeting.other.track), t - 1, t + 1)
     return Candidate(t, min(t + 1, len(evidence.luma) - 1), strength * credit, text, box)
+
+
+def _off_the_scene(evidence: Evidence, meeting: Meeting) -> float:
+    """Return how little there is that the one which turned most may have bounced off besides the other, 0..1."""
+    index = int(np.argmax([np.hypot(*change) for change in meeting.changes]))
+    path = (meeting.one, meeting.other)[index]
+    turn = min(path.turns, key=lambda turn: abs(turn.frame - meeting.frame))
+    push = turn.change / max(float(np.hypot(*turn.change)), 1e-9)
+    return _open(surface(evidence, turn, -push)) * (FLOORED if _floored(turn, push) or _again(turn, push) else 1.0)
 
 
 def box_about(evidence: Evidence, moved: tuple[Track, ...], start: int, end: int) -> tuple[int, int, int, int] | None:

@@ -25,7 +25,7 @@ from evaluation.evidence.tracks import Track
 FEWEST = 3  # steps of a piece
 SURE = 0.2  # least quality of a track that is judged
 SMALLEST = 16.0  # pixels: the area of a smaller thing is not known well enough
-SMALL = 60.0  # pixels: what has half the area of it counts half
+SMALL = 100.0  # pixels: what has half the area of it counts half
 SELF_MOVED = 0.3  # times the credit, of what changes its shape
 JITTER, OF_SPEED = 0.05, 0.04  # pixels a frame, and parts of the speed: the least error of a step
 LOST = 0.4  # of the inside: with less consistent flow, its step is not known by it
@@ -35,7 +35,7 @@ GAIN = 0.9, 1.5  # limits of the speed of a centre over that of the flow
 PARALLAX = 0.25  # of the camera's own path, by which things at other depths seem to move
 GAP = 4  # steps without a known velocity that a turn may lie in
 PLACED = 5  # sights nearest to a turn that its place is known by
-SAME = 0.35  # unlikeness of looks, and difference of the areas' logarithms, up to which a thing is still the same
+SAME = 0.35, 0.9  # unlikeness of looks, and difference of the areas' logarithms, up to which a thing is still the same
 SHARP = 2.0  # radii a second: a larger change of velocity tells when it happened
 
 
@@ -177,12 +177,12 @@ class Turn:
 
     @cached_property
     def same(self) -> bool:
-        """Whether the thing looks the same before and after, and is as large: a track may go over to another."""
+        """Whether the thing looks the same before and after, and about as large: a track may go over to another."""
         track, index = self.path.track, self.path.index
         sights = [slice(index[piece.first], index[piece.last] + 1) for piece in (self.before, self.after)]
         looks = [np.median(track.look[some], axis=0) for some in sights]
         areas = [float(np.median(track.areas[some])) for some in sights]
-        return float(unlike(*looks)) < SAME and abs(float(np.log(areas[0] / areas[1]))) < SAME
+        return float(unlike(*looks)) < SAME[0] and abs(float(np.log(areas[0] / areas[1]))) < SAME[1]
 
     @property
     def bend(self) -> np.ndarray:

@@ -73,13 +73,14 @@ def _move(world: World, index: int, there: np.ndarray) -> None:
 def gravity_fails(shot: Shot) -> Fault | None:
     own = np.array(shot.scene.gravity)
     for index in shot.things():
-        for first, last in shot.flights(index, 0.45):
+        before = shot.frames(0.25, 3)  # that are seen to be right
+        for first, last in shot.flights(index, 0.55):
             way = str(shot.rng.choice(["falls upwards", "has no weight", "falls sideways", "falls harder", "hovers"]))
             latest = last - shot.frames(0.35, 3)
-            start = int(shot.rng.integers(first + 2, latest + 1)) if latest >= first + 2 else None
+            start = int(shot.rng.integers(first + before, latest + 1)) if latest >= first + before else None
             if way == "hovers":
                 top = first + int(np.argmax(shot.take.position[first : last + 1, index, 1]))
-                start = top if first + 2 <= top <= latest else None
+                start = top if first + before <= top <= latest else None
             if start is None:
                 continue
             amount = shot.graded(0.6, 1.0, 1.6)
