@@ -60,7 +60,9 @@ def benchmark_page(rows: Rows, title: str = "Are the detectors right?") -> Page:
     page.heading("How this was measured")
     page.text(METHOD)
     speed = f"{figures.speed(rows.table):.0f} frames a second of processor time. "
-    return page.text(f"{speed}Evaluator version {rows.evaluator['version']}, digest {rows.evaluator['digest'][:16]}.")
+    helping = "".join(f" {name}: {value}." for name, value in rows.evaluator["backends"].items())
+    version = f"Evaluator version {rows.evaluator['version']}, digest {rows.evaluator['digest'][:16]}."
+    return page.text(f"{speed}{version}{helping}")
 
 
 TYPE_CAPTION = (
