@@ -32,13 +32,14 @@ LEFT = 0.08  # of the grain is kept: a stop under grain is less sure
 FINE = 48  # pixels of a side from which pixels are averaged
 QUIET = 0.3  # levels: what a standing picture changes by, whatever its source
 MOVES, MOVING = 1.5, 2  # levels beyond the noise, in as many steps: something moves in the clip
+CODED = 3.0  # levels beyond the noise by which coding changes a picture that is repeated
 STRANGE = 8.0  # levels beyond the noise by which a thing differs from what is usually seen at its place
 SIDE, AGAIN = 0.4, 0.6  # weights: of what moves after a stop; of what stops where nothing is left to be seen
 # Of a stop's strength: as it is, and for each time that fewer pixels (e times) change than in as many steps before. The
 # share of pixels that is nothing; steps before; steps of a stop that tell; how long one lasts to say it all: films drop
 # single frames.
 ALIVE, DEAD, NO_PIXELS, STEPS_BEFORE, QUIETER, DEAD_SECONDS = 0.3, 0.7, 0.01, 5, 0.75, 0.3
-REPEATED, QUIETEST = 0.01, 0.25  # share of pixels that change in the quietest steps of a picture that is repeated
+REPEATED, QUIETEST = 0.03, 0.25  # share of pixels that change in the quietest steps of a picture that is repeated
 MOST_SIDE = 256  # pixels of the longer side that are compared one by one, about
 LAGS_SECONDS, MOST_LAGS, FIRST_LAG = 2.5, 75, 3  # how far back a repeat is looked for
 REPEAT_LENGTHS, FULL_REPEAT = (4, 6, 9, 14, 22), 9  # frames of a repeat, and of one that is as sure as can be
@@ -67,15 +68,17 @@ def freeze(evidence: Evidence) -> Finding:
     change = steps(evidence.rgb)
     floor = grain(change, evidence.noise)
     activity = np.maximum(busiest(change) - floor, 0) + LEFT * floor
-    if np.sort(activity)[-MOVING] < MOVES + evidence.noise:
-        if wanted not in RESTING:
-            text = f"Nothing moves in any frame, though the prompt asks for it ('{wanted}')."
-            return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])  # certain, whatever faultless clips show
-        if evidence.wanted is None and np.quantile(changing(evidence.clip.frames), QUIETEST) < REPEATED:
-            text = f"All {frames} frames are one picture, repeated: not even grain changes."
-            return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])
+    moves = np.sort(activity)[-MOVING] - evidence.noise
+    if moves < MOVES and wanted not in RESTING:
+        text = f"Nothing moves in any frame, though the prompt asks for it ('{wanted}')."
+        return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])  # certain, whatever faultless clips show
+    alive = changing(evidence.clip.frames)
+    if moves < CODED and evidence.wanted is None and np.quantile(alive, QUIETEST) < REPEATED:
+        text = f"All {frames} frames are one picture, repeated: not even grain changes."
+        return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])
+    if moves < MOVES:
         return unmeasurable(TYPE, "nothing moves from beginning to end, and nothing says that it should", due=False)
-    candidates = [stopped(evidence, change, activity), repeated(evidence, activity)]
+    candidates = [stopped(evidence, change, activity, alive), repeated(evidence)]
     return calibrated(TYPE, [c for c in candidates if c is not None])
 
 
@@ -106,11 +109,8 @@ def busiest(change: np.ndarray) -> np.ndarray:
 def changing(frames: np.ndarray) -> np.ndarray:
     """Return which share of the values of frames `uint8 [T, H, W, 3]` changes at all in every step, `[T - 1]`."""
     every = max(1, round(max(frames.shape[1:3]) / MOST_SIDE))
-    some = [np.ascontiguousarray(frame[::every, ::every]).reshape(-1, 3) for frame in frames]
-    return (
-        np.array([cv2.countNonZero(cv2.absdiff(a, b).reshape(-1, 1)) for a, b in itertools.pairwise(some)])
-        / some[0].size
-    )
+    some = [np.ascontiguousarray(frame[::every, ::every]).reshape(len(frame[::every]), -1) for frame in frames]
+    return np.array([cv2.countNonZero(cv2.absdiff(a, b)) / a.size for a, b in itertools.pairwise(some)])
 
 
 def dying(alive: np.ndarray, stop: Stop, fps: float) -> float:
@@ -122,12 +122,11 @@ def dying(alive: np.ndarray, stop: Stop, fps: float) -> float:
     return float(ALIVE + DEAD * max(0.0, times) * min(1.0, len(during) / fps / DEAD_SECONDS))
 
 
-def stopped(evidence: Evidence, change: np.ndarray, activity: np.ndarray) -> Candidate | None:
+def stopped(evidence: Evidence, change: np.ndarray, activity: np.ndarray, alive: np.ndarray) -> Candidate | None:
     """Return the stop that is least like anything honest, None where the clip has no room for one."""
     found = stops(activity, evidence.clip.fps)
     if not found:
         return None
-    alive = changing(evidence.clip.frames)
     weights = [dying(alive, s, evidence.clip.fps) * (1 if still_there(evidence, change, s) else AGAIN) for s in found]
     judged = [Stop(s.start, s.end, s.strength * weight) for s, weight in zip(found, weights, strict=True)]
     best = max(judged, key=lambda stop: stop.strength)
@@ -194,20 +193,21 @@ def grown(activity: np.ndarray, stop: Stop) -> tuple[int, int]:
     return start, end
 
 
-def repeated(evidence: Evidence, activity: np.ndarray) -> Candidate | None:
+def repeated(evidence: Evidence) -> Candidate | None:
     """Return the strongest repeat of earlier frames, None where the clip has no room for one."""
     small = _small(evidence.rgb)
     total, lags = len(small), min(MOST_LAGS, round(LAGS_SECONDS * evidence.clip.fps))
     step = np.concatenate([[0.0], unlike(small, 1)])
+    lengths = [length for length in REPEAT_LENGTHS if length <= total]
+    moved = {n: np.median(np.lib.stride_tricks.sliding_window_view(step, n), axis=1) + REPEAT_QUIET for n in lengths}
     best = (0.0, 0, 0, 0)
     for lag in range(FIRST_LAG, min(lags, total - REPEAT_LENGTHS[0]) + 1):
         away = unlike(small, lag)
-        for length in REPEAT_LENGTHS:
+        for length in lengths:
             if length > len(away):
                 break
-            same = np.lib.stride_tricks.sliding_window_view(away, length).max(axis=1)
-            moved = np.median(np.lib.stride_tricks.sliding_window_view(step[lag:], length), axis=1)
-            gain = np.log((moved + REPEAT_QUIET) / (same + REPEAT_QUIET)) * min(1.0, length / FULL_REPEAT) ** 0.5
+            same = np.lib.stride_tricks.sliding_window_view(away, length).max(axis=1) + REPEAT_QUIET
+            gain = np.log(moved[length][lag:] / same) * min(1.0, length / FULL_REPEAT) ** 0.5
             start = lag + int(np.argmax(gain))
             if gain.max() > NEARER * best[0]:
                 best = (float(gain.max()), start, start + length - 1, lag)

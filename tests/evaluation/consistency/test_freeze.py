@@ -6,6 +6,7 @@ import pytest
 from evaluation.consistency.freeze import freeze
 from evaluation.evidence.clip import gather
 from evaluation.findings import ClipInput
+from evaluation.proving.codec import compressed
 
 
 def strongest(frames, prompt=None):
@@ -79,9 +80,10 @@ def test_what_slows_down_leaves_or_hides_is_no_freeze(rolling):
 
 def test_of_clips_that_never_move_one_repeated_picture_fails_and_a_resting_camera_is_not_measured(rolling):
     still, filmed = np.repeat(rolling([48.0]), 24, axis=0), rolling(np.full(24, 48.0))
-    repeated = freeze(gather(ClipInput("clip", still, 24.0)))
-    assert repeated.score == 1.0
-    assert (repeated.failures[0].start_frame, repeated.failures[0].end_frame) == (0, 23)
+    for frames in (still, compressed(np.repeat(rolling([48.0], grain=0), 24, axis=0), 24.0, 23)):
+        repeated = freeze(gather(ClipInput("clip", frames, 24.0)))
+        assert repeated.score == 1.0
+        assert (repeated.failures[0].start_frame, repeated.failures[0].end_frame) == (0, 23)
     finding = freeze(gather(ClipInput("clip", filmed, 24.0)))
     assert finding.score is None
     assert not finding.due
