@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -75,12 +76,20 @@ class Question:
         return float(np.mean([body.size for body in self.sample.scene.bodies])) * UNITS
 
 
+class Errors(NamedTuple):
+    """Of a clip: the mean error of the velocity at each step, that of the mean velocity (which trembling leaves as it
+    is, and by which the published code judges even motion), and the share of steps in which all balls are found."""
+
+    error: float
+    of_mean: float
+    found: float
+
+
 @dataclass(frozen=True, eq=False)
 class Laws:
     """What was measured.
 
-    rows: a row a clip and `MADE_BY`: scenario, range, level, clip, speed, radius, made_by, error, found (the share of
-        steps in which all balls are found).
+    rows: a row a clip and `MADE_BY`: scenario, range, level, clip, speed, radius, made_by, and the `Errors`.
     shown: questions with the model's continuation, `uint8 [T, H, W, 3]`, the first of each scenario and level.
     speeds, radii: the ranges of training, in world units.
     """
@@ -127,9 +136,9 @@ def measure_laws(generator: Continues, worlds: WorldsConfig, given: int, name: s
         held = np.concatenate([truth[:given], np.repeat(truth[given - 1 : given], len(truth) - given, axis=0)])
         versions = (own, truth, through_autoencoder(generator, truth), held)
         for made_by, frames in zip(MADE_BY, versions, strict=True):
-            error, found = velocity_error(frames, question)
             what = {name: getattr(question, name) for name in ("scenario", "range", "level", "speed", "radius")}
-            rows.append({"clip": question.number, **what, "made_by": made_by, "error": error, "found": found})
+            errors = velocity_error(frames, question)
+            rows.append({"clip": question.number, **what, "made_by": made_by, **errors._asdict()})
         seen[question.scenario, question.level] += 1
         if seen[question.scenario, question.level] <= SHOWN:
             shown.append((question, own))
@@ -216,18 +225,21 @@ def measured_steps(question: Question) -> np.ndarray:
     return steps
 
 
-def velocity_error(frames: np.ndarray, question: Question) -> tuple[float, float]:
-    """Return the velocity error of a clip `uint8 [T, H, W, 3]`, and the share of steps in which all balls are found.
+def velocity_error(frames: np.ndarray, question: Question) -> Errors:
+    """Return the errors of the velocities in a clip `uint8 [T, H, W, 3]`.
 
     A ball that is lost in a step counts as `LOST` there, or as its speed where that is higher.
     """
     sample, steps = question.sample, measured_steps(question)
     true = np.diff(sample.states[:, :, [X, Y]], axis=0)[steps] * sample.fps * UNITS
     seen = np.diff(centres(frames, sample.scene), axis=0)[steps] * sample.fps * UNITS
-    errors = np.linalg.norm(seen - true, axis=-1)
-    lost = np.isnan(errors)
-    errors = np.where(lost, np.maximum(LOST, np.linalg.norm(true, axis=-1)), errors)
-    return float(errors.mean()), float((~lost.any(axis=1)).mean())
+    found = ~np.isnan(seen).any(axis=-1, keepdims=True)  # [steps, balls, 1]
+    off = np.where(found, seen - true, 0.0)
+    lost = np.where(found[..., 0], 0.0, np.maximum(LOST, np.linalg.norm(true, axis=-1)))
+    of_mean = np.linalg.norm(off.mean(axis=0), axis=-1) + lost.mean(axis=0)
+    return Errors(
+        float((np.linalg.norm(off, axis=-1) + lost).mean()), float(of_mean.mean()), float(found.all(axis=1).mean())
+    )
 
 
 def centres(frames: np.ndarray, scene: Scene) -> np.ndarray:
