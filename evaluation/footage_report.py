@@ -123,7 +123,7 @@ def _detectors(page: Page, evaluation: Mapping[str, Any]) -> None:
     more, of = found["more"], found["continuations"]
     page.heading("Failures of physics and consistency")
     page.text(
-        f"In {more['count']} of {count(of, 'continuation')} ({_between(more, 'share', '{:.0%}')}) the detectors find a "
+        f"In {more['count']} of {count(of, 'continuation')}, {_between(more, 'share', '{:.0%}')}, the detectors find a "
         f"failure of a type that they do not find in the truth. They find any in {found['any']['made']} of "
         f"the continuations, in {found['any']['truth']} of the truths, where each is a false alarm, and in "
         f"{found['any']['autoencoder']} of the truths through the autoencoder. In the interval the clips of one file "

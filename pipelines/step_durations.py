@@ -33,7 +33,7 @@ MEASURED_SECONDS: dict[str, dict[str, float]] = {
         "train-autoencoder": 4,
         "encode-latents": 3,
         "pretrain": 20,
-        "evaluate": 9,
+        "evaluate": 16,
         "gate": 3,
         "promote": 3,
     },

@@ -133,7 +133,7 @@ def stopped(evidence: Evidence, change: np.ndarray, activity: np.ndarray, alive:
     start, end = grown(activity, best)
     moved, rest = np.median(activity[max(0, start - BEFORE) : start]), np.median(activity[start : end + 1])
     text = (
-        f"From frame {start} on the picture stands still for {end - start + 1} frames: "
+        f"From frame {start + 1} on the picture stands still for {end - start + 1} frames: "
         f"what changed by {moved:.1f} levels a frame changes by {rest:.1f}."
     )
     return Candidate(start + 1, end + 1, best.strength / SURE, text)

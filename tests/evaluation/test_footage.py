@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from evaluation.checkpoint import evaluate_checkpoint
+from evaluation.continuation import agreement
 from evaluation.footage import continue_clips, held_out_videos, request_of, tasks_of
+from evaluation.footage_evaluation import blurred
 from evaluation.footage_report import side_by_side
-from evaluation.gate import decide, decision_page
+from evaluation.gate import decide, decision_page, measures
+from kinora.config import to_dict
 from kinora.data.clips import ClipDataset, table
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.grid import Grid
@@ -81,7 +84,8 @@ def held(truth, last):
 
 
 def ignorant(truth, last):
-    return np.random.default_rng(1).integers(0, 256, truth.shape).astype(np.uint8)
+    noise = np.random.default_rng(1).integers(0, 256, (*truth.shape[:3], 1)).astype(np.uint8)
+    return np.broadcast_to(noise, truth.shape)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,62 @@ def test_the_evaluation_says_what_the_model_can_and_what_could_not_be_measured(e
     assert "A red circle." not in page  # which no person wrote
     assert len(list((out / "clips").glob("*.mp4"))) == 20
     assert evaluated["held"][0]["compared"]["nearer"] == evaluated["ignorant"][0]["compared"]["nearer"] == 0
+
+
+def test_failures_count_where_the_truth_has_none_and_clips_are_compared_as_a_whole(evaluated):
+    best, still, worst = (evaluated[name][0] for name in ("right", "held", "ignorant"))
+    assert worst["detectors"]["more"]["share"] > 0.9 > 0.1 > best["detectors"]["more"]["share"]
+    assert worst["detectors"]["types"]["incoherence"]["more"] > 15
+    for evaluation in (best, still, worst):
+        more = evaluation["detectors"]["more"]
+        assert 0 <= more["low"] <= more["share"] <= more["high"] <= 1
+        for record in evaluation["clips"]:
+            seen = record["detectors"]
+            assert {failure["type"] for failure in seen["made"]["failures"]} <= set(seen["made"]["failed"])
+            assert all(f["start_frame"] <= f["end_frame"] < FRAMES for f in seen["made"]["failures"])
+    near, held, far = (e["distances"]["kernel"]["made"] for e in (best, still, worst))
+    assert near["value"] < held["value"] < far["value"]
+    assert near["high"] < far["low"]
+    assert held == pytest.approx(best["distances"]["kernel"]["held"])
+    assert best["distances"]["kernel"]["blurred"]["value"] > near["value"]
+    assert best["distances"]["features"] == "latents of the model's own autoencoder"
+    page = (evaluated["ignorant"][1] / "report.html").read_text()
+    assert "a failure of a type that they do not find in the truth" in page
+    assert "two random halves of the truth" in page
+    assert "any failure (10)" in page
+
+
+def test_the_gate_ranks_the_truth_above_every_wrong_copy_of_every_file(tasks, dataset):
+    """By the measure that decides of footage, with one value a file."""
+    clips = {task.clip: dataset.frames(task.clip) for task in tasks[:10]}
+    others = dict(zip(clips, [*list(clips.values())[1:], next(iter(clips.values()))], strict=True))
+
+    def ways(task):
+        truth, last = clips[task.clip][task.given :], clips[task.clip][task.given - 1]
+        return {
+            "truth": right(truth, last),
+            "reversed": truth[::-1],
+            "inverted": 255 - truth,
+            "blurred": blurred(truth),
+            "frozen": held(truth, last),
+            "foreign": others[task.clip][task.given :],
+            "ignorant": ignorant(truth, last),
+        }
+
+    made = [(task, ways(task), clips[task.clip][task.given :], clips[task.clip][task.given - 1]) for task in tasks[:10]]
+    found = {}
+    for way in made[0][1]:
+        records = [
+            {"asked": to_dict(task), "rates": agreement(copies[way], truth, last)} for task, copies, truth, last in made
+        ]
+        found[way] = measures.values({"clips": records}, measures.OVERALL)
+        assert measures.footage({"clips": records})
+    moving = ~np.isnan(measures.values({"clips": records}, "motion"))
+    assert moving.sum() == 9
+    for way in set(found) - {"truth"}:
+        assert (found["truth"] > found[way])[moving].all(), way
+    for way in set(found) - {"truth", "reversed", "frozen"}:  # of what stands still these two are no wrong copies
+        assert (found["truth"] > found[way]).all(), way
 
 
 def test_the_gate_compares_continuations_and_counts_a_file_once(evaluated):
