@@ -29,11 +29,11 @@ SMALLEST = 48  # pixels of the longer side: of a smaller picture, a thing that m
 TRAVEL = 5.0  # % of the longer side: a camera that moves less shows the scene from one side only
 ROUNDS, GIVE = 4, 0.3  # of the robust fit of the camera, and % by which a cell may be off without counting less
 STIFF = (0.3, 0.1)  # of the fit of what the camera's swerve does to near and far cells
-NOTHING = 0.15  # % of the longer side: what following leaves
+NOTHING, MOST_SWERVE = 0.15, 2.0  # % of the longer side: what following leaves; more are things that move
 CLEAR, MOST = 0.5, 0.9  # share of its largest from which a swerve is clear; the quantile that stands for the largest
 # Of the log odds that a scene is not rigid; fitted to real clips of the half `dev` and to ones of the family `paper`.
-WEIGHTS = {"everywhere": 1.2, "one pattern": 4.8, "begins": 2.0, "beside even motion": 1.3}
-BIAS, SURE = -1.1, 2.8  # the last: log odds at which a strength is 1, which few faultless clips have
+WEIGHTS = {"everywhere": 1.4, "one pattern": 7.0, "lasts": 1.1, "begins": 1.6, "beside even motion": 1.2}
+BIAS, SURE = 0.2, 2.5  # the last: log odds at which a strength is 1, which few faultless clips have
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,8 @@ def view_inconsistency(evidence: Evidence) -> Finding:
     chosen = np.ix_(moments, cells)
     swerve = beside_camera(seen.swerve, seen.known, seen.camera)[chosen]
     length = np.where(seen.known[chosen], np.linalg.norm(swerve, axis=2), np.nan)
-    measured = measure(swerve, length, seen.even[chosen])
+    swerve *= (MOST_SWERVE / np.fmax(length, MOST_SWERVE))[..., None]
+    measured = measure(swerve, np.minimum(length, MOST_SWERVE), seen.even[chosen])
     odds = BIAS + sum(weight * measured[name] for name, weight in WEIGHTS.items())
     begins = first_clear(swerve)
     start = max(shot.start, int(seen.frames[moments][begins]) - seen.reach // 2)
@@ -154,7 +155,7 @@ def measure(swerve: np.ndarray, length: np.ndarray, even: np.ndarray) -> dict[st
     """Return what is weighed, by name; `length` `[n, cells]` is that of the swerve, nan where it is not known."""
     n, cells = length.shape
     flat = swerve.reshape(n, -1)
-    _, values, patterns = np.linalg.svd(flat, full_matrices=False)
+    moments, values, patterns = np.linalg.svd(flat, full_matrices=False)
     share = np.sum(patterns[0].reshape(cells, 2) ** 2, axis=1)  # of the strongest pattern that is each cell's
     usual = np.nanmedian(length, axis=1)
     begins = onset(usual)
@@ -163,6 +164,7 @@ def measure(swerve: np.ndarray, length: np.ndarray, even: np.ndarray) -> dict[st
     return {
         "everywhere": float(np.log(NOTHING + np.quantile(np.nanquantile(length, 0.25, axis=1), 0.85))),
         "one pattern": float(values[0] ** 2 / (np.sum(values**2) + NOTHING**2 * length.size)),
+        "lasts": -float(np.log(n * np.sum(moments[:, 0] ** 4))),  # of the pattern: 0 if all the time, else less
         "begins": float(np.log((usual[begins:].mean() + NOTHING) / (before + NOTHING))),
         "beside even motion": float(np.log((share @ np.nansum(length**2, axis=0) / n + 0.02) / (moves + 0.02)) / 2),
     }
