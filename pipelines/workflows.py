@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kinora.errors import UsageError
-from kinora.recipes.recipe import Recipe
-from kinora.worlds.sampling import need_ranges
+
+if TYPE_CHECKING:
+    from kinora.recipes.recipe import Recipe
 
 PREPARE = (
     "plan-ingest", "read-shards", "ingest", "validate", "train-captioner", "caption", "publish-features",
@@ -91,11 +93,13 @@ def workflow(name: str) -> Workflow:
     return WORKFLOWS[name]
 
 
-def check_recipe(name: str, recipe: Recipe) -> None:
+def check_recipe(name: str, recipe: "Recipe") -> None:
     """Refuse, before any work, a recipe that a pipeline can do nothing with.
 
     Raises:
         UsageError: if it cannot.
     """
+    from kinora.worlds.sampling import need_ranges
+
     if name == LAW_STUDY.name:
         need_ranges(recipe.ingest.worlds)
