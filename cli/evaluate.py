@@ -14,6 +14,7 @@ from kinora.recipes.backends import NONE, Backends
 
 Optional = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")]
 
+Model = Annotated[str, tyro.conf.arg(metavar="hf:MODEL")]
 Helping = Annotated[Backends, tyro.conf.arg(prefix_name=False, name="")]
 
 
@@ -108,7 +109,9 @@ def benchmark(
     untrained: Optional = None,
     again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     fit: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(optional)")] = None,
-    backends: Helping = NONE,
+    segments: Model = "",
+    looks: Model = "",
+    calibration: Annotated[str, tyro.conf.arg(metavar="FILE|none")] = "",
 ) -> int:
     """Test the detectors themselves on clips whose failures are known; write benchmark.html and benchmark.json.
 
@@ -129,7 +132,9 @@ def benchmark(
         again: Make the tables again from what is kept, without judging.
         fit: Write this calibration from the faultless clips: evaluation/calibration.json, or one for other networks.
             Only on paper and the half dev.
-        backends: Networks that help to measure.
+        segments: Network that tells things from the scene: a SAM 2.
+        looks: Network that says, beside colour and texture, how things look: a DINOv2, or another vision transformer.
+        calibration: What --fit wrote for these networks; none for scores that are not calibrated.
     """
     from evaluation.calibration import calibrated_for
     from evaluation.proving.fitting import fit as fit_calibration
@@ -143,6 +148,7 @@ def benchmark(
         raise UsageError("there is nothing to judge; give 1 or more of cases, clips and pieces.")
     if fit is not None and ("studio" in families or half == "report"):
         raise UsageError("what figures are reported on is not fitted on; give --families paper real --half dev.")
+    backends = Backends(segments=segments, looks=looks, calibration=calibration)
     extras = Extras(autoencoder=autoencoder or reference_autoencoder())
     plan = Plan(families, half, cases, clips, pieces, failures, seed, extras, untrained, backends)
     rows = kept(out, backends=backends) if again else run(plan, out, workers)
@@ -161,8 +167,8 @@ def yardsticks(
     out: Out,
     pairs: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 40,
     clips: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 40,
-    subject: Annotated[str, tyro.conf.arg(metavar="hf:MODEL")] = "",
-    background: Annotated[str, tyro.conf.arg(metavar="hf:MODEL")] = "",
+    subject: Model = "",
+    background: Model = "",
 ) -> int:
     """Measure by published yardsticks (LikePhys, VBench, PhyWorld); write yardsticks.html and yardsticks.json.
 

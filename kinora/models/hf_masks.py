@@ -10,7 +10,7 @@ from kinora.models.hf import hf_extra, pretrained_folder
 from kinora.models.hf_pixels import pixels
 from kinora.models.precision import device
 
-POINTS_AT_ONCE = 64
+POINTS_AT_ONCE = 16
 STABLE = 1.0  # logits by which a mask's edge is moved inwards and outwards to see how sure it is
 
 
