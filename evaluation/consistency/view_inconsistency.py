@@ -31,6 +31,7 @@ ROUNDS, GIVE = 4, 0.3  # of the robust fit of the camera, and % by which a cell 
 STIFF = (0.3, 0.1)  # of the fit of what the camera's swerve does to near and far cells
 NOTHING, MOST_SWERVE = 0.15, 2.0  # % of the longer side: what following leaves; more are things that move
 CLEAR, MOST = 0.5, 0.9  # share of its largest from which a swerve is clear; the quantile that stands for the largest
+MOST_STEP, BEGUN = 1.0, 0.3  # % that a cell may be off by from frame to frame; share of the pace that is a beginning
 # Of the log odds that a scene is not rigid; fitted to real clips of the half `dev` and to ones of the family `paper`.
 WEIGHTS = {"everywhere": 1.4, "one pattern": 7.0, "lasts": 1.1, "begins": 1.6, "beside even motion": 1.2}
 BIAS, SURE = 0.2, 2.5  # the last: log odds at which a strength is 1, which few faultless clips have
@@ -61,65 +62,98 @@ def view_inconsistency(evidence: Evidence) -> Finding:
         return unmeasurable(TYPE, f"fewer than {SHORTEST} frames show no scene from several sides", due=False)
     if max(evidence.luma.shape[1:]) < SMALLEST:
         return unmeasurable(TYPE, f"less than {SMALLEST} pixels tell no scene from what moves in it", due=False)
-    seen = follow_cells(evidence, shot)
-    cells = seen.known.mean(axis=0) > MOSTLY
-    moments = seen.known[:, cells].sum(axis=1) >= FEWEST_CELLS
+    cells = Cells(evidence)
+    seen = follow_cells(cells, shot)
+    followed = seen.known.mean(axis=0) > MOSTLY
+    moments = seen.known[:, followed].sum(axis=1) >= FEWEST_CELLS
     if moments.sum() < MOMENTS:
         return unmeasurable(TYPE, "too little of the scene has texture that could be followed", due=False)
     if seen.travel < TRAVEL:
         return unmeasurable(TYPE, "the camera hardly moves", due=False)
-    chosen = np.ix_(moments, cells)
-    swerve = beside_camera(seen.swerve, seen.known, seen.camera)[chosen]
-    length = np.where(seen.known[chosen], np.linalg.norm(swerve, axis=2), np.nan)
-    swerve *= (MOST_SWERVE / np.fmax(length, MOST_SWERVE))[..., None]
-    measured = measure(swerve, np.minimum(length, MOST_SWERVE), seen.even[chosen])
+    swerve = beside_camera(seen.swerve, seen.known, seen.camera)
+    length = np.where(seen.known, np.linalg.norm(swerve, axis=2), np.nan)
+    swerve *= ((MOST_SWERVE / np.fmax(length, MOST_SWERVE)) * followed * moments[:, None])[..., None]
+    chosen = np.ix_(moments, followed)
+    measured = measure(swerve[chosen], np.minimum(length[chosen], MOST_SWERVE), seen.even[chosen])
     odds = BIAS + sum(weight * measured[name] for name, weight in WEIGHTS.items())
-    begins = first_clear(swerve)
-    start = max(shot.start, int(seen.frames[moments][begins]) - seen.reach // 2)
-    most = np.nanquantile(length[begins:], MOST)
+    start = begun(cells, shot, seen, swerve)
+    late = length[seen.frames >= min(start, seen.frames[moments][-1])][:, followed]
     text = (
-        f"From frame {start} on the scene swerves against itself by up to {most:.1f} % of the picture's "
-        f"longer side within {2 * seen.reach + 1} frames, which no motion of the camera explains."
+        f"From frame {start} on the scene swerves against itself by up to {np.nanquantile(late, MOST):.1f} % of the "
+        f"picture's longer side within {2 * seen.reach + 1} frames, which no motion of the camera explains."
     )
-    box = _box(evidence, np.flatnonzero(cells), np.nan_to_num(length[begins:]).mean(axis=0))
+    box = _box(evidence, np.flatnonzero(followed), np.nan_to_num(late).mean(axis=0))
     return calibrated(TYPE, [Candidate(start, shot.end, float(np.logaddexp(0.0, odds)) / SURE, text, box)])
 
 
-def follow_cells(evidence: Evidence, shot: Shot) -> Followed:
+class Cells:
+    """The points of a grid over a clip's picture that are followed, cell by cell; motion is in % of its longer side."""
+
+    def __init__(self, evidence: Evidence):
+        height, width = evidence.luma.shape[1:]
+        rows, columns = _grid(height, width)
+        y, x = (axis.ravel() for axis in np.mgrid[1 : height - 1 : EVERY, 1 : width - 1 : EVERY])
+        self.evidence, self.side, self.number = evidence, max(height, width), rows * columns
+        self._points = np.stack([x, y], axis=-1)
+        self._members = _members(y * rows // height * columns + x * columns // width, self.number)
+        self._there = self._members >= 0
+        count = self._there.sum(axis=1)
+        places = (self._points - [width / 2, height / 2]) / self.side
+        middles = (places[self._members] * self._there[..., None]).sum(axis=1) / count[:, None].clip(1)
+        self._of_points, self._of_cells = _basis(places), _basis(middles)
+        self._enough = np.maximum(FEWEST_POINTS, FOLLOWED * count)
+        self._texture = (CORNER + CORNER_NOISE * evidence.noise) ** 2 / 144
+
+    def textured(self, t: int) -> np.ndarray:
+        """Say of each point whether it can be followed from frame t, `bool [points]`."""
+        x, y = self._points.T
+        return np.asarray(cv2.cornerMinEigenVal(self.evidence.luma[t], 7, ksize=3)[y, x] > self._texture)
+
+    def follow(self, steps: range, *, forwards: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return how points move over some steps of the flow, `[points, 2]`, and which are followed all the way."""
+        flow, consistent = self.evidence.flow, self.evidence.flow.consistent
+        height, width = self.evidence.luma.shape[1:]
+        last = np.array([width - 1, height - 1], np.float32)
+        start = self._points.astype(np.float32)
+        at, found = start, np.ones(len(start), bool)
+        for t in steps:
+            x, y = np.rint(at).astype(int).T
+            if not forwards:
+                found &= consistent[t, y, x]
+            moved = at + sample((flow.forward if forwards else flow.backward)[t], at[:, None])[:, 0]
+            at = np.clip(moved, 0, last)
+            found &= (at == moved).all(axis=1)
+            if forwards:
+                x, y = np.rint(at).astype(int).T
+                found &= consistent[t, y, x]
+        return (at - start) * (100 / self.side), found
+
+    def beside(self, motion: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return in which cells motion is known, what most points do there beside the camera, and the camera's."""
+        chosen = good[self._members] & self._there
+        known = chosen.sum(axis=1) >= self._enough
+        if known.sum() < FEWEST_CELLS:
+            return np.zeros_like(known), np.zeros((self.number, 2)), np.zeros(8)
+        camera = fit(self._of_cells, _medians(motion[self._members], chosen), known)
+        left = _medians((motion - self._of_points @ camera)[self._members], chosen)
+        return known, np.where(known[:, None], left, 0), camera
+
+
+def follow_cells(cells: Cells, shot: Shot) -> Followed:
     """Follow points of a shot from some moments both ways, and tell what most points of each cell do."""
-    height, width = evidence.luma.shape[1:]
-    side, fps = max(height, width), evidence.clip.fps
+    fps = cells.evidence.clip.fps
     reach = max(LEAST_REACH, min(round(REACH_SECONDS * fps), (len(shot) - MOMENTS) // 2))
     frames = np.arange(shot.start + reach, shot.end - reach + 1, max(1, round(fps / RATE)))
-    rows, columns = _grid(height, width)
-    y, x = (axis.ravel() for axis in np.mgrid[1 : height - 1 : EVERY, 1 : width - 1 : EVERY])
-    cell = y * rows // height * columns + x * columns // width
-    members = _members(cell, rows * columns)
-    points = np.stack([x, y], axis=-1).astype(np.float32)
-    places = (points - [width / 2, height / 2]) / side
-    in_cells = members >= 0
-    basis = _basis(places)
-    of_cells = _basis((places[members] * in_cells[..., None]).sum(axis=1) / in_cells.sum(axis=1)[:, None].clip(1))
-    enough = np.maximum(FEWEST_POINTS, FOLLOWED * in_cells.sum(axis=1))
-    least = (CORNER + CORNER_NOISE * evidence.noise) ** 2 / 144
-    n, cells = len(frames), rows * columns
-    swerve, even = np.zeros((n, cells, 2)), np.zeros((n, cells, 2))
-    known, camera, pace = np.zeros((n, cells), bool), np.zeros((n, 3)), np.zeros((n, 3))
+    n = len(frames)
+    swerve, even = np.zeros((n, cells.number, 2)), np.zeros((n, cells.number, 2))
+    known, camera, pace = np.zeros((n, cells.number), bool), np.zeros((n, 8)), np.zeros((n, 8))
     for i, t in enumerate(frames.tolist()):
-        there, found = _followed(evidence, points, range(t, t + reach), forwards=True)
-        back, again = _followed(evidence, points, range(t - 1, t - reach - 1, -1), forwards=False)
-        good = found & again & (cv2.cornerMinEigenVal(evidence.luma[t], 7, ksize=3)[y, x] > least)
-        chosen = good[members] & in_cells
-        known[i] = chosen.sum(axis=1) >= enough
-        if known[i].sum() < FEWEST_CELLS:
-            known[i] = False
-            continue
-        for sign, whose, kept in ((1, swerve, camera), (-1, even, pace)):
-            motion = (there + sign * back) * (50 / side)
-            fitted = fit(of_cells, _medians(motion[members], chosen), known[i])
-            kept[i], motion = fitted[:3], motion - basis @ fitted
-            whose[i] = np.where(known[i, :, None], _medians(motion[members], chosen), 0)
-    went = np.ptp(np.cumsum(pace, axis=0), axis=0) * max(1, round(fps / RATE)) / reach if n else np.zeros(3)
+        there, found = cells.follow(range(t, t + reach), forwards=True)
+        back, again = cells.follow(range(t - 1, t - reach - 1, -1), forwards=False)
+        good = found & again & cells.textured(t)
+        known[i], swerve[i], camera[i] = cells.beside((there + back) / 2, good)
+        known[i], even[i], pace[i] = cells.beside((there - back) / 2, good)
+    went = np.ptp(np.cumsum(pace, axis=0), axis=0) * max(1, round(fps / RATE)) / reach if n else np.zeros(8)
     return Followed(frames, reach, swerve, even, known, camera[:, :2], float(max(went[:2]) + went[2]))
 
 
@@ -170,10 +204,22 @@ def measure(swerve: np.ndarray, length: np.ndarray, even: np.ndarray) -> dict[st
     }
 
 
-def first_clear(swerve: np.ndarray) -> int:
-    """Return the first moment in which the strongest pattern of a swerve `[n, cells, 2]` is clearly there."""
-    strength = np.abs(np.linalg.svd(swerve.reshape(len(swerve), -1), full_matrices=False)[0][:, 0])
-    return int(np.argmax(strength >= CLEAR * np.quantile(strength, MOST)))
+def begun(cells: Cells, shot: Shot, seen: Followed, swerve: np.ndarray) -> int:
+    """Return the first frame that is off in the strongest pattern of a swerve `[n, cells, 2]` of a shot.
+
+    About the moment in which the pattern is clear, it is looked for from each frame to the next.
+    """
+    strength, _, patterns = np.linalg.svd(swerve.reshape(len(swerve), -1), full_matrices=False)
+    size = np.abs(strength[:, 0])
+    clear = int(seen.frames[np.argmax(size >= CLEAR * np.quantile(size, MOST))])
+    first, last = max(shot.start, clear - seen.reach - 2), min(shot.end, clear + 2 * seen.reach)
+    pace = []
+    for t in range(first, last):
+        motion, found = cells.follow(range(t, t + 1), forwards=True)
+        moved = cells.beside(motion, found & cells.textured(t))[1]
+        moved /= np.maximum(np.linalg.norm(moved, axis=1), MOST_STEP)[:, None]
+        pace.append(abs(float(np.sum(moved * patterns[0].reshape(-1, 2)))))
+    return first + 1 + int(np.argmax(pace >= BEGUN * np.quantile(pace, MOST)))
 
 
 def onset(values: np.ndarray) -> int:
@@ -183,25 +229,6 @@ def onset(values: np.ndarray) -> int:
     after = (values.sum() - np.cumsum(values)[:-1]) / np.arange(n - 1, 0, -1)
     clear = (after - before) * np.sqrt(np.arange(1, n) * np.arange(n - 1, 0, -1))
     return int(np.argmax(clear)) + 1 if clear.max(initial=0) > 0 else 0
-
-
-def _followed(evidence: Evidence, points: np.ndarray, steps: range, *, forwards: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much points `[n, 2]` move over some steps of the flow, and which are followed all the way."""
-    height, width = evidence.luma.shape[1:]
-    flow = evidence.flow.forward if forwards else evidence.flow.backward
-    last = np.array([width - 1, height - 1], np.float32)
-    at, found = points, np.ones(len(points), bool)
-    for t in steps:
-        x, y = np.rint(at).astype(int).T
-        if not forwards:
-            found &= evidence.flow.consistent[t, y, x]
-        moved = at + sample(flow[t], at[:, None])[:, 0]
-        at = np.clip(moved, 0, last)
-        found &= (at == moved).all(axis=1)
-        if forwards:
-            x, y = np.rint(at).astype(int).T
-            found &= evidence.flow.consistent[t, y, x]
-    return at - points, found
 
 
 def _medians(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:

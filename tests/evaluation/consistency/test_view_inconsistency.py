@@ -55,7 +55,7 @@ def test_a_scene_that_bends_or_a_part_that_sways_is_worse_than_any_honest_camera
     finding = judged(bent)
     assert finding.strength > 2 * honest
     assert finding.candidates[0].end_frame == T - 1
-    assert abs(finding.candidates[0].start_frame - 10) <= 6
+    assert abs(finding.candidates[0].start_frame - 10) <= 3
     assert judged(swims).strength > honest
 
 
