@@ -10,6 +10,7 @@ import numpy as np
 from evaluation.continuation import MEASURES
 from evaluation.distances import FLOOR
 from evaluation.footage import Continued
+from evaluation.report import rate_with_interval
 from kinora.media import read_video
 from kinora.numbers import count
 from kinora.report import Clip, Page
@@ -80,12 +81,13 @@ def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
     page.heading("How near the continuations are")
     page.table(
         [
-            {"": MEASURE_LABELS[measure], evaluation["name"]: _percent(rates.get(measure))}
+            {"": MEASURE_LABELS[measure], evaluation["name"]: rate_with_interval(evaluation, measure)}
             | {label: _percent(evaluation["baselines"][base].get(measure)) for base, label in BASELINES.items()}
             for measure in MEASURES
         ],
-        "100% is the truth. A frame that is held still is about half as near in its pixels, and moves nothing. No "
-        "continuation that this autoencoder decodes can be expected to come nearer than the truth does through it.",
+        "100% is the truth; in brackets the interval of 95% by files. A frame that is held still is about half as near "
+        "in its pixels, and moves nothing. No continuation that this autoencoder decodes can be expected to come "
+        "nearer than the truth does through it.",
     )
     _detectors(page, evaluation)
     _distances(page, evaluation)

@@ -7,6 +7,7 @@ import numpy as np
 
 from evaluation.evaluator import DETECTORS, failing
 from evaluation.findings import TYPES, ClipInput
+from evaluation.gate import measures, resampling
 from evaluation.intervals import wilson
 from evaluation.overlay import Mark, annotated, failing_frames, outlined
 from evaluation.rates import METRICS
@@ -15,6 +16,7 @@ from kinora.report import Clip, Page
 
 SHOWN_CLIPS = 48  # a page shows at most this many clips, the worst first
 SHOWN_SECONDS = 10.0
+ONE_SIDED = 0.025  # the error on each side of an interval of 95 %
 SHOWN_FAILURES = 3  # failures named under a clip, and outlined in it
 STRIP = (
     "Where a failure has a place, it is outlined in red while it lasts. The strip below a clip is its time: red where "
@@ -189,15 +191,26 @@ def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
     page.heading("Rates")
     rows = []
     for metric in METRICS:
-        row = {"": METRIC_LABELS[metric], evaluation["name"]: f"{evaluation['rates'][metric]:.1%}"}
+        row = {"": METRIC_LABELS[metric], evaluation["name"]: rate_with_interval(evaluation, metric)}
         if reference:
             row["the simulator's own clips"] = f"{reference[metric]:.1%}"
         rows.append(row)
     page.table(
         rows,
-        "Share of the prompts, or mean over the prompts for the scores. The simulator's column is what the detectors "
-        "find in clips that are right: where it is below 100%, the detectors are wrong, not the model.",
+        "Share of the prompts, or mean over the prompts for the scores, with the interval of 95% by prompts. The "
+        "simulator's column is what the detectors find in clips that are right: where it is below 100%, the detectors "
+        "are wrong, not the model.",
     )
+
+
+def rate_with_interval(evaluation: Mapping[str, Any], measure: str) -> str:
+    """Return a mean rate with its interval of 95 %, in which prompts, or files that are continued, count once."""
+    values = measures.values(evaluation, measure)
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return "–"
+    low, high = resampling.bounds(known, ONE_SIDED)
+    return f"{evaluation['rates'][measure]:.1%} ({100 * max(0.0, low):.0f}–{100 * high:.0f})"
 
 
 def world_table(page: Page, evaluation: dict[str, Any]) -> None:
@@ -240,6 +253,7 @@ def type_table(page: Page, report: dict[str, Any]) -> None:
                 "what it is": TYPES[kind].meaning,
                 "measurable": f"{row['measurable']} of {row['clips']}",
                 "failed": f"{row['failed']} of {row['clips']}",
+                "that is": str(wilson(row["failed"], row["clips"])),
                 "of these due, but not measurable": str(row["due_but_not_measurable"]),
                 "mean score": "–" if row["mean_score"] is None else f"{row['mean_score']:.2f}",
             }
@@ -247,8 +261,10 @@ def type_table(page: Page, report: dict[str, Any]) -> None:
     page.heading("Types of failure")
     page.table(
         rows,
-        "Score: 0 no failure, 1 complete failure. A clip whose prompt calls for something that cannot be measured in "
-        "it counts as failed. Not detected by this version: " + ", ".join(report["evaluator"]["not_detected"]) + ".",
+        "Score: 0 no failure, 1 complete failure; in brackets the interval of 95%. A clip whose prompt calls for "
+        "something that cannot be measured in it counts as failed. Not detected by this version: "
+        + ", ".join(report["evaluator"]["not_detected"])
+        + ".",
     )
 
 

@@ -40,11 +40,9 @@ def evaluate(
         from kinora.generation import VideoGenerator
         from kinora.generation.generator import usual_format
 
-        chosen, out = recipes.get(recipe, settings), Path(evaluation.path)
-        dataset = ClipDataset.open(clips.path)
-        asked = selection_questions(dataset, chosen)
+        chosen, out, dataset = recipes.get(recipe, settings), Path(evaluation.path), ClipDataset.open(clips.path)
+        asked, (checkpoint, shard) = selection_questions(dataset, chosen), shard_of(item)
         worlds = chosen.ingest.worlds if simulated(dataset) else None
-        checkpoint, shard = shard_of(item)
         weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
         usual = usual_format(to_dict(chosen))  # as the deployed model generates
         generator = VideoGenerator.load(Path(autoencoder.path), weights, chosen.sampling, usual)

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from evaluation import distances as measured
-from evaluation.distances import FLOOR, LARGEST, describe_by_latents, distances
+from evaluation.distances import FLOOR, LARGEST, describe_by_latents, describe_by_network, distances
 from kinora.models.autoencoder import load_autoencoder
 
 
@@ -66,3 +66,16 @@ def test_clips_that_move_differ_from_what_stands_still(model_folders):
     steps = slice(2 * len(a) // 3, None)
     assert len(a) <= LARGEST
     assert (b[steps] > 2 * a[steps]).all()
+
+
+def test_a_vision_network_describes_clips_in_no_more_than_the_most_features(tmp_path):
+    t = pytest.importorskip("transformers")
+    small = {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    t.ViTModel(t.ViTConfig(**small, image_size=32, patch_size=8)).save_pretrained(tmp_path)
+    t.ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    describe = describe_by_network(f"hf:{tmp_path}")
+    frames = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
+    found = describe(frames)
+    assert found.shape == (LARGEST,)
+    assert np.allclose(found, describe(frames))
+    assert np.linalg.norm(found - describe(255 - frames)) > 1e-3
