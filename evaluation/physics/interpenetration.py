@@ -12,7 +12,7 @@ import numpy as np
 from evaluation.evidence.clip import Evidence
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.gravity import draws_down, falls
-from evaluation.physics.meetings import MUCH, SURELY, Meeting, meetings, nearest, turned
+from evaluation.physics.meetings import LATE, MUCH, SURELY, Meeting, meetings, nearest, turned
 from evaluation.physics.mixing import Mixture, mixtures
 from evaluation.physics.momentum import UPRIGHT, box_about
 from evaluation.physics.paths import SMALL, Path, paths
@@ -24,6 +24,7 @@ DEEP = 0.25  # of it, or of a radius, of strength log 2
 OPPOSED = -0.5  # cosine between the changes of two that push each other
 MIXED = 3.0  # times the frames that wholly show a mixture, to tell how surely things go through one another
 GROUND = 0.8  # times the strength, of what goes into a ground that nothing else tells
+LARGER, STRIP = 1.4, 2.5  # times its area, of what is of another too; radii of ground that are seen at most
 TURNED = 1.2  # radii below the edge of a ground, above which something turns in it
 CLEAR, NEAR = 0.35, 1.5  # least quality of what may be in a ground, and pixels below its edge that are not in it
 FEWEST = 8  # frames
@@ -100,7 +101,11 @@ def _into(evidence: Evidence, path: Path, level: Ground) -> Candidate | None:
     track, radius = path.track, path.radius
     if track.shot != level.shot or track.quality < CLEAR:
         return None
-    lowest = track.boxes[:, 3].astype(float)
+    lowest = track.boxes[:, 3] + track.steady[:, 1] - track.centres[:, 1]
+    lowest[track.areas > LARGER * track.area] = -np.inf  # it is one region with another
+    below = np.flatnonzero(lowest > level.row + NEAR)
+    if not len(below) or not below[0]:
+        return None
     deep = -np.inf
     for turn in path.turns:
         push = turn.change / max(float(np.hypot(*turn.change)), 1e-9)
@@ -108,14 +113,20 @@ def _into(evidence: Evidence, path: Path, level: Ground) -> Candidate | None:
             first, last = (frame - track.start for frame in turn.span)
             depth = float(lowest[first : last + 1].max()) - level.row
             deep = max(deep, depth if depth < TURNED * radius else -np.inf)
-    last_piece = path.pieces[-1]
-    if lowest[-1] >= evidence.luma.shape[1] - 1 and falls(path, last_piece) and draws_down(last_piece):
-        first = path.index[last_piece.first]
-        if lowest[first] < level.row and last_piece.velocity(last_piece.end)[1] > 0:
-            deep = max(deep, lowest[-1] - level.row)
+    if track.boxes[-1, 3] >= evidence.luma.shape[1] - 1:
+        entered = track.frames[below[0]]
+        for piece in path.pieces:
+            first, last = path.frames[[piece.first, piece.last]]
+            if (
+                first < entered - 1 <= last + LATE
+                and falls(path, piece)
+                and draws_down(piece)
+                and lowest[-1] > lowest[below[0]]
+            ):
+                depth = float(lowest[-1]) - level.row
+                deep = max(deep, depth if depth < STRIP * radius else -np.inf)
     deep -= NEAR + 0.15 * radius
-    below = np.flatnonzero(lowest > level.row + NEAR)
-    if deep <= 0 or not len(below) or not below[0]:
+    if deep <= 0:
         return None
     frames = track.frames[below]
     text = f"From frame {frames[0]} on it is in the ground, up to {deep / radius:.1f} of its radii below its edge."

@@ -12,25 +12,28 @@ ACROSS = 0.8  # of the picture's width, that a ground goes through
 
 @dataclass(frozen=True)
 class Ground:
-    """A level edge of a shot's scene: its row, and the share of the picture's width that shows it."""
+    """A level edge of a shot: its row in steady pixels, and the share of the width of the picture that shows it."""
 
     shot: int
-    row: int
+    row: float
     share: float
 
 
 def grounds(evidence: Evidence) -> list[Ground]:
-    """Return the level edges across the picture of every shot with a known scene and a resting camera."""
-    if not evidence.background.reliable or evidence.camera.moves:
+    """Return the level edges across the picture of every shot with a known scene."""
+    if not evidence.background.reliable:
         return []
     found = []
     for number, shot in enumerate(evidence.shots):
-        scene = evidence.background.rgb[(shot.start + shot.end) // 2]
+        middle = (shot.start + shot.end) // 2
+        scene = evidence.background.rgb[middle]
         sums = np.cumsum(np.pad(scene, ((1, 0), (0, 0), (0, 0))), axis=0, dtype=np.float64)
         means = (sums[ROWS:] - sums[:-ROWS]) / ROWS  # of rows i to i + ROWS - 1
-        steps = np.abs(means[ROWS:] - means[:-ROWS]).max(axis=2) > STEP + 2 * evidence.noise
-        shares = steps.mean(axis=1)  # [i]: of the edge before row i + ROWS
+        steps = np.abs(means[ROWS:] - means[:-ROWS]).max(axis=2)  # [i]: of the edge before row i + ROWS
+        shares, edges = (steps > STEP + 2 * evidence.noise).mean(axis=1), np.median(steps, axis=1)
         for i in range(len(shares)):
-            if shares[i] >= ACROSS and shares[i] == shares[max(0, i - ROWS) : i + ROWS + 1].max():
-                found.append(Ground(number, i + ROWS, float(shares[i])))
+            if shares[i] >= ACROSS and edges[i] == edges[max(0, i - ROWS) : i + ROWS + 1].max():
+                place = np.array([[scene.shape[1] / 2, i + ROWS]])
+                row = evidence.camera.steady(np.array([middle]), place)[0, 1]
+                found.append(Ground(number, float(row), float(shares[i])))
     return found
