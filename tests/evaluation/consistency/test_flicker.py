@@ -54,6 +54,18 @@ def test_flicker_of_a_part_is_found_in_its_place(passing):
     assert (x1 - x0) * (y1 - y0) < 0.5 * H * W
 
 
+def test_a_thing_that_flickers_is_found_all_along_its_way(passing):
+    y, x = np.mgrid[:H, :W]
+    frames = passing.copy()
+    for t in range(4, 26):
+        disc = (x - 12 - 2.5 * t) ** 2 + (y - 30) ** 2 < 100
+        frames[t][disc] *= 1 + 0.25 * ALTERNATING[t]
+    found = strongest(frames)
+    assert abs(found.start_frame - 4) <= 1
+    assert abs(found.end_frame - 25) <= 1
+    assert found.box[2] - found.box[0] > 50
+
+
 def test_texture_drawn_anew_in_every_frame_is_found(passing):
     rng = np.random.default_rng(2)
     frames = passing.copy()

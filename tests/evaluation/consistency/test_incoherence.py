@@ -72,6 +72,12 @@ def test_a_scene_that_turns_into_another_by_and_by_is_found(pan, other):
     assert judged(brighter)[0].strength < 0.8
 
 
+def test_a_scene_that_turns_slowly_is_followed_back_to_where_it_began(pan, other):
+    share = np.clip((np.arange(T) - 3) / 30, 0, 1)[:, None, None, None]
+    _, found = judged((1 - share) * np.repeat(pan[:1], T, axis=0) + share * np.repeat(other[:1], T, axis=0))
+    assert abs(found.start_frame - 4) <= 2
+
+
 def test_noise_is_found_from_first_to_last_and_where_it_is(pan):
     noise = np.random.default_rng(2).uniform(0, 255, pan.shape)
     finding, found = judged(noise)

@@ -64,6 +64,7 @@ def test_a_thing_that_vanishes_is_found_where_and_when_it_does(scene, faultless,
     best = strongest(found)
     assert found.strength > 2 * faultless["disappearance"].strength
     assert abs(best.start_frame - 15) <= 2
+    assert abs(best.end_frame - 15 - fade) <= 2
     assert overlap(best.box, (36, 24, 51, 37))
     assert f"is gone from frame {best.start_frame} on" in best.explanation
 
@@ -75,6 +76,7 @@ def test_a_thing_that_comes_from_nothing_is_found_where_and_when_it_does(scene, 
     best = strongest(found)
     assert found.strength > 2 * faultless["appearance"].strength
     assert abs(best.start_frame - 12) <= 2
+    assert abs(best.end_frame - 12 - fade) <= 2
     assert overlap(best.box, (30, 24, 45, 37))
 
 

@@ -88,6 +88,14 @@ def test_what_is_removed_is_gone(bench):
     assert np.abs(bench.frames[known.start_frame - 1, y0:y1, x0:x1] - behind[y0:y1, x0:x1]).mean() > 20
 
 
+@pytest.mark.parametrize("edit", [frames.morphed, frames.dissolved])
+def test_what_begins_slowly_begins_where_it_is_seen(bench, edit):
+    edited, known = made(bench, edit)
+    off = (np.abs(edited.astype(int) - bench.frames) > 10).any(axis=3).mean(axis=(1, 2))
+    assert off[known.start_frame] > 0.004
+    assert (off[: known.start_frame] <= 0.004).all()
+
+
 @pytest.mark.parametrize("edit", [frames.stopped, frames.looped])
 def test_a_stop_is_put_where_something_moves(bench, edit):
     edited, known = made(bench, edit)
