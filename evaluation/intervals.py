@@ -79,6 +79,19 @@ def averaged(values: "pd.Series[float]") -> Mean:
     return Mean(value, len(values), value - half, value + half)
 
 
+def averaged_share(values: np.ndarray) -> Share:
+    """Return the mean of `values [n]`, each 0..1, with Wilson's interval of as many yes or no as have its spread.
+
+    Values that are all 0 or 1 are worth their number, others more, by how much less they spread; where they do not
+    spread at all that cannot be told, and they are worth their number.
+    """
+    n, mean = len(values), float(np.mean(values)) if len(values) else 0.0
+    variance = float(np.var(values, ddof=1)) if n > 1 else 0.0
+    worth = max(float(n), (n - 1) * mean * (1 - mean) / variance) if variance > 0 else float(n)
+    told = wilson(mean * worth, worth)
+    return Share(mean * n, n, told.low, told.high)
+
+
 def poisson(count: int, level: float = 0.95) -> tuple[float, float]:
     """Return the exact interval of a Poisson mean of which `count` was seen (Garwood, Biometrika 28, 1936)."""
     tail = (1 - level) / 2

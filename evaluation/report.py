@@ -7,8 +7,8 @@ import numpy as np
 
 from evaluation.evaluator import DETECTORS, failing
 from evaluation.findings import TYPES, ClipInput
-from evaluation.gate import measures, resampling
-from evaluation.intervals import wilson
+from evaluation.gate import measures
+from evaluation.intervals import averaged_share, wilson
 from evaluation.overlay import Mark, annotated, failing_frames, outlined
 from evaluation.rates import METRICS
 from kinora.numbers import amount, count, share
@@ -16,7 +16,6 @@ from kinora.report import Clip, Page
 
 SHOWN_CLIPS = 48  # a page shows at most this many clips, the worst first
 SHOWN_SECONDS = 10.0
-ONE_SIDED = 0.025  # the error on each side of an interval of 95 %
 SHOWN_FAILURES = 3  # failures named under a clip, and outlined in it
 STRIP = (
     "Where a failure has a place, it is outlined in red while it lasts. The strip below a clip is its time: red where "
@@ -206,11 +205,8 @@ def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
 def rate_with_interval(evaluation: Mapping[str, Any], measure: str) -> str:
     """Return a mean rate with its interval of 95 %, in which prompts, or files that are continued, count once."""
     values = measures.values(evaluation, measure)
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return "–"
-    low, high = resampling.bounds(known, ONE_SIDED)
-    return f"{evaluation['rates'][measure]:.1%} ({100 * max(0.0, low):.0f}–{100 * high:.0f})"
+    told = averaged_share(values[~np.isnan(values)])
+    return f"{evaluation['rates'][measure]:.1%} ({100 * told.low:.0f}–{100 * told.high:.0f})" if told.of else "–"
 
 
 def world_table(page: Page, evaluation: dict[str, Any]) -> None:
