@@ -35,7 +35,7 @@ GAIN = 0.9, 1.5  # limits of the speed of a centre over that of the flow
 PARALLAX = 0.25  # of the camera's own path, by which things at other depths seem to move
 GAP = 4  # steps without a known velocity that a turn may lie in
 PLACED = 5  # sights nearest to a turn that its place is known by
-SAME = 0.35, 0.9  # unlikeness of looks, and difference of the areas' logarithms, up to which a thing is still the same
+SAME = 0.35, 0.6  # unlikeness of looks, and difference of the areas' logarithms, up to which a thing is still the same
 SHARP = 2.0  # radii a second: a larger change of velocity tells when it happened
 
 
@@ -179,7 +179,8 @@ class Turn:
     def same(self) -> bool:
         """Whether the thing looks the same before and after, and about as large: a track may go over to another."""
         track, index = self.path.track, self.path.index
-        sights = [slice(index[piece.first], index[piece.last] + 1) for piece in (self.before, self.after)]
+        last, first = index[self.before.last], index[self.after.first]
+        sights = [slice(max(index[self.before.first], last + 1 - PLACED), last + 1), slice(first, first + PLACED)]
         looks = [np.median(track.look[some], axis=0) for some in sights]
         areas = [float(np.median(track.areas[some])) for some in sights]
         return float(unlike(*looks)) < SAME[0] and abs(float(np.log(areas[0] / areas[1]))) < SAME[1]
