@@ -23,7 +23,8 @@ SURE, MUCH = 5.0, 0.7  # standard errors, and radii a second, of a change of vel
 ELASTIC = 1.12  # of the speed that comes: a wall gives back no more, but for errors
 MASSES = 2.5  # times another ratio of the masses than the sizes say
 TOUCHING = 0.3  # of the distance at which two touch: farther apart, they did not
-UNTOUCHED = 0.4  # times the strength, where one of two is as if it had met nothing
+UNTOUCHED = 0.4  # times the strength, where one of two is as if it had met nothing, and of what is hardly known
+BRIEF = 4  # steps of a piece that may be a blur of two motions
 BACK = 0.15  # of the momentum that a thing gets, by their sizes, which one that struck it loses at least
 FLOORED = 0.3  # times the strength, where it turns as on a floor that is not seen
 UPRIGHT = 0.9  # cosine between the push of a floor and straight up
@@ -58,7 +59,7 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
     hidden = (near and cause.other is None) or cause.border < 2 + 0.5 * float(np.hypot(*came)) / path.fps
     base = min(speed / (SURE * turn.error), speed / (MUCH * path.radius))
     given = _given_back(turn, push, 0.0)
-    strength = float(np.log1p(base)) * path.credit * (UNTOUCHED if hidden else 1.0)
+    strength = float(np.log1p(base)) * path.credit * (UNTOUCHED if hidden or _blurred(turn) else 1.0)
     if given <= ELASTIC:
         strength *= _open(cause.surface) * (FLOORED if _floored(turn, push) or _again(turn, push) else 1.0)
     radius, t = path.radius, turn.frame
@@ -72,6 +73,12 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
     return Candidate(
         t, min(t + 1, len(evidence.luma) - 1), strength, text, box_about(evidence, (path.track,), t - 1, t + 1)
     )
+
+
+def _blurred(turn: Turn) -> bool:
+    """Say whether the motion before or after is known by a few steps that differ as much as it changes."""
+    pieces = [piece for piece in (turn.before, turn.after) if piece.steps <= BRIEF]
+    return any(float(np.hypot(*piece.acceleration)) * piece.seconds > float(np.hypot(*turn.change)) for piece in pieces)
 
 
 def _struck(turn: Turn, other: Path, push: np.ndarray) -> bool:
