@@ -10,7 +10,8 @@ import numpy as np
 from evaluation.continuation import MEASURES
 from evaluation.distances import FLOOR
 from evaluation.footage import Continued
-from evaluation.report import rate_with_interval
+from evaluation.report import failure_sentence
+from evaluation.report_tables import rate_with_interval
 from kinora.media import read_video
 from kinora.numbers import count
 from kinora.report import Clip, Page
@@ -214,18 +215,14 @@ def _shown(evaluation: Mapping[str, Any], folder: Path) -> Iterator[Clip]:
             + f"; held still {first['baselines']['held']['overall']:.0%}. Appearance {own['appearance']:.0%}"
             + ("; nothing moves." if own["motion"] is None else f", motion {own['motion']:.0%}.")
             + "".join(
-                f" {_failure(failure)}" for failure in first["detectors"]["made"]["failures"] if failure["type"] in tags
+                f" {failure_sentence(failure, asked['frames'] - 1)}"
+                for failure in first["detectors"]["made"]["failures"]
+                if failure["type"] in tags
             )
         )
         frames, _ = read_video(folder / "beside" / f"{first['clip']}.mp4")
         label = f"{PurePosixPath(asked['source']).name}: {said}"
         yield Clip(frames, asked["fps"], label, note, bool(tags), tuple(tags))
-
-
-def _failure(failure: Mapping[str, Any]) -> str:
-    """Return a failure as a sentence with its frames."""
-    kind = failure["type"].replace("_", " ").capitalize()
-    return f"{kind}, frames {failure['start_frame']}–{failure['end_frame']}: {failure['explanation']}"
 
 
 def _between(figure: Mapping[str, float], value: str, form: str) -> str:

@@ -5,12 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.evaluator import DETECTORS, failing
-from evaluation.findings import TYPES, ClipInput
-from evaluation.gate import measures
-from evaluation.intervals import averaged_share, wilson
+from evaluation.evaluator import failing
+from evaluation.findings import ClipInput
+from evaluation.intervals import wilson
 from evaluation.overlay import Mark, annotated, failing_frames, outlined
 from evaluation.rates import METRICS
+from evaluation.report_tables import (
+    METRIC_LABELS,
+    ability_table,
+    add_method,
+    rates_table,
+    type_table,
+    unmeasured_table,
+    world_table,
+)
 from kinora.numbers import amount, count, share
 from kinora.report import Clip, Page
 
@@ -22,24 +30,6 @@ STRIP = (
     "a failure lies, with a dark mark at the frame shown."
 )
 SIMULATED = ", judged beside the simulator's own clip"
-
-
-def failures_of(group: str) -> str:
-    """Return the types of failure that are found and count against a group, as words."""
-    return ", ".join(kind for kind in DETECTORS if TYPES[kind].group == group)
-
-
-METRIC_LABELS = {
-    "overall": "overall score",
-    "colour_right": "right colour",
-    "shape_right": "right shape",
-    "background_right": "right background",
-    "motion_right": "right motion",
-    "exactly_prompted": "exactly the prompted objects in every frame",
-    "fidelity": "fidelity: what the prompt asks for",
-    "physics": f"physics: no failure of {failures_of('physics')}",
-    "consistency": f"consistency: no failure of {failures_of('consistency')}",
-}
 
 
 def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> Page:
@@ -184,126 +174,12 @@ def _rest(records: Sequence[Mapping[str, Any]], file: str) -> str:
     return f"{count(len(records) - SHOWN_CLIPS, 'more clip')} are in {file}." if len(records) > SHOWN_CLIPS else ""
 
 
-def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
-    """Add the rates, beside those of the simulator's own clips of the same prompts where they are known."""
-    reference = evaluation.get("reference", {}).get("rates")
-    page.heading("Rates")
-    rows = []
-    for metric in METRICS:
-        row = {"": METRIC_LABELS[metric], evaluation["name"]: rate_with_interval(evaluation, metric)}
-        if reference:
-            row["the simulator's own clips"] = f"{reference[metric]:.1%}"
-        rows.append(row)
-    page.table(
-        rows,
-        "Share of the prompts, or mean over the prompts for the scores, with the interval of 95% by prompts. The "
-        "simulator's column is what the detectors find in clips that are right: where it is below 100%, the detectors "
-        "are wrong, not the model.",
-    )
-
-
-def rate_with_interval(evaluation: Mapping[str, Any], measure: str) -> str:
-    """Return a mean rate with its interval of 95 %, in which prompts, or files that are continued, count once."""
-    values = measures.values(evaluation, measure)
-    told = averaged_share(values[~np.isnan(values)])
-    return f"{evaluation['rates'][measure]:.1%} ({100 * told.low:.0f}–{100 * told.high:.0f})" if told.of else "–"
-
-
-def world_table(page: Page, evaluation: dict[str, Any]) -> None:
-    """Add the rates of each world, where the prompts are of several."""
-    worlds = evaluation.get("by_world", {})
-    if len(worlds) < 2:
-        return
-    page.heading("Rates by world")
-    page.table(
-        [
-            {"world": name, "clips": row["clips"]}
-            | {
-                metric.replace("_", " "): "–" if row["rates"][metric] is None else f"{row['rates'][metric]:.0%}"
-                for metric in METRICS
-            }
-            for name, row in worlds.items()
-        ]
-    )
-
-
-def ability_table(page: Page, evaluation: dict[str, Any]) -> None:
-    """Add how well the clips show the abilities that their prompts call for."""
-    rows = {name: row for name, row in evaluation.get("abilities", {}).items() if row["measured"]}
-    if not rows:
-        return
-    page.heading("Abilities")
-    page.table(
-        [{"ability": name, "score": f"{row['score']:.0%}", "clips": row["measured"]} for name, row in rows.items()],
-        "Mean score of the clips whose prompts call for the ability: 1 as in the simulator, 0 not at all.",
-    )
-
-
-def type_table(page: Page, report: dict[str, Any]) -> None:
-    """Add one row a type of failure: how many clips could be measured, and how many failed."""
-    rows = []
-    for kind, row in report["summary"]["types"].items():
-        rows.append(
-            {
-                "type": kind.replace("_", " "),
-                "what it is": TYPES[kind].meaning,
-                "measurable": f"{row['measurable']} of {row['clips']}",
-                "failed": f"{row['failed']} of {row['clips']}",
-                "that is": str(wilson(row["failed"], row["clips"])),
-                "of these due, but not measurable": str(row["due_but_not_measurable"]),
-                "mean score": "–" if row["mean_score"] is None else f"{row['mean_score']:.2f}",
-            }
-        )
-    page.heading("Types of failure")
-    page.table(
-        rows,
-        "Score: 0 no failure, 1 complete failure; in brackets the interval of 95%. A clip whose prompt calls for "
-        "something that cannot be measured in it counts as failed. Not detected by this version: "
-        + ", ".join(report["evaluator"]["not_detected"])
-        + ".",
-    )
-
-
-def unmeasured_table(page: Page, records: Sequence[Mapping[str, Any]]) -> None:
-    """Add why what was not measured could not be."""
-    reasons: dict[tuple[str, str], int] = {}
-    for record in records:
-        for kind, reason in record["not_measurable"].items():
-            reasons[kind, reason] = reasons.get((kind, reason), 0) + 1
-    if reasons:
-        page.heading("Not measurable")
-        page.table(
-            [
-                {"type": kind, "clips": count, "why": reason}
-                for (kind, reason), count in sorted(reasons.items(), key=lambda item: -item[1])
-            ]
-        )
-
-
-def add_method(page: Page, report: dict[str, Any]) -> Page:
-    """Add which evaluator made the report."""
-    page.heading("How this was measured")
-    page.text(
-        "Objects are told from a smoothly lit background by hue and brightness, and tracked; the camera's pan and zoom "
-        "are found from the background and taken out. The evaluator sees "
-        "the frames alone, never the simulator's record of a clip. The overall score is the mean of three groups, "
-        "fidelity, physics and consistency; whatever was due and could not be measured counts as failed in its group."
-    )
-    helping = "".join(f" {name}: {value}." for name, value in report["evaluator"]["backends"].items())
-    return page.text(
-        f"Evaluator version {report['evaluator']['version']}, digest {report['evaluator']['digest'][:16]}.{helping}"
-    )
-
-
 def describe_failures(record: Mapping[str, Any]) -> str:
     """Return the failures of a clip in a few short sentences."""
     last = record["frames"] - 1
     lines = []
     for f in _worst_failures(record):
-        where = (
-            "" if (f["start_frame"], f["end_frame"]) == (0, last) else f", frames {f['start_frame']}–{f['end_frame']}"
-        )
-        lines.append(f"{f['type'].replace('_', ' ').capitalize()}{where}: {f['explanation']}")
+        lines.append(failure_sentence(f, last))
     missing = [kind for kind in record["due"] if failing(dict(record), kind) and not record["measurable"][kind]]
     if missing:
         lines.append(f"Due but not measurable: {', '.join(missing)}.")
@@ -313,6 +189,13 @@ def describe_failures(record: Mapping[str, Any]) -> str:
         return " ".join(lines)
     measurable = sum(record["measurable"].values())
     return f"No failure found in the {measurable} of {len(record['measurable'])} types that can be measured here."
+
+
+def failure_sentence(failure: Mapping[str, Any], last: int) -> str:
+    """Return a failure as a sentence with its frames, in a clip whose last frame is `last`."""
+    start, end = failure["start_frame"], failure["end_frame"]
+    frames = "" if (start, end) == (0, last) else f", frame {start}" if start == end else f", frames {start}–{end}"
+    return f"{failure['type'].replace('_', ' ').capitalize()}{frames}: {failure['explanation']}"
 
 
 def _quality(record: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evaluation.continuation import MEASURES
 from evaluation.rates import METRICS
-from evaluation.report import METRIC_LABELS
+from evaluation.report_tables import METRIC_LABELS
 from kinora.config import read_json
 from kinora.media import read_video
 from kinora.recipes.recipe import Recipe

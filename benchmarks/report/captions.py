@@ -5,7 +5,7 @@ from dataclasses import replace
 from benchmarks.report.studio import Section, Studio, Tile, inputs, table
 from evaluation.checkpoint import judge_prompts
 from evaluation.rates import METRICS
-from evaluation.report import METRIC_LABELS
+from evaluation.report_tables import METRIC_LABELS
 from kinora.worlds.language import sentences
 
 PROMPTS, SEED = ("red ball falls", "blue cube", "a green triangle"), 1

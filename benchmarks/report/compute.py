@@ -4,7 +4,7 @@ import shutil
 
 from benchmarks.report.studio import Section, Shown, Studio, Tile, study, table
 from evaluation.rates import METRICS
-from evaluation.report import METRIC_LABELS
+from evaluation.report_tables import METRIC_LABELS
 from evaluation.study import Spread, by_setting
 from kinora.config import read_json
 from kinora.media import read_video

@@ -2,7 +2,7 @@
 
 from benchmarks.report.studio import Section, Studio, Tile, study, table
 from evaluation.rates import METRICS
-from evaluation.report import METRIC_LABELS
+from evaluation.report_tables import METRIC_LABELS
 from evaluation.study import by_setting
 from kinora.config import read_json
 from kinora.media import read_video
