@@ -20,7 +20,7 @@ from evaluation.physics.paths import GAP, Path, Piece, Turn, paths
 TYPE = "gravity"
 SURE = 4.0  # standard errors of an acceleration
 LEAST = 1.0  # radii a second squared: a smaller acceleration is no fall
-FLIGHT = 0.14, 4  # seconds and sights that a flight lasts at least
+FLIGHT = 0.14  # seconds that a flight lasts at least
 SHARED = 0.2  # of gravity, by which two flights that share it may differ, beside their errors
 LARGEST = 7.0  # of gravity: a larger acceleration is a blow, not a fall
 FAR = 0.8  # radii that a flight leads from where the law does, of strength log 2
@@ -85,18 +85,16 @@ def falls(path: Path, piece: Piece) -> bool:
     """Say whether a piece is surely accelerated, for long enough to be a flight, and not only slower and slower."""
     size = float(np.hypot(*piece.acceleration))
     sure = size > SURE * piece.acceleration_error and size > LEAST * path.radius
-    whole = lasts(piece) and _in_sight(path, piece) and not _grows(path, piece) and path.track.area >= LITTLE
+    whole = piece.seconds >= FLIGHT and _in_sight(path, piece) and not _grows(path, piece) and path.track.area >= LITTLE
     return sure and whole and (draws_down(piece) or not _brakes(piece, size))
-
-
-def lasts(piece: Piece) -> bool:
-    """Say whether a piece is long enough to be a flight."""
-    return piece.seconds >= FLIGHT[0] and piece.steps >= FLIGHT[1]
 
 
 def _grows(path: Path, piece: Piece) -> bool:
     """Say whether it comes nearer or goes away: what is seen of its motion is not its acceleration alone."""
-    areas = path.track.areas[path.index[piece.first] : path.index[piece.last] + 1]
+    some = slice(path.index[piece.first], path.index[piece.last] + 1)
+    areas = path.track.areas[some][~path.track.at_border[some]]
+    if not len(areas):
+        return False
     third = max(1, len(areas) // 3)
     return abs(float(np.log(np.median(areas[-third:]) / np.median(areas[:third])))) > GROWS
 
@@ -171,7 +169,7 @@ def _upwards(evidence: Evidence, path: Path, piece: Piece) -> Candidate | None:
 def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law | None) -> Candidate | None:
     """Return a change of a flight's acceleration that nothing near explains."""
     path, before, after = turn.path, turn.before, turn.after
-    if turn.gap > GAP or after.seconds < FLIGHT[0] or not _in_sight(path, after) or not turn.same:
+    if turn.gap > GAP or after.seconds < FLIGHT or not _in_sight(path, after) or not turn.same:
         return None
     lawful = law is not None and law.holds(before)
     lawful &= float(np.hypot(*before.acceleration)) > 2 * before.acceleration_error
@@ -182,7 +180,11 @@ def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law |
     else:
         return None
     size = float(np.hypot(*after.acceleration))
-    if own.holds(after) or size > LARGEST * own.size or (law is not None and own.size < WEAK * law.size):
+    if (
+        own.holds(after)
+        or size > LARGEST * own.size
+        or (law is not None and not WEAK * law.size < own.size < LARGEST * law.size)
+    ):
         return None
     if cause_of(evidence, turn, known, -own.pull / own.size).border < 2:
         return None
