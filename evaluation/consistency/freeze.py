@@ -38,15 +38,15 @@ SIDE, AGAIN = 0.4, 0.6  # weights: of what moves after a stop; of what stops whe
 # Of a stop's strength: as it is, and for each time that fewer pixels (e times) change than in as many steps before. The
 # share of pixels that is nothing; steps before; steps of a stop that tell; how long one lasts to say it all: films drop
 # single frames.
-ALIVE, DEAD, NO_PIXELS, STEPS_BEFORE, QUIETER, DEAD_SECONDS = 0.3, 0.7, 0.01, 5, 0.75, 0.3
+ALIVE, DEAD, NO_PIXELS, STEPS_BEFORE, QUIETER, DEAD_SECONDS = 1.0, 0.6, 0.01, 5, 0.75, 0.3
 REPEATED, QUIETEST = 0.03, 0.25  # share of pixels that change in the quietest steps of a picture that is repeated
 MOST_SIDE = 256  # pixels of the longer side that are compared one by one, about
 LAGS_SECONDS, MOST_LAGS, FIRST_LAG = 2.5, 75, 3  # how far back a repeat is looked for
 REPEAT_LENGTHS, FULL_REPEAT = (4, 6, 9, 14, 22), 9  # frames of a repeat, and of one that is as sure as can be
 REPEAT_QUIET = 1.5  # levels: less motion than this tells no frame from another
-NEARER = 1.05  # times surer must be what is repeated from farther back: twice its period
+NEARER = 1.2  # times surer must be what is repeated from farther back: twice its period
 LIVELY, FEWEST_LIVELY = 0.1, 6  # share, and number, of the cells' channels that change most in a clip: they tell
-SURE, SURE_REPEAT = 2.0, 0.45  # a stop and a repeat as strong as few faultless clips have
+SURE, SURE_REPEAT = 3.6, 0.45  # a stop and a repeat as strong as few faultless clips have
 RESTING = ("still", None)  # motions of a prompt that need not be seen
 
 
