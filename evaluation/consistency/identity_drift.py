@@ -1,26 +1,39 @@
-"""Things that turn into others: what is there before and what is there after are unlike, and neither is near the other.
+"""Things that turn into others: another look where nothing like it was near before, or another size or outline.
 
-What changes where it is, as it moves on, is found without knowing things (`turning.py`) and weighed by what was fitted
-to things and marks that were made to change (`turning_measures.py`).
+What changes its look where it is, as it moves on, is found without knowing things (`turning.py`); sizes and outlines
+are those of the things that are followed (`forming.py`). Both are weighed by what was fitted to things made to change.
 """
 
+import numpy as np
+
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.forming import Reform, find_reforms, reform_odds
 from evaluation.evidence.turning_measures import Turned
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "identity_drift"
 SHORTEST = 10  # frames
-MOST = 6  # candidates
+MOST = 6  # candidates of each kind
+OUTLINE = 0.5  # of the strength of another look, with the same odds: outlines are often found otherwise
 
 
 def identity_drift(evidence: Evidence) -> Finding:
     """Find things that become others."""
     if max(len(shot) for shot in evidence.shots) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames nothing is seen to change for good", due=False)
-    return calibrated(TYPE, [_candidate(evidence, turned) for turned in evidence.turned[:MOST]])
+    looks = [_other_look(evidence, turned) for turned in evidence.turned[:MOST]]
+    return calibrated(TYPE, [*looks, *(_other_form(evidence, reform) for reform in find_reforms(evidence)[:MOST])])
 
 
-def _candidate(evidence: Evidence, turned: Turned) -> Candidate:
+def _other_look(evidence: Evidence, turned: Turned) -> Candidate:
     start, end = turned.onset, max(turned.onset, turned.turn.b)
     text = f"Something looks otherwise from frame {start} on, by {turned.levels:.0f} levels, and goes on as it went."
     return Candidate(start, end, turned.strength, text, evidence.box(*turned.box))
+
+
+def _other_form(evidence: Evidence, reform: Reform) -> Candidate:
+    last, first = reform.frames
+    strength = OUTLINE * float(np.logaddexp(0, reform_odds(evidence, reform))) / 2
+    text = f"The size of something changes by {100 * np.expm1(reform.size):.0f} % from frame {last + 1} to {first}, its"
+    text += f" outline by {100 * reform.form / 2:.0f} % of its radius."
+    return Candidate(last + 1, first, strength, text, evidence.box(*reform.box))

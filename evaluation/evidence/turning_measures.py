@@ -37,7 +37,7 @@ class Turned:
     @property
     def strength(self) -> float:
         """Return how surely something turned, on a detector's scale."""
-        return float(np.log1p(np.exp(self.odds))) / 2
+        return float(np.logaddexp(0, self.odds)) / 2
 
 
 def find_turned(evidence: "Evidence") -> tuple[Turned, ...]:
@@ -131,7 +131,7 @@ def measure(evidence: "Evidence", turn: Turn) -> dict[str, float]:
     m |= _source(evidence, turn, after[0][inside], inside)
     m |= _scene(evidence, turn, before[0], after[0], size, inside, contrast)
     m |= _motion(evidence, turn, back, on, pixels)
-    m |= _found(evidence, turn, before[0], after[0], inside, contrast, shape)
+    m |= _found(evidence, turn, before[0], after[0], inside, contrast)
     m |= _beside(evidence, turn, back, on, inside, size)
     m |= _shape(shape, pixels)
     x, y = np.minimum(turn.from_, turn.at), np.maximum(turn.from_, turn.at)
@@ -217,8 +217,7 @@ def _motion(evidence: "Evidence", turn: Turn, back: np.ndarray, on: np.ndarray, 
 
 
 def _found(
-    evidence: "Evidence", turn: Turn, before: np.ndarray, after: np.ndarray, inside: np.ndarray, contrast: float,
-    shape: np.ndarray,
+    evidence: "Evidence", turn: Turn, before: np.ndarray, after: np.ndarray, inside: np.ndarray, contrast: float
 ) -> dict[str, float]:  # fmt: skip
     """Return how far the most alike place near is from what it was, after, and from what it is, before."""
     m = {}

@@ -1,4 +1,4 @@
-"""Things in films that take another colour; what only moves, or is lit otherwise, stays what it is."""
+"""Things in films that take another colour or size; what only moves, or is lit otherwise, stays what it is."""
 
 import cv2
 import numpy as np
@@ -36,6 +36,19 @@ def test_another_colour_is_found_in_its_frames_and_place(over: int) -> None:
     assert best.strength > 1
     assert best.strength > 2 * (judged(RED, STEADY, EVEN).strength or 0.0)
     assert abs(best.start_frame - 18) <= 2
+    assert best.box is not None
+    assert best.box[0] <= 47 <= best.box[2]
+    assert best.box[1] <= 36 <= best.box[3]
+
+
+def test_another_size_is_found_in_its_frames_and_place() -> None:
+    radius = STEADY.copy()
+    radius[18:] = 14
+    faultless, found = judged(RED, STEADY, EVEN), judged(RED, radius, EVEN)
+    best = max(found.candidates, key=lambda c: c.strength)
+    assert best.strength > 2 * (faultless.strength or 0.0)
+    assert abs(best.start_frame - 18) <= 2
+    assert "size" in best.explanation
     assert best.box is not None
     assert best.box[0] <= 47 <= best.box[2]
     assert best.box[1] <= 36 <= best.box[3]
