@@ -109,7 +109,7 @@ def busiest(change: np.ndarray) -> np.ndarray:
 def changing(frames: np.ndarray) -> np.ndarray:
     """Return which share of the values of frames `uint8 [T, H, W, 3]` changes at all in every step, `[T - 1]`."""
     every = max(1, round(max(frames.shape[1:3]) / MOST_SIDE))
-    some = [np.ascontiguousarray(frame[::every, ::every]).reshape(len(frame[::every]), -1) for frame in frames]
+    some = (np.ascontiguousarray(frame[::every, ::every]).reshape(len(frame[::every]), -1) for frame in frames)
     return np.array([cv2.countNonZero(cv2.absdiff(a, b)) / a.size for a, b in itertools.pairwise(some)])
 
 
@@ -236,7 +236,7 @@ def _small(rgb_THWC: np.ndarray) -> np.ndarray:
     """Return those channels of cells that change most in a clip, levels `[T, n]`."""
     _, height, width, _ = rgb_THWC.shape
     size = max(1, round(width / REPEAT_CELL)), max(1, round(height / REPEAT_CELL))
-    cells = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in rgb_THWC.astype(np.float32)]
+    cells = [cv2.resize(frame.astype(np.float32), size, interpolation=cv2.INTER_AREA) for frame in rgb_THWC]
     flat = np.stack(cells).reshape(len(cells), -1)
     most = max(FEWEST_LIVELY, int(LIVELY * flat.shape[1]))
     return np.asarray(flat[:, np.argsort(-flat.std(axis=0), kind="stable")[:most]])
