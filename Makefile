@@ -5,6 +5,7 @@ SOURCE ?= worlds
 RECIPE ?= tiny
 SET ?=
 WORK ?= work
+PORT ?= 8000
 ENGINE ?= docker
 IMAGE := kinora/python:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
@@ -22,10 +23,10 @@ help: ## list the targets
 	@touch $@
 
 demo: .venv/.installed ## raw clips to a served video, in about 11 minutes on two CPU cores (SOURCE=<folder> for your own)
-	@$(BIN)/python -m pipelines.demo --source "$(SOURCE)" --recipe "$(RECIPE)" --set "$(SET)" --work "$(WORK)"
+	@$(BIN)/python -m pipelines.demo --source "$(SOURCE)" --recipe "$(RECIPE)" --set "$(SET)" --work "$(WORK)" --port "$(PORT)"
 
 serve: .venv/.installed ## serve the promoted model again, after a demo
-	@$(BIN)/kinora serve --work "$(WORK)"
+	@$(BIN)/kinora serve --work "$(WORK)" --port "$(PORT)"
 
 reference: .venv/.installed ## make the model again that comes with the package (hours), and put it there
 	@$(BIN)/kinora pipeline run --recipe reference --work "$(WORK)"

@@ -28,6 +28,7 @@ def serve(argv: Sequence[str]) -> int:
         """
         from kinora.files import friendly_os_errors
         from kinora.generation.registry import Registry
+        from kinora.processes import end_with_parent
         from kinora.storage import artifact_root as artifact_root_of
         from serving.address import check_address
         from serving.local import running, watch
@@ -38,6 +39,7 @@ def serve(argv: Sequence[str]) -> int:
         # SIGINT too: what a script starts in the background ignores it, and would not end when asked in order.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupted)
+        end_with_parent()
         name = f"[{host}]" if ":" in host else host
         try:
             with friendly_os_errors(work), running(work, root, host, port) as (gateway, worker):

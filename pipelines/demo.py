@@ -4,6 +4,7 @@ Run as `python -m pipelines.demo [--source FOLDER] [--recipe NAME] [--set SETTIN
 """
 
 import io
+import os
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from kinora.errors import KinoraError
 from kinora.files import atomic_write
 from kinora.generation.registry import Registry
 from kinora.models.text_encoder import split_words
-from kinora.processes import end_descendants
+from kinora.processes import end_descendants, with_parent
 from pipelines.run import RunOptions, RunResult, run_pipeline
 from pipelines.runner import SECONDS_TO_END
 
@@ -126,20 +127,31 @@ def check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise KinoraError(
-                f"port {port} cannot be used ({error.strerror}); stop what uses it, or name another with --port."
+                f"port {port} cannot be used ({error.strerror}); stop what uses it, or name another: PORT=8123 for "
+                "make, --port 8123 for the program."
             ) from error
 
 
 @contextmanager
 def serving(result: RunResult, port: int) -> Iterator[str]:
-    """Serve the deployed model as `kinora serve` does; yield the address, and leave no process behind."""
+    """Serve the deployed model as `kinora serve` does; yield the address, and leave no process behind.
+
+    Raises:
+        KinoraError: if the port is taken, or the server does not start.
+    """
+    check_port(port)  # again: what took it while the run went on would answer in our server's place
     address, log_path = f"http://127.0.0.1:{port}", result.run.folder / "serve.txt"
     places = ["--work", str(result.run.workspace.root), "--artifact-root", result.arguments["artifact_root"]]
     command = [sys.executable, "-m", "cli", "serve", *places, "--port", str(port)]
     with open(log_path, "w") as log:
         # A session of its own: the terminal's Ctrl-C is for us, and we end the server in order.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | with_parent(),
+            start_new_session=True,
         )
         try:
             _wait_until_ready(process, address, log_path)

@@ -1,11 +1,13 @@
 """What the demo asks its endpoint for, and how long it says that it takes."""
 
 import re
+import socket
 import subprocess
 
 import pytest
 
-from pipelines.demo import main, shortened, wish_of
+from kinora.errors import KinoraError
+from pipelines.demo import main, serving, shortened, wish_of
 
 
 def test_a_caption_longer_than_the_model_reads_is_cut_at_a_word():
@@ -46,3 +48,12 @@ def test_how_long_it_takes_is_said_wherever_a_person_looks_and_was_measured(root
         "make help": subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout,
     }
     assert [name for name, text in helps.items() if said not in text] == []
+
+
+def test_a_port_that_was_taken_meanwhile_is_refused_and_its_server_never_asked():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(KinoraError, match=f"port {port} cannot be used"), serving(None, port):
+            pass

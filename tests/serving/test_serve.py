@@ -4,12 +4,16 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from kinora.generation import Registry
+from kinora.processes import end_descendants, lives
 from serving.jobs import JobStore
 from serving.model_store import import_version
 
@@ -59,6 +63,34 @@ def test_a_killed_worker_is_replaced_and_its_end_ends_everything(start, free_por
     process.kill()  # not even told: the programs notice by themselves
     process.wait()
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in programs))
+
+
+STARTER = """
+import os, subprocess, sys
+from kinora.processes import with_parent
+command = [sys.executable, "-m", "cli", "serve", *sys.argv[1:]]
+serve = subprocess.Popen(
+    command, env=os.environ | with_parent(), stdout=subprocess.PIPE, text=True, start_new_session=True
+)
+serve.stdout.readline()
+print(serve.pid, flush=True)
+serve.wait()
+"""
+
+
+def test_it_ends_with_a_program_that_started_it_and_was_killed(root, free_port, work, wait_until):
+    command = [sys.executable, "-c", STARTER, "--work", str(work), "--port", str(free_port())]
+    starter = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    serve = psutil.Process(int(starter.stdout.readline()))
+    programs = serve.children()
+    try:
+        starter.kill()
+        starter.wait()
+        wait_until(lambda: not any(lives(process) for process in (serve, *programs)))
+    finally:
+        if lives(serve):
+            end_descendants(serve.pid)
+            serve.kill()
 
 
 def test_interrupted_it_gives_the_job_back_and_leaves_nothing(start, free_port, work):
