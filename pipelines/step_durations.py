@@ -18,8 +18,8 @@ MEASURED_SECONDS: dict[str, dict[str, float]] = {
         "train-autoencoder": 65,
         "encode-latents": 13,
         "pretrain": 330,
-        "evaluate": 25,
-        "gate": 3,
+        "evaluate": 40,
+        "gate": 90,
         "promote": 3,
     },
     "smoke": {
@@ -34,7 +34,7 @@ MEASURED_SECONDS: dict[str, dict[str, float]] = {
         "encode-latents": 3,
         "pretrain": 20,
         "evaluate": 16,
-        "gate": 3,
+        "gate": 12,
         "promote": 3,
     },
 }
