@@ -33,7 +33,7 @@ def removed(bench: Bench, rng: np.random.Generator) -> Edited | None:
         frames = bench.frames.copy()
         for frame in range(t, thing.end + 1):
             frames[frame] = bench.without(thing, frame, grown(frame - t, FADES[severity]))
-        return frames, Known("disappearance", t, len(frames) - 1, _place(thing, t), severity)
+        return frames, Known("disappearance", t, min(t + FADES[severity], len(frames) - 1), _place(thing, t), severity)
     return None
 
 
@@ -48,7 +48,7 @@ def uncovered(bench: Bench, rng: np.random.Generator) -> Edited | None:
         for frame in range(thing.start, min(t + fade, thing.end + 1)):
             share = 1.0 if frame < t else 1 - grown(frame - t, fade)
             frames[frame] = bench.without(thing, frame, share)
-        return frames, Known("appearance", t, len(frames) - 1, _place(thing, t), severity)
+        return frames, Known("appearance", t, min(t + fade, len(frames) - 1), _place(thing, t), severity)
     return None
 
 

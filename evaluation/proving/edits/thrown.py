@@ -31,14 +31,18 @@ def vanishing(bench: Bench, rng: np.random.Generator, act: Act, motion: Motion) 
     """It vanishes for good."""
     t, severity = _moment(bench, rng, act)
     share = 1 - grown(np.arange(len(act.at)) - t, FADES[severity])
-    return replace(act, share=share), Known("disappearance", t, len(act.at) - 1, act.box(bench, t), severity)
+    return replace(act, share=share), Known(
+        "disappearance", t, min(t + FADES[severity], len(act.at) - 1), act.box(bench, t), severity
+    )
 
 
 def emerging(bench: Bench, rng: np.random.Generator, act: Act, motion: Motion) -> tuple[Act, Known] | None:
     """It comes from nothing."""
     t, severity = _moment(bench, rng, act)
     share = grown(np.arange(len(act.at)) - t, FADES[severity])
-    return replace(act, share=share), Known("appearance", t, len(act.at) - 1, act.box(bench, t), severity)
+    return replace(act, share=share), Known(
+        "appearance", t, min(t + FADES[severity], len(act.at) - 1), act.box(bench, t), severity
+    )
 
 
 def blinking(bench: Bench, rng: np.random.Generator, act: Act, motion: Motion) -> tuple[Act, Known] | None:
