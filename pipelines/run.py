@@ -71,7 +71,8 @@ class RunResult:
     def report(self, step: str) -> Path:
         """Return the page of `step` (of a loop: for the chosen checkpoint, its first shard) beside the run page."""
         items = sorted(task.item for task in self.state.steps[step].tasks)
-        item = next(item for item in items if shard_of(item)[0] == self.checkpoint) if step == "evaluate" else ""
+        shards = [item for item in items if step == "evaluate" and shard_of(item)[0] == self.checkpoint]
+        item = shards[0] if shards else ""
         return self.run.folder / report_name(self.workflow.steps.index(step) + 1, step, item)
 
     def artifact(self, step: str, name: str) -> Path:

@@ -6,8 +6,14 @@ import subprocess
 
 import pytest
 
+from evaluation.shards import work_items
 from kinora.errors import KinoraError
 from pipelines.demo import main, serving, shortened, wish_of
+from pipelines.events import Event
+from pipelines.run import RunResult
+from pipelines.state import RunState
+from pipelines.workflows import WORLD_SIMULATOR
+from pipelines.workspace import Run, Workspace
 
 
 def test_a_caption_longer_than_the_model_reads_is_cut_at_a_word():
@@ -35,6 +41,21 @@ def test_of_own_footage_without_captions_no_words_are_invented():
     wish = wish_of(ASKED | {"prompt": "", "clip": "1f", "source": "dog.mp4", "given": 5}, 24)
     assert wish.prompt == ""
     assert wish.said.startswith("no words, for no person wrote a caption; continued from the first frame of dog.mp4")
+
+
+@pytest.mark.parametrize(("shards", "page"), [(1, "step-000010"), (2, "step-000010.1of2")])
+def test_the_evaluation_that_is_shown_is_of_the_chosen_checkpoint(tmp_path, shards, page):
+    run = Run(Workspace(tmp_path), "2026-11-21-110203")
+    state = RunState(WORLD_SIMULATOR.steps, {}, run.progress)
+    version = {"path": "", "type": "system.Model", "metadata": {"checkpoint": "step-000010"}}
+    items = work_items(["step-000000", "step-000010", "step-000020"], shards)[::-1]
+    for step, item, made in [*(("evaluate", item, {}) for item in items), ("gate", "", {"version": version})]:
+        state.apply(Event("started", step, item))
+        state.apply(Event("finished", step, item, artifacts=made))
+    result = RunResult(WORLD_SIMULATOR, state, run, {})
+    number = WORLD_SIMULATOR.steps.index("evaluate") + 1
+    assert result.report("evaluate").name == f"{number}-evaluate-{page}.html"
+    assert result.report("gate").name == f"{number + 1}-gate.html"
 
 
 def test_how_long_it_takes_is_said_wherever_a_person_looks_and_was_measured(root, capsys):
