@@ -13,7 +13,7 @@ from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "identity_drift"
 SHORTEST = 10  # frames
-MOST = 6  # candidates of each kind
+MOST = 6  # of those that take another form
 OUTLINE = 0.5  # of the strength of another look, with the same odds: outlines are often found otherwise
 
 
@@ -21,7 +21,7 @@ def identity_drift(evidence: Evidence) -> Finding:
     """Find things that become others."""
     if max(len(shot) for shot in evidence.shots) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames nothing is seen to change for good", due=False)
-    looks = [_other_look(evidence, turned) for turned in evidence.turned[:MOST]]
+    looks = [_other_look(evidence, turned) for turned in evidence.turned]
     return calibrated(TYPE, [*looks, *(_other_form(evidence, reform) for reform in find_reforms(evidence)[:MOST])])
 
 

@@ -103,15 +103,17 @@ def _series(tracks: tuple[Track, ...]) -> Iterator[Series]:
 
 def _reforms(series: Series, fps: float) -> list[Reform]:
     n, wide = len(series.frames), int(np.clip(round(WINDOW * fps), FEWEST, MOST))
+    until = [series.values[max(0, i + 1 - wide) : i + 1] for i in range(n)]
+    since = [series.values[j : j + wide] for j in range(n)]
+    levels = [np.stack([np.median(part, axis=0) for part in parts]) for parts in (until, since)]
+    spreads = [np.stack([part.std(axis=0) for part in parts]) for parts in (until, since)]
     found: list[Reform] = []
     for span in sorted({round(seconds * fps) for seconds in SPANS}):
         for i in range(FEWEST - 1, n - FEWEST - span):
             j = i + span + 1
-            before, after = series.values[max(0, i + 1 - wide) : i + 1], series.values[j : j + wide]
             if series.frames[j] - series.frames[i] > span + 4:
                 continue
-            step = np.median(after, axis=0) - np.median(before, axis=0)
-            varies = np.maximum(before.std(axis=0), after.std(axis=0))
+            step, varies = levels[1][j] - levels[0][i], np.maximum(spreads[0][i], spreads[1][j])
             size, form = float(step[0]), float(np.linalg.norm(step[1:]))
             clear = np.hypot(size, 0.7 * form) / (0.06 + 1.5 * varies[0] + 0.7 * np.linalg.norm(varies[1:]))
             found.append(Reform(series, i, j, size, form, float(clear / (1 + span / fps))))
@@ -146,7 +148,7 @@ def measure_reform(evidence: "Evidence", reform: Reform) -> dict[str, float]:
         "clear size": float(np.log((abs(reform.size) + 0.02) / (varies[0] + 0.02))),
         "clear form": float(np.log((reform.form + 0.05) / (np.linalg.norm(varies[1:]) + 0.05))),
         "varies": float(np.clip(varies[0], 0, 0.5)),
-        "form varies": float(min(np.linalg.norm(varies[1:]), 1.0)),
+        "form varies": min(float(np.linalg.norm(varies[1:])), 1.0),
         "trend": min(trend, 0.6),
         "lasting": float(np.clip(lasting[0] * np.sign(reform.size) / (abs(reform.size) + 0.05), -1, 1.5)),
         "pace": float(np.log1p((b - a) / fps * 5)),

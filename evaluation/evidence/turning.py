@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KERNEL = np.ones((3, 3), np.uint8)
 LEAST, NOISES = 8.0, 3.0  # levels, and times the noise, beyond which something is another
 SECONDS = (0.12, 0.3, 0.7, 1.2)  # between two frames that are compared
-OF_A_FRAME, SUDDEN, SLOW = 3, 10, 10  # regions of a pair of frames; candidates in all
+OF_A_FRAME, SUDDEN, SLOW = 3, 6, 6  # regions of a pair of frames; candidates in all
 LARGEST = 0.4  # of the frame
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WINDOW = 0.35  # seconds before and after that a region is followed
 FEWEST, MOST = 3, 7  # frames of it
 AROUND = 3  # pixels
+MOST_LIKELY = 6  # candidates that are told of
 BEGUN = 0.2  # of the way to what it becomes, from which it is seen to change
 ALIKE = 28  # levels between pixels of one colour
 
@@ -41,17 +42,18 @@ class Turned:
 
 
 def find_turned(evidence: "Evidence") -> tuple[Turned, ...]:
-    """Return what turned into something else, the surest first."""
-    found = [_turned(evidence, turn) for turn in find_turns(evidence)]
-    return tuple(sorted(found, key=lambda turned: -turned.odds))
+    """Return what most likely turned into something else, the surest first."""
+    weighed = [(log_odds(measure(evidence, turn)), turn) for turn in find_turns(evidence)]
+    weighed.sort(key=lambda pair: -pair[0])
+    return tuple(_turned(evidence, turn, odds) for odds, turn in weighed[:MOST_LIKELY])
 
 
-def _turned(evidence: "Evidence", turn: Turn) -> Turned:
+def _turned(evidence: "Evidence", turn: Turn, odds: float) -> Turned:
     half = np.array(turn.mask.shape[::-1]) / 2
     corners = [np.minimum(turn.from_, turn.at) - half + 0.5, np.maximum(turn.from_, turn.at) + half + 0.5]
     x0, y0, x1, y1 = (float(v) for v in np.concatenate(corners))
     first, levels = onset(evidence, turn)
-    return Turned(turn, log_odds(measure(evidence, turn)), first, (x0, y0, x1, y1), levels)
+    return Turned(turn, odds, first, (x0, y0, x1, y1), levels)
 
 
 def onset(evidence: "Evidence", turn: Turn) -> tuple[int, float]:

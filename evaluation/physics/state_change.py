@@ -50,7 +50,7 @@ def state_change(evidence: Evidence) -> Finding:
     shot = max(evidence.shots, key=len)
     if len(shot) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames no state is seen to last", due=False)
-    found = [_marked(evidence, turned, shot.end) for turned in evidence.turned[:MOST]]
+    found = [_marked(evidence, turned, shot.end) for turned in evidence.turned]
     return calibrated(TYPE, [*found, *_scenery(evidence, shot)])
 
 
