@@ -36,7 +36,7 @@ HELD_COLUMNS = ["source", "source_start_s", "fps", "snapshots", "split"]
 def merge(shards: Shards, out: Path, source: str, config: IngestConfig, grid: Grid, simulated: bool) -> ClipDataset:
     """Write the dataset of all shards' current inputs to `out`.
 
-    Simulated clips are all kept, on the side of the split that the worlds chose.
+    Simulated clips are kept, but for one that is drawn again, on the side of the split that the worlds chose.
 
     Raises:
         KinoraError: if not one clip is left; `out` is as it was.
@@ -45,7 +45,8 @@ def merge(shards: Shards, out: Path, source: str, config: IngestConfig, grid: Gr
     copies = table([], QUARANTINE_COLUMNS)
     if not simulated:
         copies = _drop_same_files(clips)
-        _drop_same_clips(clips)
+    _drop_same_clips(clips)  # two worlds may draw one picture: an empty one
+    if not simulated:
         group = _drop_near_duplicates(clips, shards) if config.near_duplicates else clips["source"].factorize()[0]
         kept = (clips["reason"] == "").to_numpy()
         sources, video = clips["source"].factorize()[0][kept], (clips["fps"] > 0).to_numpy()[kept]

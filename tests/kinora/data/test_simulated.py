@@ -163,3 +163,23 @@ def test_nothing_held_out_leaves_nothing_to_evaluate_on():
 def test_the_configuration_survives_its_json(dataset):
     assert from_dict(WorldsConfig, read_json(dataset.path / "config.json")["ingest"]["worlds"]) == CONFIG
     assert from_dict(WorldsConfig, to_dict(CONFIG)) == CONFIG
+
+
+def test_a_picture_that_is_drawn_again_is_kept_once_and_named(tmp_path):
+    """Balls are so small that pictures of one background can be the same."""
+    unseen = dataclasses.replace(
+        CONFIG,
+        worlds=("uniform",),
+        motions=("right", "left", "up"),
+        spin=0.0,
+        held_out=6,
+        radii=((1e-6, 1e-6),),
+        speeds=((0.1, 0.2),),
+        shapes=("circle",),
+        sizes=((32, 32),),
+    )
+    dataset = ingest("worlds", tmp_path / "clips", IngestConfig(unseen, SimulatedClips(videos=4, images=30)))
+    again = dataset.quarantine[dataset.quarantine["reason"] == "duplicate"]
+    assert dataset.clips["clip_id"].is_unique
+    assert len(again) > 0
+    assert len(again) + len(dataset.clips) == 34
