@@ -163,7 +163,8 @@ def _unshaded(foreground: np.ndarray, frame: np.ndarray, scene: np.ndarray) -> n
     usual = cv2.transform(ratio, np.full((1, 3), 1 / 3, np.float32))
     shaded = (strongest(cv2.absdiff(ratio, cv2.merge([usual] * 3))) < HUE) & (usual > DARKEST) & (usual < 1)
     count, labels = cv2.connectedComponents(foreground.astype(np.uint8), connectivity=4)
-    left = np.bincount(labels[foreground & ~shaded], minlength=count) / np.bincount(labels.ravel(), minlength=count)
+    pixels = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    left = np.bincount(labels[foreground & ~shaded], minlength=count) / pixels
     return np.asarray(foreground & ~(shaded & (left > MOSTLY)[labels]))
 
 
