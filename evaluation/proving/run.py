@@ -83,7 +83,7 @@ class Rows:
 def run(plan: Plan, folder: Path, workers: int | None = None) -> Rows:
     """Make and judge the cases of a plan in processes; keep in `folder` what comes of each part, and return all."""
     (folder / "parts").mkdir(parents=True, exist_ok=True)
-    shards: list[Drawn | Filmed | Modelled] = [*_drawn(plan), *_filmed(plan, workers), *_modelled(plan)]
+    shards: list[Drawn | Filmed | Modelled] = [*made_cases(plan, workers), *_modelled(plan)]
     state = hashlib.sha256(json.dumps([evaluator(plan.backends)["digest"], str(plan)]).encode()).hexdigest()[:12]
     todo = [(n, shard) for n, shard in enumerate(shards) if not _part(folder, state, n).exists()]
     with Progress("benchmark", len(shards), "parts") as progress:
@@ -136,6 +136,11 @@ def _keep(folder: Path, state: str, number: int, result: Judged) -> None:
     part.with_suffix(".json").write_text(json.dumps({"examples": examples, "crashes": result.crashes}))
     with atomic_write(part) as temporary:
         pd.DataFrame(result.rows).to_parquet(temporary)
+
+
+def made_cases(plan: Plan, workers: int | None = None) -> list[Drawn | Filmed]:
+    """Return the parts of a plan whose cases are drawn and filmed."""
+    return [*_drawn(plan), *_filmed(plan, workers)]
 
 
 def _drawn(plan: Plan) -> list[Drawn]:
