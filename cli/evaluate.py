@@ -15,7 +15,31 @@ from kinora.recipes.backends import NONE, Backends
 Optional = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")]
 
 Model = Annotated[str, tyro.conf.arg(metavar="hf:MODEL")]
-Helping = Annotated[Backends, tyro.conf.arg(prefix_name=False, name="")]
+Network = Annotated[str, tyro.conf.arg(metavar="MODEL")]
+
+
+def _backends(
+    judge: Network = NONE.judge,
+    judge_frames: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = NONE.judge_frames,
+    segments: Network = NONE.segments,
+    looks: Network = NONE.looks,
+    calibration: Annotated[str, tyro.conf.arg(metavar="FILE")] = NONE.calibration,
+) -> Backends:
+    """Return the networks that help to judge clips.
+
+    Args:
+        judge: Who says whether a clip shows its prompt, where that is not wholly in the worlds' language: hf:FOLDER or
+            hf:ORGANISATION/NAME of a vision-language model, openai:MODEL or openai:MODEL@http://HOST:PORT/v1.
+        judge_frames: Frames of a clip that the judge sees, evenly spaced.
+        segments: Who tells things from the scene: hf:FOLDER or hf:ORGANISATION/NAME of a SAM 2.
+        looks: Who says, beside colour and texture, how things look: hf: of a DINOv2, or another vision transformer.
+        calibration: File of scores for these segments and looks, which `kinora evaluate benchmark --fit FILE` writes;
+            "none" for scores that are not calibrated.
+    """
+    return Backends(judge, judge_frames, segments, looks, calibration)
+
+
+Helping = Annotated[Backends, tyro.conf.arg(prefix_name=False, name="", constructor=_backends)]
 
 
 def evaluate(argv: Sequence[str]) -> int:
