@@ -1,7 +1,7 @@
 """Judge clips: every detector on every clip, and the report's data in the form of `report.json`."""
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,7 @@ def _found(clip: ClipInput, seen: Observation | None, kinds: Collection[str], ba
     return found if seen is None else held_against(seen, found)
 
 
-def evaluate_clips(
-    clips: Sequence[ClipInput], on_clip: Callable[[int], None] | None = None, backends: Backends = NONE
-) -> dict[str, Any]:
+def evaluate_clips(clips: Iterable[ClipInput], backends: Backends = NONE) -> dict[str, Any]:
     """Judge clips and return the content of `report.json`.
 
     A score says how strongly a failure of its type is present, 0 none to 1 complete. Types that this version does not
@@ -95,17 +93,12 @@ def evaluate_clips(
 
     Args:
         clips: what to judge.
-        on_clip: called with the number of clips done after each.
         backends: networks that help.
 
     Raises:
         KinoraError: if a network of the backends cannot be had.
     """
-    records = []
-    for index, clip in enumerate(clips):
-        records.append(clip_record(clip, judge(clip, backends=backends)))
-        if on_clip is not None:
-            on_clip(index + 1)
+    records = [clip_record(clip, judge(clip, backends=backends)) for clip in clips]
     return {"evaluator": evaluator(backends), "clips": records, "summary": summary(records)}
 
 

@@ -7,6 +7,7 @@ from evaluation.report import failed_types, worst_clips
 from kinora.data.drift import DriftConfig
 from kinora.generation import VideoGenerator
 from kinora.generation.request import ClipFormat, Task
+from kinora.recipes.backends import NONE, Backends
 from kinora.report import Page
 from kinora.worlds import Attributes, EvaluationPrompt, parse
 
@@ -39,7 +40,9 @@ def recent_prompts(requests: pd.DataFrame, judged: int, usual: ClipFormat) -> li
     ]
 
 
-def judge_recent(requests: pd.DataFrame, config: DriftConfig, artifact_root: str) -> tuple[Page, dict[str, float]]:
+def judge_recent(
+    requests: pd.DataFrame, config: DriftConfig, artifact_root: str, backends: Backends = NONE
+) -> tuple[Page, dict[str, float]]:
     """Let the deployed model make a clip of each of the recent prompts, and judge them.
 
     Returns:
@@ -48,7 +51,7 @@ def judge_recent(requests: pd.DataFrame, config: DriftConfig, artifact_root: str
         anything, nothing is judged.
 
     Raises:
-        KinoraError: if no model version is deployed.
+        KinoraError: if no model version is deployed, or a network of the backends cannot be had.
     """
     if len(requests) < config.fewest_requests:
         sentence = f"{len(requests)} requests say nothing; {config.fewest_requests} are needed."
@@ -58,7 +61,7 @@ def judge_recent(requests: pd.DataFrame, config: DriftConfig, artifact_root: str
     if not prompts:
         return Page("Recent prompts", "No video was asked for by text alone: nothing can be judged."), {"judged": 0.0}
     clips = generate_clips(generator, prompts)
-    evaluation = judge_prompts(clips, prompts, "the deployed model")
+    evaluation = judge_prompts(clips, prompts, "the deployed model", backends)
     rows = [
         {
             "prompt": record["asked"]["prompt"],

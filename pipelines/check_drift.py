@@ -32,7 +32,7 @@ def check_drift(
     given = {**stages.configured, "artifact_root": artifact_root}
     requests = stages.here(gather_requests(**given), cached=False).outputs["requests"]
     drift = stages.here(measure_drift(requests=requests, **given), cached=False).outputs["drift"]
-    quality = stages.on_gpu(judge_requests(requests=requests, **given), cached=False).outputs["quality"]
+    quality = stages.judging(judge_requests(requests=requests, **given), cached=False).outputs["quality"]
     decided = stages.here(decide_training(drift=drift, quality=quality, **given), cached=False)
     # On a named value an If is silently false in the local runner.
     with dsl.If(decided.outputs["Output"] == "train"):

@@ -25,8 +25,9 @@ def judge_requests(
         from kinora import recipes
         from kinora.config import write_json
 
-        config = recipes.get(recipe, settings).drift
-        page, figures = judge_recent(pd.read_parquet(requests.path), config, artifact_root)
+        config = recipes.get(recipe, settings)
+        asked = pd.read_parquet(requests.path)
+        page, figures = judge_recent(asked, config.drift, artifact_root, config.evaluation.backends)
         write_json(quality.path, figures)
         page.write(report.path)
         step.measured(metrics, figures)

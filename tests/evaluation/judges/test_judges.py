@@ -12,11 +12,14 @@ from evaluation.fidelity.judged import WHOLE
 from evaluation.findings import ClipInput
 from evaluation.gate import check_comparable
 from evaluation.judges.judge import open_judge
+from evaluation.recent import judge_recent
+from kinora.data.drift import DriftConfig
 from kinora.errors import KinoraError, UsageError
 from kinora.media import write_video
 from kinora.recipes.backends import NONE, Backends
 from kinora.worlds import Attributes, EvaluationPrompt
 from tests.evaluation.judges.conftest import answer, colours, question
+from tests.evaluation.test_recent import deploy, requests
 
 TYPE = "prompt_mismatch"
 
@@ -161,6 +164,16 @@ def test_a_report_says_who_judged_and_asks_nothing_twice(tmp_path, film, seer, a
     asked = len(seer.requests)
     assert main([*arguments, str(tmp_path / "again")]) == 0
     assert len(seer.requests) == asked
+
+
+def test_recent_requests_in_a_persons_words_are_shown_to_the_judge_of_the_recipe(
+    seer, address, model_folders, tmp_path
+):
+    root, prompt = str(tmp_path / "artifacts"), "a red dog chases its tail"
+    deploy(model_folders, tmp_path, root)
+    _, figures = judge_recent(requests(*[prompt] * 10), DriftConfig(fewest_requests=10), root, Backends(address))
+    assert figures["judged"] == 1
+    assert any(prompt in question(body) and colours(body) for body in seer.requests)
 
 
 def test_a_model_of_transformers_judges_by_the_probability_of_yes(film, tiny_judge):
