@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from evaluation.evidence.flow import beyond, pixel_grid, sample
+from evaluation.evidence.flow import beyond, carried, pixel_grid
 from evaluation.evidence.mirror import KERNEL, End, View, both_ways
 from evaluation.evidence.segments import smallest
 from evaluation.evidence.weighing import Candidate, Crowd, log_odds, onset
@@ -90,7 +90,7 @@ def _sudden(view: View) -> tuple[list[Candidate], Crowd]:
         share[t] = mask.mean()
         if not mask.any():
             continue
-        for mass, box, piece in _regions(mask, view.lost[t], smallest(h, w)):
+        for mass, box, piece in heaviest(mask, view.lost[t], smallest(h, w), OF_A_FRAME):
             top[t] = max(top[t], mass)
             beside = [_mean(view, s, box, piece) for s in (t - 1, t + 1) if 0 <= s < steps]
             alone = 1 - min(1.0, max(beside, default=0.0) / max(_mean(view, t, box, piece), 1e-6))
@@ -104,15 +104,15 @@ def _mean(view: View, t: int, box: tuple[int, int, int, int], mask: np.ndarray) 
     return float(view.lost[t, y0:y1, x0:x1][mask].mean())
 
 
-def _regions(
-    mask: np.ndarray, levels: np.ndarray, least: int
+def heaviest(
+    mask: np.ndarray, levels: np.ndarray, least: float, most: int
 ) -> list[tuple[float, tuple[int, int, int, int], np.ndarray]]:
-    """Return the sum of levels, box and mask of the heaviest regions."""
+    """Return the sum of levels, box and mask of the `most` heaviest regions, without those of under `least` pixels."""
     mask = cv2.morphologyEx(cv2.medianBlur(mask, 3), cv2.MORPH_CLOSE, KERNEL)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     mass = np.bincount(labels.ravel(), weights=levels.ravel(), minlength=count)
     found = []
-    for i in (np.argsort(-mass[1:]) + 1)[:OF_A_FRAME]:
+    for i in (np.argsort(-mass[1:]) + 1)[:most]:
         x, y, wide, high, area = (int(v) for v in stats[i])
         if area >= least:
             box = (x, y, x + wide, y + high)
@@ -126,17 +126,13 @@ def _slow(view: View) -> list[Candidate]:
     H, W = view.small.shape[1:3]
     grid, by = pixel_grid(H, W), np.array([W / w, H / h], np.float32)
     scale = np.array([[by[0], 0, (by[0] - 1) / 2], [0, by[1], (by[1] - 1) / 2], [0, 0, 1]])
-    flows: dict[int, np.ndarray] = {}
+    flows = [cv2.resize(flow, (W, H), interpolation=cv2.INTER_AREA) * by for flow in view.forward]
     found = []
     for lag, stride in LAGS:
         for t in range(0, T - lag, stride):
             if view.cut[t : t + lag].any():
                 continue
-            there = grid
-            for s in range(t, t + lag):
-                if s not in flows:
-                    flows[s] = cv2.resize(view.forward[s], (W, H), interpolation=cv2.INTER_AREA) * by
-                there = there + sample(flows[s], there)
+            there = carried(flows, t, t + lag, grid)
             still = cv2.perspectiveTransform(grid, scale @ view.between(t, t + lag) @ np.linalg.inv(scale))
             origins = [there, still]
             if t and not view.cut[t - 1]:
@@ -145,7 +141,7 @@ def _slow(view: View) -> list[Candidate]:
             lost = np.minimum.reduce([beyond(view.small[t + lag], view.small[t], o, grid) for o in origins])
             mask = (lost > view.threshold - 1.6 * view.noise).astype(np.uint8)
             if mask.any():
-                found += [(m / min(lag, 4) ** 0.3, t, lag, b, p) for m, b, p in _regions(mask, lost, 5)[:3]]
+                found += [(m / min(lag, 4) ** 0.3, t, lag, b, p) for m, b, p in heaviest(mask, lost, 5, OF_A_FRAME)[:3]]
     found.sort(key=lambda entry: -entry[0])
     kept: list[Candidate] = []
     for _, t, lag, small, piece in found:

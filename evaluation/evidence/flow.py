@@ -84,6 +84,14 @@ def sample(frame: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
+def carried(flows: Sequence[np.ndarray], a: int, b: int, grid: np.ndarray) -> np.ndarray:
+    """Return where the places of `grid` in frame `a` are in frame `b` along the flows forward, one a frame."""
+    there = grid
+    for t in range(a, b):
+        there = there + sample(flows[t], there)
+    return there
+
+
 def _camera_flow(matrix: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.perspectiveTransform(grid, matrix) - grid)
 

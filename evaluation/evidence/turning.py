@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from evaluation.evidence.flow import outside, pixel_grid, sample
+from evaluation.evidence.changes import heaviest
+from evaluation.evidence.flow import carried, outside, pixel_grid, sample
 from evaluation.evidence.segments import smallest
 
 if TYPE_CHECKING:
@@ -73,15 +74,10 @@ def _regions(levels: np.ndarray, threshold: float, least: float) -> list[tuple[n
     above = (levels > threshold).astype(np.uint8)
     if not above.any():
         return []
-    mask = cv2.morphologyEx(cv2.medianBlur(above, 3), cv2.MORPH_CLOSE, KERNEL)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    mass = np.bincount(labels.ravel(), weights=levels.ravel(), minlength=count)
     found = []
-    for i in (np.argsort(-mass[1:]) + 1)[:OF_A_FRAME]:
-        x, y, wide, high, area = (int(v) for v in stats[i])
-        if least <= area <= LARGEST * mask.size:
-            piece = labels[y : y + high, x : x + wide] == i
-            found.append((piece, np.array([x + (wide - 1) / 2, y + (high - 1) / 2]), float(mass[i]) / area))
+    for mass, (x0, y0, x1, y1), piece in heaviest(above, levels, least, OF_A_FRAME):
+        if (area := int(piece.sum())) <= LARGEST * above.size:
+            found.append((piece, np.array([(x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2]), mass / area))
     return found
 
 
@@ -111,9 +107,7 @@ def _slow(evidence: "Evidence") -> Iterator[Turn]:
         for lag in sorted({max(2, round(s * evidence.clip.fps)) for s in SECONDS}):
             for a in range(shot.start, shot.end - lag + 1, max(1, lag // 3)):
                 b = a + lag
-                there = grid
-                for s in range(a, b):
-                    there = there + sample(flows[s], there)
+                there = carried(flows, a, b, grid)
                 shown = sample(small[b], there)
                 both = cv2.min(outside(small[a], shown, 3), outside(shown, small[a], 3))
                 x, y = cv2.split(there)
