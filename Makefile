@@ -22,7 +22,7 @@ help: ## list the targets
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/.installed ## raw clips to a served video, in about 16 minutes on two CPU cores (SOURCE=<folder> for your own)
+demo: .venv/.installed ## raw clips to a served video, in about 18 minutes on two CPU cores (SOURCE=<folder> for your own)
 	@$(BIN)/python -m pipelines.demo --source "$(SOURCE)" --recipe "$(RECIPE)" --set "$(SET)" --work "$(WORK)" --port "$(PORT)"
 
 serve: .venv/.installed ## serve the promoted model again, after a demo

@@ -75,8 +75,8 @@ def demo(
     Of your own files, it says how near the model comes to the clips that it never saw, which it continues from their
     first frames; captions are taken from beside the files, and nothing is asked for that nobody wrote.
 
-    This takes about 16 minutes on two CPU cores, installation included; most of them are training. Run it again with
-    nothing changed, and it takes about 20 seconds.
+    This takes about 18 minutes on two CPU cores, installation included; most of them are training. Run it again with
+    nothing changed, and it takes about half a minute.
 
     Args:
         source: "worlds" for the simulated worlds, or a folder with your own videos and images.
