@@ -67,7 +67,9 @@ def _items(files: AddressedFiles, label: str, name: str, caption: str, problem: 
     kind = kind_of(name)
     if kind not in (*indexing.CONTAINERS, "media"):
         sentence = indexing.COMPRESSED_SENTENCE if kind == "compressed" else not_media(name)
-        return [Item(name, problem="not_media", explanation=sentence)]
+        found = files.status(name)  # what is a folder, say, is not told by its name
+        explanation = found.explanation if found.problem == "not_media" else sentence
+        return [Item(name, problem="not_media", explanation=explanation)]
     file = files.status(name)
     if kind == "media":
         beside = None if caption else _caption_beside(files, name)

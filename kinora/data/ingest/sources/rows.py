@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from kinora.data.ingest.sources.captions import CAPTION_COLUMNS, clean
+from kinora.data.ingest.sources.captions import CAPTION_COLUMNS, clean, one_of
 from kinora.data.ingest.sources.files import File, Files
 from kinora.data.ingest.sources.source import Item, Part
 from kinora.data.shots import Rejected
@@ -111,7 +111,7 @@ def _parquet_items(files: Files, file: File) -> Iterator[Item]:
                 row += 1
 
 
-def _texts(parquet: Any, captions: str) -> Iterator[Sequence[str | None]]:
+def _texts(parquet: Any, captions: str) -> Iterator[Sequence[Any]]:
     if captions:
         for batch in parquet.iter_batches(CAPTIONS_AT_ONCE, columns=[captions]):
             batch.validate(full=True)
@@ -225,15 +225,22 @@ def _columns(schema: Any) -> tuple[str, str, list[str]]:
         if holds_bytes and kind != "Audio":
             found.append((("Video", "Image").index(kind) if kind in ("Video", "Image") else 2, field.name))
     if not found:
-        raise Rejected("not_media", "The file has no column with the bytes of videos or images.")
-    texts = [
-        field.name
-        for field in schema
-        if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)
-    ]
+        sentence = (
+            "The file has no column with the bytes of videos or images; give rows that name files as .csv or .jsonl."
+        )
+        raise Rejected("not_media", sentence)
+    texts = [field.name for field in schema if _holds_text(field.type)]
     captions = [name for wanted in CAPTION_COLUMNS for name in texts if name.lower() == wanted]
     found.sort(key=lambda column: column[0])
     return found[0][1], captions[0] if captions else "", [name for _, name in found[1:]]
+
+
+def _holds_text(kind: Any) -> bool:
+    import pyarrow
+
+    if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
+        kind = kind.value_type
+    return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
 
 
 def _unread(file: File, media: str, others: list[str]) -> Iterator[Item]:
@@ -242,8 +249,8 @@ def _unread(file: File, media: str, others: list[str]) -> Iterator[Item]:
         yield Item(f"{file.name}:{name}", problem="second_column", explanation=sentence)
 
 
-def _row_items(name: str, stamp: str, text: str | None, problem: str = "", sentence: str = "") -> Iterator[Item]:
-    caption_from = f"{name}:caption"
+def _row_items(name: str, stamp: str, texts: Any, problem: str = "", sentence: str = "") -> Iterator[Item]:
+    caption_from, text = f"{name}:caption", one_of(texts)
     try:
         caption = clean(text) if text else ""
     except Rejected as error:

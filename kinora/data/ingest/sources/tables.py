@@ -2,17 +2,22 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinora.data.ingest.sources.captions import CAPTION_COLUMNS, clean, is_text
+from kinora.data.ingest.sources.captions import CAPTION_COLUMNS, clean, encoding, is_text, one_of
 from kinora.data.shots import Rejected
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
-FILE_COLUMNS = ("file", "file_name", "path", "video", "image", "url")
-LONGEST_LINE = 1 << 20  # bytes
+FILE_COLUMNS = (
+    *("file", "file_name", "filename", "file_path", "filepath", "path"),
+    *("video", "video_path", "image", "image_path", "url"),
+)
+DELIMITERS = ",;\t"  # spreadsheets write semicolons where a comma stands in numbers
+LONGEST_LINE = 1 << 20  # characters
+LONGEST_SHOWN = 100  # characters of a table's own columns
 
 
 @dataclass(frozen=True)
@@ -36,21 +41,23 @@ class _Lines:
 
     def __iter__(self) -> Iterator[str]:
         with open(self.path, "rb") as file:
-            while line := file.readline(LONGEST_LINE):
+            code = encoding(file.read(2))
+        # What is no UTF-8 is found where the line is used, so that the other lines can be.
+        errors = "replace" if code == "utf-16" else "surrogateescape"
+        with open(self.path, encoding=code, errors=errors, newline="\n") as text:
+            while line := text.readline(LONGEST_LINE):
                 self.number += 1
-                whole = line.endswith(b"\n") or len(line) < LONGEST_LINE
-                if whole:
-                    # What is no UTF-8 is found where the line is used, so that the other lines can be.
-                    yield line.removeprefix(b"\xef\xbb\xbf" * (self.number == 1)).decode("utf-8", "surrogateescape")
+                if line.endswith("\n") or len(line) < LONGEST_LINE:
+                    yield line
                     continue
-                while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                while (rest := text.readline(LONGEST_LINE)) and not rest.endswith("\n"):
                     pass
                 self.too_long.append(self.number)
 
     def problems(self) -> Iterator[Row]:
         """Yield what is wrong with the lines that were left out since it was last asked."""
         for number in self.too_long:
-            yield Row(number, problem="bad_row", explanation=f"The line has more than {LONGEST_LINE} bytes.")
+            yield Row(number, problem="bad_row", explanation=f"The line has more than {LONGEST_LINE} characters.")
         self.too_long.clear()
 
 
@@ -66,38 +73,49 @@ def list_rows(path: Path) -> Iterator[Row]:
 
 
 def table_rows(path: Path, name: str) -> Iterator[Row]:
-    """Yield the rows of a table of captions, which is CSV, tab-separated or JSON lines by the ending of `name`.
+    """Yield the rows of a table of captions: JSON lines by the ending of `name`, else CSV with any of `DELIMITERS`.
 
-    The first row says which columns there are. A caption comes clean, and is "" where the row has none.
+    The first row of a CSV says which columns there are. A caption comes clean, and is "" where the row has none.
     """
     lines = _Lines(path)
-    if name.lower().endswith(".jsonl"):
-        records = _json_records(lines)
-    else:
-        records = _csv_records(lines, "\t" if name.lower().endswith(".tsv") else ",")
-    columns: list[str] = []
-    empty = True
+    records = _json_records(lines) if name.lower().endswith(".jsonl") else _csv_records(lines, _delimiter(path))
+    empty, captioned = True, False
+    found: dict[str, Any] = {}  # the first record
     for line, record in records:
         empty = False
         yield from lines.problems()
         if isinstance(record, str):
             yield Row(line, problem="bad_row", explanation=record)
             continue
-        if not columns:
-            columns = [
-                next((name for name in names if name in record), "") for names in (FILE_COLUMNS, CAPTION_COLUMNS)
-            ]
-            for column, names, what in zip(columns, (FILE_COLUMNS, CAPTION_COLUMNS), ("file", "caption"), strict=True):
-                if not column:
-                    sentence = f"The table has no column for the {what}, which would be named {' or '.join(names)}."
-                    yield Row(0, problem="bad_table", explanation=sentence)
-                    break
-            if not columns[0]:
-                return
-        yield _row(line, record.get(columns[0]), record.get(columns[1]))
+        file, caption = _column(record, FILE_COLUMNS), _column(record, CAPTION_COLUMNS)
+        if not found and not file:
+            yield _lacks("file", FILE_COLUMNS, record)
+            return
+        found = found or record
+        captioned = captioned or bool(caption)
+        yield _row(line, record.get(file), record.get(caption))
     if empty and not lines.too_long:
         yield Row(0, problem="bad_table", explanation="The table has no rows.")
+    elif found and not captioned:
+        yield _lacks("caption", CAPTION_COLUMNS, found)
     yield from lines.problems()
+
+
+def _column(record: dict[str, Any], names: Sequence[str]) -> str:
+    return next((name for name in names if name in record), "")
+
+
+def _lacks(what: str, names: Sequence[str], record: dict[str, Any]) -> Row:
+    sentence = f"The table has no column for the {what}, which would be named {' or '.join(names)}"
+    shown = ascii(", ".join(record))[1:-1][:LONGEST_SHOWN]
+    return Row(0, problem="bad_table", explanation=f"{sentence}; its columns are: {shown}.")
+
+
+def _delimiter(path: Path) -> str:
+    """Return what stands between the cells of a table: what makes one of its first line's the column for the file."""
+    head = next(iter(_Lines(path)), "")
+    cells = {mark: {cell.strip(' "\r\n').lower() for cell in head.split(mark)} for mark in DELIMITERS}
+    return next((mark for mark in DELIMITERS if not cells[mark].isdisjoint(FILE_COLUMNS)), ",")
 
 
 # A line's number with what its columns hold, or with one sentence on what is wrong.
@@ -118,6 +136,8 @@ def _csv_records(lines: _Lines, delimiter: str) -> _Records:
             return
         if not names:
             names = [cell.strip().lower() for cell in cells]
+            if names and not _column(dict.fromkeys(names), FILE_COLUMNS):
+                yield line, dict.fromkeys(names)  # whether or not rows follow
         elif cells and len(cells) < len(names):
             yield line, f"The row has {len(cells)} cells where the table has {len(names)} columns."
         elif cells:
@@ -142,7 +162,8 @@ def _row(line: int, file: Any, caption: Any) -> Row:
         return Row(line, problem="bad_row", explanation="The row names no file.")
     if not is_text(file):
         return _not_utf8(line)
-    if caption is None or caption == "":
+    caption = one_of(caption)
+    if caption is None or caption == "" or caption == []:
         return Row(line, file.strip())
     if not isinstance(caption, str):
         return Row(line, file.strip(), problem="bad_caption", explanation="The caption is no text; its clip has none.")

@@ -23,6 +23,13 @@ ROWS = """CREATE TABLE rows (
     PRIMARY KEY (place, line)
 ) WITHOUT ROWID"""
 ROW_FILES = "CREATE INDEX row_files ON rows (file)"
+# A table in a folder may also name files as from the top, where that is no file's name, and with Windows' slashes.
+_FOLDER = "rtrim(rows.place, replace(rows.place, '/', ''))"
+_FROM_TOP = f"substr(file, CASE WHEN instr(file, {_FOLDER}) = 1 THEN 1 + length({_FOLDER}) ELSE 1 END)"
+_SLASHES = "replace({}, char(92), '/')"
+NAMED_OTHERWISE = f"""UPDATE rows SET file = coalesce((
+    SELECT place FROM files WHERE place IN ({_FROM_TOP}, {_SLASHES.format("file")}, {_SLASHES.format(_FROM_TOP)})
+), file) WHERE problem = '' AND NOT EXISTS (SELECT 1 FROM files WHERE place = file)"""
 # How `datasets` describes the Arrow files beside them.
 DESCRIPTIONS = ("dataset_info.json", "state.json", "dataset_dict.json")
 LARGEST_DESCRIPTION = 1 << 20  # bytes
@@ -36,6 +43,7 @@ def tree_items(files: Tree) -> Iterator[Item]:
         index.execute(indexing.STEMS)
         for (table,) in index.execute("SELECT place FROM files WHERE kind = 'table' AND problem = ''"):
             _read_table(files, table, index)
+        index.execute(NAMED_OTHERWISE)
         index.execute(ROW_FILES)
         listing = _Listing(files, index)
         for place, kind, stem, *rest in index.execute(

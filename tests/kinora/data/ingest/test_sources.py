@@ -60,19 +60,24 @@ def test_captions_beside_files_are_found_whatever_their_form(folder, movie, tmp_
             "c/c.JSON": '"A bird flies."',
             "d.png": movie(3),
             "e.mp4": movie(4),
+            "f.mp4": movie(5),
+            "f.txt": "Ein Käfer läuft.".encode("utf-16"),
+            "g.mp4": movie(6),
+            "g.json": '{"captions": ["A fish swims.", "A fish."]}',
         },
     )
     items = listed(folder)
-    assert list(items) == ["a.mp4", "b.mp4", "c/c.MP4", "d.png", "e.mp4"]
+    assert list(items) == ["a.mp4", "b.mp4", "c/c.MP4", "d.png", "e.mp4", "f.mp4", "g.mp4"]
     assert problems(items) == {}
     expected = {"a.mp4": "A cat walks.", "b.mp4": "A dog runs.", "c/c.MP4": "A bird flies.", "d.png": "", "e.mp4": ""}
+    expected |= {"f.mp4": "Ein Käfer läuft.", "g.mp4": "A fish swims."}
     assert captions(folder, items, tmp_path) == expected
     assert open_source(str(folder)).local(items["c/c.MP4"], tmp_path).read_bytes() == movie(2)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b" \n", b"\xff\xfe\x00", b"x" * (LONGEST_CAPTION + 1), b"x" * 100_000],
+    [b"", b" \n", b"\xff\xfe\x00", b"x" * (LONGEST_CAPTION + 1), b"x" * 100_000, b"A\0cat", b"\x1b[31mred"],
 )
 def test_what_is_no_caption_is_said_and_its_clip_is_kept(folder, movie, tmp_path, content):
     write(folder, {"a.mp4": movie(0), "a.txt": content})
@@ -86,7 +91,8 @@ def test_what_is_no_caption_is_said_and_its_clip_is_kept(folder, movie, tmp_path
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"width": 3}', '{"caption": 3}', "[" * 50_000, '"\\ud800"', '{"caption": ""}']
+    "content",
+    ["{", "[]", '{"width": 3}', '{"caption": 3}', '{"captions": []}', "[" * 50_000, '"\\ud800"', '{"caption": ""}'],
 )
 def test_json_that_holds_no_caption_is_said(folder, movie, tmp_path, content):
     write(folder, {"a.mp4": movie(0), "a.json": content})
@@ -117,6 +123,52 @@ def test_tables_give_captions_to_the_files_they_name(folder, movie, tmp_path):
         "train/d.mp4": "A fish.",
     }
     assert items["a.mp4"].caption_from == "captions.jsonl"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'Filename;Caption\r\na.mp4;"A cat; it walks."\r\nb.mp4;A dog runs.\r\n',
+        "file_path\ttext\na.mp4\tA cat; it walks.\nb.mp4\tA dog runs.\n",
+        "file,caption\r\na.mp4,A cat; it walks.\r\nb.mp4,A dog runs.\r\n".encode("utf-16"),
+        "\ufeffvideo,captions\na.mp4,A cat; it walks.\nb.mp4,A dog runs.\n".encode("utf-16-be"),
+    ],
+)
+def test_tables_as_spreadsheets_write_them_are_read(folder, movie, tmp_path, content):
+    write(folder, {"a.mp4": movie(0), "b.mp4": movie(1), "t.csv": content})
+    items = listed(folder)
+    assert problems(items) == {}
+    assert captions(folder, items, tmp_path) == {"a.mp4": "A cat; it walks.", "b.mp4": "A dog runs."}
+
+
+def test_each_line_of_json_has_columns_of_its_own(folder, movie, tmp_path):
+    lines = [
+        '{"file": "a.mp4"}',
+        '{"video": "b.mp4", "text": "A dog runs."}',
+        '{"file": "c.mp4", "captions": ["A fish."]}',
+    ]
+    lines += ['{"file": "d.mp4", "captions": []}']
+    write(folder, dict.fromkeys(("a.mp4", "b.mp4", "c.mp4", "d.mp4"), movie(0)) | {"t.jsonl": "\n".join(lines)})
+    items = listed(folder)
+    assert problems(items) == {}
+    expected = {"a.mp4": "", "b.mp4": "A dog runs.", "c.mp4": "A fish.", "d.mp4": ""}
+    assert captions(folder, items, tmp_path) == expected
+
+
+def test_a_table_in_a_folder_may_name_files_from_the_top_and_with_the_slashes_of_windows(folder, movie, tmp_path):
+    names = ("videos/a.mp4", "videos/b.mp4", "notes/videos/b.mp4", "videos/c.mp4")
+    table = "file,caption\nvideos/a.mp4,A cat.\nvideos/b.mp4,A dog.\nvideos\\c.mp4,A fish.\nvideos/none.mp4,Nothing.\n"
+    write(folder, dict.fromkeys(names, movie(0)) | {"notes/t.csv": table})
+    items = listed(folder)
+    assert problems(items) == {"notes/t.csv:5": "caption_without_file"}
+    assert items["notes/t.csv:5"].explanation == "There is no video or image notes/videos/none.mp4."
+    said = captions(folder, items, tmp_path)
+    assert {name: said[name] for name in names} == {
+        "videos/a.mp4": "A cat.",
+        "videos/b.mp4": "",
+        "notes/videos/b.mp4": "A dog.",
+        "videos/c.mp4": "A fish.",
+    }
 
 
 def test_of_several_captions_one_counts_and_the_others_are_accounted_for(folder, movie, tmp_path):
@@ -191,16 +243,19 @@ def test_a_quotation_mark_that_never_ends_does_not_take_the_rest_of_a_table(fold
     ("content", "sentence"),
     [
         ("name,caption\na.mp4,x\n", "no column for the file"),
+        ("a.mp4,A cat walks.\n", "its columns are: a.mp4, a cat walks"),
+        ('{"file": "a.mp4"}\n{"file": "b.mp4", "words": "x"}', "no column for the caption"),
         ("file,words\na.mp4,x\n", "no column for the caption"),
         ("file,caption\n", "no rows"),
         (b"\xff\xfef\0i\0l\0e\0", "no rows"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_said(folder, movie, content, sentence):
-    write(folder, {"a.mp4": movie(0), "t.csv": content})
+    table = "t.jsonl" if content[:1] == "{" else "t.csv"
+    write(folder, {"a.mp4": movie(0), "b.mp4": movie(1), table: content})
     items = listed(folder)
-    assert problems(items) == {"t.csv": "bad_table"}
-    assert sentence in items["t.csv"].explanation
+    assert problems(items) == {table: "bad_table"}
+    assert sentence in items[table].explanation
 
 
 def test_what_is_neither_media_nor_caption_is_accounted_for(folder, movie, monkeypatch):
@@ -296,7 +351,7 @@ def test_a_list_names_files_near_and_far(folder, tmp_path, movie):
     write(tmp_path / "far", {"c.mp4": movie(2)})
     write(folder, {"a.mp4": movie(0), "a.txt": "A cat walks.", "b/b.mp4": movie(1), "not-listed.mp4": movie(3)})
     lines = ["# mine", "", "./b/b.mp4", "a.mp4", "b/../a.mp4", "../far/c.mp4", str(tmp_path / "far" / "c.mp4")]
-    lines += ["none.mp4", "http://host/d.mp4", "notes.docx", "nul\0.mp4", f"file://{tmp_path}/far/c.mp4"]
+    lines += ["none.mp4", "http://host/d.mp4", "notes.docx", "b", "nul\0.mp4", f"file://{tmp_path}/far/c.mp4"]
     (folder / "mine.txt").write_bytes("\n".join(lines).encode() + b"\n\xff.mp4\n")
     items = listed(folder / "mine.txt")
     far = str(tmp_path / "far" / "c.mp4")
@@ -305,10 +360,12 @@ def test_a_list_names_files_near_and_far(folder, tmp_path, movie):
         "none.mp4": "unreadable",
         "mine.txt:9": "unreadable",
         "notes.docx": "not_media",
+        "b": "not_media",
         "nul\0.mp4": "unreadable",
-        "mine.txt:12": "duplicate",
-        "mine.txt:13": "bad_row",
+        "mine.txt:13": "duplicate",
+        "mine.txt:14": "bad_row",
     }
+    assert items["b"].explanation == "It is a folder, not a file."
     assert captions(folder / "mine.txt", items, tmp_path) == {
         "a.mp4": "A cat walks.",
         "b/b.mp4": "",

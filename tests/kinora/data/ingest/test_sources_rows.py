@@ -102,6 +102,16 @@ def test_columns_are_found_by_their_kind_and_what_is_not_read_is_said(tmp_path, 
 
 
 @pytest.mark.parametrize("form", ["arrow", "parquet"])
+def test_of_several_captions_of_a_row_the_first_counts(tmp_path, movie, form):
+    captions = [["A cat walks.", "A cat."], [], None, ["A dog runs."]]
+    rows = table([movie(number) for number in range(4)], captions, caption_column="captions")
+    source = tmp_path / f"a.{form}"
+    write_arrow(source, rows) if form == "arrow" else pq.write_table(rows, source)
+    items = listed(source)
+    assert [item.caption for item in items.values()] == ["A cat walks.", "", "", "A dog runs."]
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
 def test_rows_without_media_or_with_a_bad_caption_are_said(tmp_path, movie, form):
     rows = table([movie(0), None, b"", b"text, no video"], ["x" * 3000, "Of nothing.", "Of nothing.", "Of a text."])
     source = tmp_path / f"a.{form}"
