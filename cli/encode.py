@@ -33,9 +33,8 @@ def encode(argv: Sequence[str]) -> int:
         from kinora.training.latents_report import latents_page
 
         clips = ClipDataset.open(dataset)
-        captions = read_features(features, clips.clips["clip_id"].tolist())
         text = chosen(recipe, settings).transformer.text
-        figures = encode_latents(clips, captions, autoencoder, out, text)
+        figures = encode_latents(clips, read_features(features, clips), autoencoder, out, text)
         report = latents_page(clips, LatentDataset.open(out), figures).write(out / "report.html")
         print(f"{figures['clips']:.0f} clips encoded: {report}")
         return 0

@@ -35,7 +35,7 @@ def encode_latents(
         from kinora.training.latents_report import latents_page
 
         dataset = ClipDataset.open(clips.path)
-        captions = read_features(Path(features.path), dataset.clips["clip_id"].tolist())
+        captions = read_features(Path(features.path), dataset)
         text = recipes.get(recipe, settings).transformer.text
         figures = encode(dataset, captions, Path(autoencoder.path), Path(latents.path), text)
         latents_page(dataset, LatentDataset.open(latents.path), figures).write(report.path)

@@ -4,14 +4,15 @@ Great Expectations is asked of two tables: the clips that keep the contract, and
 of these clips and each rejected input.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kinora.data.drift import SCORES
+from kinora.data.clips import ClipDataset, read_pieces
+from kinora.data.drift import SCORES, size_names
 from kinora.data.expectations import run
 from kinora.data.validation_config import ValidationConfig
 
@@ -19,6 +20,7 @@ SIZES = 5  # the most frequent ones, whose shares are compared
 QUANTILES = (0.1, 0.5, 0.9)
 LEAST_DEVIATION = 0.01  # of a score, so that one that never varied may vary a little
 CLIPS, INPUTS = "clips", "inputs"
+BATCH_COLUMNS = (*SCORES, "kind", "caption", "split", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,52 @@ class _Check:
     score: str = ""
 
 
-def check_batch(
-    clips: pd.DataFrame,
-    quarantine: pd.DataFrame,
-    config: ValidationConfig,
-    last: tuple[pd.DataFrame, pd.DataFrame] | None = None,
-) -> list[BatchFinding]:
-    """Ask what `config` expects of clips and of what was rejected, and of them beside the `last` ones."""
-    tables = {CLIPS: _indicated(clips), INPUTS: _inputs(clips, quarantine)}
-    checks = list(_alone(config))
+@dataclass(frozen=True)
+class Batch:
+    """What is asked of a dataset as a whole.
+
+    clips: a row a clip: its scores, its `size`, and columns that are 1 or 0: whether it is an image (`image`), has a
+    caption (`captioned`), is held out (`held_out`). rejected, copies: how many inputs were rejected, and how many of
+    them as a copy of something else.
+    """
+
+    clips: pd.DataFrame
+    rejected: int
+    copies: int
+
+    @classmethod
+    def of(cls, clips: Iterable[pd.DataFrame], quarantine: Iterable[pd.DataFrame]) -> "Batch":
+        """Take it from pieces of clips, with `BATCH_COLUMNS`, and of the quarantine."""
+        rejected = copies = 0
+        for piece in quarantine:
+            rejected, copies = rejected + len(piece), copies + int(piece["reason"].str.contains("duplicate").sum())
+        return cls(pd.concat([_indicated(piece) for piece in clips], ignore_index=True), rejected, copies)
+
+    @classmethod
+    def of_dataset(cls, dataset: ClipDataset) -> "Batch":
+        """Take it from a dataset."""
+        return cls.of(dataset.pieces(BATCH_COLUMNS), read_pieces(dataset.path / "quarantine.parquet", ["reason"]))
+
+    def tables(self, sizes: Sequence[str]) -> dict[str, pd.DataFrame]:
+        """Return the tables that Great Expectations is asked of; the clips' has a column for each of some sizes."""
+        inputs = np.repeat(np.array([[0, 0], [1, 1], [1, 0]], np.int8), self._counts(), axis=0)
+        of_size = {size: (self.clips["size"] == size).astype(np.int8) for size in sizes}
+        return {CLIPS: self.clips.assign(**of_size), INPUTS: pd.DataFrame(inputs, columns=["rejected", "duplicate"])}
+
+    def frequent_sizes(self) -> list[str]:
+        """Return the sizes that most clips have."""
+        return [str(size) for size in self.clips["size"].value_counts().index[:SIZES]]
+
+    def _counts(self) -> list[int]:
+        return [len(self.clips), self.copies, self.rejected - self.copies]
+
+
+def check_batch(batch: Batch, config: ValidationConfig, last: Batch | None = None) -> list[BatchFinding]:
+    """Ask what `config` expects of a dataset as a whole, and of it beside the `last` one."""
+    sizes = last.frequent_sizes() if last is not None else []
+    tables, checks = batch.tables(sizes), list(_alone(config))
     if last is not None:
-        before = {CLIPS: _indicated(last[0]), INPUTS: _inputs(*last)}
-        for size in _frequent_sizes(last[0]):
-            for table, rows in ((tables[CLIPS], clips), (before[CLIPS], last[0])):
-                table[size] = (_sizes(rows) == size).astype(float)
-        checks += _beside(before, _frequent_sizes(last[0]), config)
+        checks += _beside(last.tables(sizes), sizes, config)
     found = []
     for name, table in tables.items():
         asked = {str(number): check.expectation for number, check in enumerate(checks) if check.table == name}
@@ -151,28 +184,9 @@ def _unchanged(table: str, column: str, text: str, before: float, change: float)
 
 
 def _indicated(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores of clips, and columns that are 1 or 0: whether it is an image, has a caption, is held out."""
     return clips[list(SCORES)].assign(
-        image=(clips["kind"] == "image").astype(float),
-        captioned=(clips["caption"] != "").astype(float),
-        held_out=(clips["split"] == "validation").astype(float),
+        image=(clips["kind"] == "image").astype(np.int8),
+        captioned=(clips["caption"] != "").astype(np.int8),
+        held_out=(clips["split"] == "validation").astype(np.int8),
+        size=size_names(clips),
     )
-
-
-def _inputs(clips: pd.DataFrame, quarantine: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for all that came in: whether it was rejected, and whether as a copy of something else."""
-    copies = quarantine["reason"].str.contains("duplicate").astype(float)
-    return pd.DataFrame(
-        {
-            "rejected": np.repeat([0.0, 1.0], [len(clips), len(quarantine)]),
-            "duplicate": np.concatenate([np.zeros(len(clips)), copies.to_numpy(float)]),
-        }
-    )
-
-
-def _sizes(clips: pd.DataFrame) -> pd.Series:
-    return clips["width"].astype(str) + "x" + clips["height"].astype(str)
-
-
-def _frequent_sizes(clips: pd.DataFrame) -> list[str]:
-    return [str(size) for size in _sizes(clips).value_counts().index[:SIZES]]

@@ -5,7 +5,7 @@ A folder with `clips.parquet` (one row a clip), `quarantine.parquet` (one row a 
 exactly one of the first two tables. A clip is an H.264 file in MP4 or a PNG named after the sha256 of its bytes, which
 is its `clip_id`; a simulated clip has the simulator's record beside it, as `<clip_id>.json`. A derived dataset has
 tables only; its `uri`s lead to the media of the first. Tables may be larger than memory: `ClipDataset.pieces` reads
-them in pieces.
+them in pieces, and `ClipDataset.rows` some rows.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from kinora import file_cache, storage
 from kinora.config import read_json, write_json
 from kinora.data.columns import CAPTION_COLUMNS, CLIP_COLUMNS, QUARANTINE_COLUMNS, defaults
 from kinora.data.grid import Grid
+from kinora.data.rows import Rows
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
 from kinora.media import open_video, read_image, read_video
@@ -103,7 +104,7 @@ class ClipDataset:
         base = base_uri or self.path.resolve().as_uri()
 
         def found(pieces: pd.DataFrame | Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-            for piece in _pieces(pieces):
+            for piece in in_pieces(pieces):
                 yield piece.assign(uri=[storage.join(base, uri) if uri else "" for uri in piece["uri"]])
 
         known = read_pieces(self.path / "captions.parquet") if captions is None else captions
@@ -111,7 +112,7 @@ class ClipDataset:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """All clips, a row each, with the columns of `CLIP_COLUMNS`."""
+        """All clips, a row each, with the columns of `CLIP_COLUMNS`: for small sets, 2 KB a clip."""
         return self._table("clips.parquet")
 
     @cached_property
@@ -127,6 +128,11 @@ class ClipDataset:
     def pieces(self, columns: Sequence[str] | None = None, rows: int = PIECE) -> Iterator[pd.DataFrame]:
         """Read the clips in pieces of at most so many rows, all columns or some."""
         return read_pieces(self.path / "clips.parquet", columns, rows)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows of the clips, of which those that are asked for are read."""
+        return Rows(self.path / "clips.parquet")
 
     def __len__(self) -> int:
         return int(pq.read_metadata(self.path / "clips.parquet").num_rows)
@@ -189,10 +195,10 @@ class ClipDataset:
 
     def row(self, clip_id: str) -> dict[Any, Any]:
         """Return one clip's row."""
-        place = self._places.get(clip_id)
+        place = self.rows.place(clip_id)
         if place is None:
             raise KinoraError(f"the clip dataset in {self.path} has no clip {clip_id}.")
-        return dict(self.clips.iloc[place])
+        return dict(self.rows.read([place]).iloc[0])
 
     @property
     def grid(self) -> Grid:
@@ -226,10 +232,6 @@ class ClipDataset:
             for name, value in zip(names, sums, strict=True):
                 counts[name] += float(value)
         return counts | {"quarantined": float(pq.read_metadata(self.path / "quarantine.parquet").num_rows)}
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {str(clip_id): place for place, clip_id in enumerate(self.clips["clip_id"])}
 
 
 TABLES: dict[str, dict[str, str]] = {
@@ -277,7 +279,7 @@ def table_writer(path: Path, columns: Mapping[str, str]) -> Iterator[Callable[[p
 def write_table(path: Path, pieces: pd.DataFrame | Iterable[pd.DataFrame], columns: Mapping[str, str]) -> None:
     """Write a table, whole or in pieces, with the columns and types of one of ours."""
     with table_writer(path, columns) as write:
-        for piece in _pieces(pieces):
+        for piece in in_pieces(pieces):
             write(piece)
 
 
@@ -313,5 +315,6 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.D
     return pd.DataFrame([{**empty, **row} for row in rows], columns=list(columns)).astype(dict(columns))
 
 
-def _pieces(pieces: pd.DataFrame | Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+def in_pieces(pieces: pd.DataFrame | Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    """Return the pieces of a table that comes whole or in pieces."""
     return [pieces] if isinstance(pieces, pd.DataFrame) else pieces

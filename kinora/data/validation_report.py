@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kinora.data.batch_checks import BatchFinding
 from kinora.data.clips import ClipDataset
 from kinora.data.dataset_report import quarantine_section, score_plot
 from kinora.data.drift import DriftResult, drift_section
-from kinora.data.expectations import TYPES, Finding
+from kinora.data.expectations import TYPES, Tally
 from kinora.errors import KinoraError
 from kinora.report import Clip, Page
 
@@ -28,13 +30,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a validation of `dataset` found, and the dataset of the rows that are `valid`."""
+    """All that a validation of `dataset` found, and the dataset of the rows that are `valid`.
+
+    `examples` are some of the `rejected` clips.
+    """
 
     dataset: ClipDataset
     valid: ClipDataset
-    findings: Sequence[Finding]
+    findings: Sequence[Tally]
     batch: Sequence[BatchFinding]
     examples: Sequence[Example]
+    rejected: int
     drift: DriftResult | None
 
 
@@ -46,9 +52,9 @@ def validation_page(outcome: Outcome) -> Page:
     page = Page("Validation", _summary(len(unmet), len(warnings), asked))
     page.figures(
         {
-            "clips checked": f"{len(outcome.valid) + len(outcome.examples)}",
+            "clips checked": f"{len(outcome.dataset)}",
             "kept": f"{len(outcome.valid)}",
-            "moved to quarantine": f"{len(outcome.examples)}",
+            "moved to quarantine": f"{outcome.rejected}",
             "expectations met": f"{asked - len(unmet) - len(warnings)} of {asked}",
         }
     )
@@ -56,7 +62,7 @@ def validation_page(outcome: Outcome) -> Page:
         page.heading("Broken").table(_rows(unmet))
         page.clips(_examples(outcome), caption="Clips that break an expectation, some of each kind.")
         rows = [{"source": e.clip["source"], "what is wrong": "; ".join(e.broken)} for e in outcome.examples]
-        more = f"The first {SHOWN_ROWS} of {len(rows)}." if len(rows) > SHOWN_ROWS else ""
+        more = f"The first {SHOWN_ROWS} of {outcome.rejected}." if outcome.rejected > SHOWN_ROWS else ""
         page.table(rows[:SHOWN_ROWS], caption=more)
     _batch_section(page, outcome.batch)
     extremes = list(_extremes(outcome.valid, warnings))
@@ -124,18 +130,19 @@ def _extremes(valid: ClipDataset, warnings: Sequence[BatchFinding]) -> Iterator[
     """Show the clips that lie furthest on the side to which a score has moved."""
     for score in dict.fromkeys(finding.score for finding in warnings if finding.score):
         high = any(finding.too_high for finding in warnings if finding.score == score)
-        clips = valid.clips.sort_values(score, ascending=not high, kind="stable").head(SHOWN_EXTREMES)
-        for row in clips.to_dict("records"):
+        values = np.concatenate([piece[score].to_numpy() for piece in valid.pieces([score])])
+        furthest = np.argsort(-values if high else values, kind="stable")[:SHOWN_EXTREMES]
+        for row in valid.rows.read(furthest).to_dict("records"):
             yield Clip(valid.row_frames(row), row["fps"], f"{score} {row[score]:.3g}", str(row["source"]))
 
 
-def _rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def _rows(findings: Sequence[Tally]) -> list[dict[str, Any]]:
     """Make a table of findings; those that say the same of several columns share a row."""
     grouped: dict[tuple[str, int, int], list[str]] = defaultdict(list)
     for finding in findings:
         column, _, rest = finding.expected.partition(" is ")
         shared = rest == "never missing" or rest in TYPES.values()
-        key = (f" is {rest}" if shared else finding.expected, finding.checked, len(finding.failing))
+        key = (f" is {rest}" if shared else finding.expected, finding.checked, finding.failing)
         grouped[key].append(column if shared else "")
     return [
         {"expectation": ", ".join(columns) + expected, "rows asked": checked, "rows failing": failing}

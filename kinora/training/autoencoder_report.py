@@ -99,7 +99,7 @@ def _comparisons(
             difference = (4 * (decoded - video).abs() - 1).clamp(-1, 1)  # black where there is none
             panels = stacked([original, to_frames(decoded[0]), to_frames(difference[0])])
             factor = max(1, SHOWN_SIDE // max(shape[1:]))
-            fps = float(reader.dataset.row(excerpt.clip_id)["fps"])
+            fps = float(reader.dataset.rows.read([excerpt.clip], ["fps"])["fps"][0])
             yield Clip(enlarge(panels, factor), fps, shape_name(shape), f"{float(psnr(decoded, video)):.1f} dB")
 
 

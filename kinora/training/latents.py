@@ -1,15 +1,24 @@
-"""Encoding a clip dataset and its texts with a trained autoencoder."""
+"""Encoding a clip dataset and its texts with a trained autoencoder.
 
-from collections.abc import Iterator, Mapping, Sequence
+Clips of one size and length go together, so that neither dataset nor texts are read in their own order. Of each clip
+some 50 bytes are held; its texts lie in a file of SQLite, by the clip's place in the order of encoding.
+"""
+
+import hashlib
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from kinora.config import digest
-from kinora.data.clips import ClipDataset, values_digest
+from kinora.data.clips import PIECE, ClipDataset, in_pieces, values_digest
 from kinora.data.shards import FORMAT, TEXTS, LatentWriter
 from kinora.files import file_digest
 from kinora.media.tensors import to_tensor
@@ -20,11 +29,12 @@ from kinora.progress import Progress
 
 CLIPS_AT_ONCE, PIXELS_AT_ONCE = 16, 2**24  # whichever is fewer, and at least one clip
 COLUMNS = ["clip_id", "uri", "split", "kind", "width", "height", "frames", "fps"]
+SIZE = ["frames", "height", "width"]
 
 
 def encode_latents(
     dataset: ClipDataset,
-    captions: pd.DataFrame,
+    captions: pd.DataFrame | Iterable[pd.DataFrame],
     vae: str | Path,
     out: str | Path,
     text: TextEncoderConfig | None = None,
@@ -34,8 +44,8 @@ def encode_latents(
     An encoding that was interrupted goes on, with the same arguments, after the last shard that it finished.
 
     Args:
-        captions: a row a clip, with `clip_id` and the columns of `TEXTS` that there are (the published features); a
-            clip without any is trained on without a sentence.
+        captions: a row a clip, with `clip_id` and the columns of `TEXTS` that there are (the published features), whole
+            or in pieces, in any order; a clip without any is trained on without a sentence.
         vae: a folder that `load_autoencoder` reads.
         text: the text encoder of the transformer to be trained; what a frozen one makes of each text is kept as well.
 
@@ -48,7 +58,6 @@ def encode_latents(
     """
     model = load_autoencoder(vae).for_inference()
     frozen = FrozenTextEncoder(text.pretrained, text.max_words) if text is not None and text.kind == "hf" else None
-    table = _table(dataset, captions)
     config = {
         "vae_digest": file_digest(Path(vae) / "model.safetensors"),
         "dataset_digest": dataset.digest,
@@ -57,32 +66,69 @@ def encode_latents(
         "spatial": model.config.spatial,
         "text": frozen.description() if frozen is not None else None,
     }
-    texts = values_digest(table[["clip_id", *TEXTS]]).hex()
     statistics = _Statistics(model.config.latent_channels)
-    with LatentWriter(out, config, going_on_from=digest([FORMAT, config, texts])) as writer:
-        for row, latent in writer.committed():
-            statistics.add(row, latent)
-        with Progress("encode latents", len(table), "clips") as progress:
-            progress.update(writer.written)
-            for some in _groups(table, writer.written):
-                rows = [{str(name): value for name, value in row.items()} for row in some.to_dict("records")]
-                video = torch.stack([to_tensor(frames) for frames in dataset.read_rows(rows)])
-                embedded = _embedded(frozen, rows) if frozen is not None else [{}] * len(rows)
-                for row, latent, beside in zip(rows, model.latents_of(video).half().cpu(), embedded, strict=True):
-                    statistics.add(row, latent)
-                    writer.add(row, {"latent": latent, **beside})
-                progress.update(int(some.index[-1]) + 1)
-    captioned = int((table[list(TEXTS)] != "").any(axis=1).sum())
-    return {"clips": len(table), "captioned": captioned, **statistics.metrics()}
+    with tempfile.TemporaryDirectory() as scratch, closing(sqlite3.connect(Path(scratch) / "texts.db")) as texts:
+        ordered = _Ordered(dataset, in_pieces(captions), texts)
+        with LatentWriter(out, config, going_on_from=digest([FORMAT, config, ordered.digest])) as writer:
+            for row, latent in writer.committed():
+                statistics.add(row, latent)
+            with Progress("encode latents", len(dataset), "clips") as progress:
+                progress.update(writer.written)
+                for rows in ordered.groups(writer.written):
+                    video = torch.stack([to_tensor(frames) for frames in dataset.read_rows(rows)])
+                    embedded = _embedded(frozen, rows) if frozen is not None else [{}] * len(rows)
+                    for row, latent, beside in zip(rows, model.latents_of(video).half().cpu(), embedded, strict=True):
+                        statistics.add(row, latent)
+                        writer.add(row, {"latent": latent, **beside})
+                    progress.update(progress.done + len(rows))
+    return {"clips": len(dataset), "captioned": ordered.captioned, **statistics.metrics()}
 
 
-def _table(dataset: ClipDataset, captions: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a clip, with what is written of it; clips of one size and length, which go together, follow."""
-    table = pd.concat(list(dataset.pieces(COLUMNS)), ignore_index=True)
-    known = captions.set_index("clip_id")
-    for name in TEXTS:
-        table[name] = table["clip_id"].map(known[name]).fillna("") if name in known else ""
-    return table.sort_values(["frames", "height", "width"], kind="stable", ignore_index=True)
+class _Ordered:
+    """The clips of a dataset with their texts, in the order of their sizes and lengths.
+
+    digest: names the texts of all clips. captioned: how many clips have any.
+    """
+
+    def __init__(self, dataset: ClipDataset, captions: Iterable[pd.DataFrame], texts: sqlite3.Connection):
+        self.dataset, self._texts = dataset, texts
+        sizes = [piece.to_numpy(np.int32) for piece in dataset.pieces(SIZE)]
+        self._sizes = np.concatenate([np.zeros((0, 3), np.int32), *sizes])
+        self._order = np.lexsort(self._sizes.T[::-1]).astype(np.int32)
+        rank = np.empty(len(self._order), np.int32)
+        rank[self._order] = np.arange(len(rank), dtype=np.int32)
+        texts.execute(f"CREATE TABLE texts (place INTEGER PRIMARY KEY, {', '.join(TEXTS)})")
+        insert = f"INSERT INTO texts VALUES (?{', ?' * len(TEXTS)})"
+        for piece in captions:
+            places = dataset.rows.places(piece["clip_id"])
+            some = piece.reindex(columns=list(TEXTS), fill_value="").fillna("")[places >= 0]
+            texts.executemany(
+                insert, zip(rank[places[places >= 0]].tolist(), *(some[name] for name in TEXTS), strict=True)
+            )
+        total, self.captioned = hashlib.sha256(), 0
+        for rows in self._pieces(0, ["clip_id"]):
+            total.update(values_digest(rows))
+            self.captioned += int((rows[list(TEXTS)] != "").any(axis=1).sum())
+        self.digest = total.hexdigest()
+
+    def groups(self, first: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield, from a clip on, rows of one size and length, as many as may be in memory at once."""
+        for piece in self._pieces(first, COLUMNS):
+            for _, alike in piece.groupby(SIZE, sort=True):
+                pixels = int(alike[SIZE].to_numpy()[0].prod())  # of one clip
+                count = min(CLIPS_AT_ONCE, max(1, PIXELS_AT_ONCE // pixels))
+                for start in range(0, len(alike), count):
+                    some = alike.iloc[start : start + count].to_dict("records")
+                    yield [{str(name): value for name, value in row.items()} for row in some]
+
+    def _pieces(self, first: int, columns: list[str]) -> Iterator[pd.DataFrame]:
+        """Yield rows from a place on, with all their texts."""
+        select = f"SELECT place, {', '.join(TEXTS)} FROM texts WHERE place >= ? AND place < ?"
+        for start in range(first, len(self._order), PIECE):
+            rows = self.dataset.rows.read(self._order[start : start + PIECE], columns)
+            found = self._texts.execute(select, (start, start + len(rows))).fetchall()
+            texts = pd.DataFrame(found, columns=["place", *TEXTS]).set_index("place")
+            yield rows.join(texts.reindex(range(start, start + len(rows)), fill_value="").reset_index(drop=True))
 
 
 def _embedded(encoder: FrozenTextEncoder, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Tensor]]:
@@ -91,15 +137,6 @@ def _embedded(encoder: FrozenTextEncoder, rows: Sequence[Mapping[str, Any]]) -> 
     sentences = list({text: None for some in named for text in some})
     vectors = dict(zip(sentences, encoder.encode(sentences), strict=True))
     return [{name: vectors[text].bfloat16() for text, name in some.items()} for some in named]
-
-
-def _groups(table: pd.DataFrame, first: int) -> Iterator[pd.DataFrame]:
-    """Yield, from row `first` on, rows of one size and length, as many as may be in memory at once."""
-    for _, alike in table.iloc[first:].groupby(["frames", "height", "width"], sort=True):
-        pixels = int(alike[["frames", "height", "width"]].to_numpy()[0].prod())  # of one clip
-        count = min(CLIPS_AT_ONCE, max(1, PIXELS_AT_ONCE // pixels))
-        for start in range(0, len(alike), count):
-            yield alike.iloc[start : start + count]
 
 
 class _Statistics:

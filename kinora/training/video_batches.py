@@ -19,6 +19,7 @@ from kinora.data.clips import ClipDataset
 from kinora.data.loader import Loader
 
 Shape = tuple[int, int, int]  # frames, height, width
+COLUMNS = ("uri", "kind", "frames", "width", "height")  # of a clip, to read it
 CACHE_BYTES = 2**28  # of decoded clips, in each process: small sets are decoded once
 
 
@@ -44,21 +45,28 @@ class Limits:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A part of a clip: its first frame, row and column, its shape, and whether left and right are exchanged."""
+    """A part of a clip: its first frame, row and column, its shape, and whether left and right are exchanged.
 
-    clip_id: str
+    clip: the place of its row in the dataset.
+    """
+
+    clip: int
     start: Shape
     shape: Shape
     mirrored: bool = False
 
 
 class Excerpts:
-    """Excerpts of the clips of one split, by shape. Only the index of the clips is held."""
+    """Excerpts of the clips of one split, by shape. Of each clip place and size are held, some 50 bytes."""
 
     def __init__(self, dataset: ClipDataset, split: str, limits: Limits):
-        rows = dataset.clips[dataset.clips["split"] == split]
-        sizes = rows[["frames", "height", "width"]].to_numpy(np.int64)
-        self.clip_ids = rows["clip_id"].to_numpy()
+        first, places, found = 0, [np.zeros(0, np.int32)], [np.zeros((0, 3), np.int64)]
+        for piece in dataset.pieces(["split", "frames", "height", "width"]):
+            of_split = (piece["split"] == split).to_numpy()
+            places.append(np.flatnonzero(of_split).astype(np.int32) + np.int32(first))
+            found.append(piece.loc[of_split, ["frames", "height", "width"]].to_numpy(np.int64))
+            first += len(piece)
+        sizes, self.clips = np.concatenate(found), np.concatenate(places)
         shapes, kinds = np.unique(limits.shapes(sizes), axis=0, return_inverse=True)
         self.groups: dict[Shape, np.ndarray] = {  # the numbers of their clips
             (t, h, w): np.flatnonzero(kinds == kind) for kind, (t, h, w) in enumerate(shapes.tolist())
@@ -68,7 +76,7 @@ class Excerpts:
 
     def __len__(self) -> int:
         """Return how many clips there are."""
-        return len(self.clip_ids)
+        return len(self.clips)
 
     def batch(self, pixels: int, seed: int, step: int) -> list[Excerpt]:
         """Draw the excerpts of a step, `pixels` in all or nearly; every pixel of the set is as likely as any other."""
@@ -92,11 +100,11 @@ class Excerpts:
     def _excerpt(self, number: int, shape: Shape, chance: np.random.Generator) -> Excerpt:
         first, top, left = (int(chance.integers(free + 1)) for free in self.sizes[number] - shape)
         # Left and right look alike: twice the clips.
-        return Excerpt(self.clip_ids[number], (first, top, left), shape, bool(chance.random() < 0.5))
+        return Excerpt(int(self.clips[number]), (first, top, left), shape, bool(chance.random() < 0.5))
 
     def _middle(self, number: int, shape: Shape) -> Excerpt:
         first, top, left = ((self.sizes[number] - shape) // 2).tolist()
-        return Excerpt(self.clip_ids[number], (first, top, left), shape)
+        return Excerpt(int(self.clips[number]), (first, top, left), shape)
 
 
 class ExcerptReader:
@@ -104,7 +112,7 @@ class ExcerptReader:
 
     def __init__(self, dataset: ClipDataset, cache_bytes: int = CACHE_BYTES):
         self.dataset, self.free = dataset, cache_bytes
-        self.cache: dict[str, np.ndarray] = {}
+        self.cache: dict[int, np.ndarray] = {}
         self.lock = threading.Lock()
 
     def read(self, excerpt: Excerpt) -> np.ndarray:
@@ -114,11 +122,12 @@ class ExcerptReader:
             KinoraError: if the clip's file is missing or broken.
         """
         (first, top, left), (count, height, width) = excerpt.start, excerpt.shape
-        frames = self.cache.get(excerpt.clip_id)
+        frames = self.cache.get(excerpt.clip)
         if frames is None:
-            frames = self.dataset.frames(excerpt.clip_id, first, count)[:, top : top + height, left : left + width]
-            if self._is_whole(excerpt):
-                self._keep(excerpt.clip_id, frames)
+            row = dict(self.dataset.rows.read([excerpt.clip], COLUMNS).iloc[0])
+            frames = self.dataset.row_frames(row, first, count)[:, top : top + height, left : left + width]
+            if excerpt.shape == (row["frames"], row["height"], row["width"]):
+                self._keep(excerpt.clip, frames)
         return frames[:, :, ::-1] if excerpt.mirrored else frames
 
     def stack(self, excerpts: Sequence[Excerpt]) -> Tensor:
@@ -133,12 +142,8 @@ class ExcerptReader:
             for (stack,) in loader:
                 yield stack
 
-    def _is_whole(self, excerpt: Excerpt) -> bool:
-        row = self.dataset.row(excerpt.clip_id)
-        return excerpt.shape == (row["frames"], row["height"], row["width"])
-
-    def _keep(self, clip_id: str, frames: np.ndarray) -> None:
+    def _keep(self, clip: int, frames: np.ndarray) -> None:
         with self.lock:
-            if frames.nbytes <= self.free and clip_id not in self.cache:
+            if frames.nbytes <= self.free and clip not in self.cache:
                 self.free -= frames.nbytes
-                self.cache[clip_id] = frames
+                self.cache[clip] = frames

@@ -1,8 +1,9 @@
 """The artifact of a publication: a folder that says which set of which feature store it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kinora.config import read_json, write_json
@@ -29,25 +30,24 @@ def publish_features(dataset: ClipDataset, folder: str | Path, artifact_root: st
     return folder
 
 
-def read_features(folder: str | Path, clip_ids: Iterable[str] | None = None) -> pd.DataFrame:
-    """Read the features of the set that `folder` names: a row a clip, in the order asked, `clip_id` first.
-
-    None reads all clips, in no order.
+def read_features(folder: str | Path, dataset: ClipDataset) -> Iterator[pd.DataFrame]:
+    """Yield the features of a dataset's clips in the set that `folder` names: a row a clip, in pieces, in no order.
 
     Raises:
-        KinoraError: if the folder names no published set, or the set lacks a clip that is asked for.
+        KinoraError: if the folder names no published set, or, at the end, if the set lacks a clip of the dataset.
     """
     try:
         reference = read_json(Path(folder) / REFERENCE)
     except FileNotFoundError as error:
         raise KinoraError(f"{folder} holds no published features; publish a clip dataset's features there.") from error
-    found = Features.open(reference["artifact_root"] or str(folder)).training_set(reference["set"])
-    if clip_ids is None:
-        return found
-    ids = list(clip_ids)
-    unknown = sorted(set(ids) - set(found["clip_id"]))
-    if unknown:
+    there = np.zeros(len(dataset), bool)
+    for piece in Features.open(reference["artifact_root"] or str(folder)).training_pieces(reference["set"]):
+        places = dataset.rows.places(piece["clip_id"])
+        there[places[places >= 0]] = True
+        yield piece[places >= 0].reset_index(drop=True)
+    there |= dataset.rows.repeats()
+    if not there.all():
+        first = dataset.rows.read([int(there.argmin())], ["clip_id"])["clip_id"][0]
         raise KinoraError(
-            f"{folder} has no features of {len(unknown)} clips, the first {unknown[0]}; publish that dataset."
+            f"{folder} has no features of {int((~there).sum())} clips, the first {first}; publish that dataset."
         )
-    return found.set_index("clip_id").loc[ids].reset_index()

@@ -31,7 +31,7 @@ from kinora.data.features.definitions import (
     online_is_shared,
     open_feast,
 )  # fmt: skip
-from kinora.data.features.offline import SET_COLUMNS, deal, latest_states, read_states, state_of, typed
+from kinora.data.features.offline import SET_COLUMNS, Latest, deal, read_states, state_of, typed
 from kinora.data.features.prompts import KnownPrompt, indexed_publications, nearest_prompts, write_prompts
 from kinora.errors import KinoraError
 from kinora.file_cache import cache_folder
@@ -154,23 +154,20 @@ class Features:
         return sorted((self.folder / SOURCE).glob("*.parquet"))
 
     def _append(self, dataset: ClipDataset, name: str) -> None:
-        known = latest_states(self._states())
-        newest = known["event_timestamp"].max()
+        latest = Latest(self._states())
         # A clock that is behind must not date a state before the one that it follows.
         instant = pd.Timestamp(datetime.now(UTC)).as_unit("us")
-        if len(known) and instant <= newest:
-            instant = newest + pd.Timedelta(1, "us")
+        if instant <= latest.newest:
+            instant = latest.newest + pd.Timedelta(1, "us")
         publication = f"{instant.strftime('%Y%m%dT%H%M%S.%fZ')}-{name}"
         with friendly_os_errors(self.folder), tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as scratch:
             states, members, changed = Path(scratch) / "states.parquet", Path(scratch) / "set.parquet", 0
             with table_writer(states, STATE_COLUMNS) as append, table_writer(members, SET_COLUMNS) as name_member:
                 for piece in dataset.pieces(["clip_id", *FEATURES]):
                     rows = piece.assign(state=state_of(piece), dataset=name, created_timestamp=instant)
-                    places = known.index.get_indexer(pd.Index(rows["clip_id"]))
-                    before = known["state"].reindex(rows["clip_id"], fill_value=0).to_numpy()
-                    same = (places >= 0) & (before == rows["state"].to_numpy())
-                    rows["event_timestamp"] = instant
-                    rows.loc[same, "event_timestamp"] = known["event_timestamp"].iloc[places[same]].to_numpy()
+                    before = latest.of(rows["clip_id"])
+                    same = before["known"] & (before["state"] == rows["state"])
+                    rows["event_timestamp"] = before["event_timestamp"].where(same, instant)
                     append(rows[~same])
                     name_member(rows)
                     changed += int((~same).sum())
@@ -211,11 +208,11 @@ class Features:
         indexed = indexed_publications(self._prompts) == publications
         if not missing and indexed:
             return True
-        latest = latest_states(self._states())["event_timestamp"]
+        latest = Latest(self._states())
 
         def still_so(files: list[Path]) -> Iterator[pd.DataFrame]:
             for piece in read_states(files):
-                yield piece[latest.reindex(piece["clip_id"]).to_numpy() == piece["event_timestamp"].to_numpy()]
+                yield piece[latest.of(piece["clip_id"])["event_timestamp"] == piece["event_timestamp"]]
 
         for name in sorted(missing):
             for rows in still_so([self.folder / SOURCE / f"{name}.parquet"]):
@@ -223,7 +220,8 @@ class Features:
                     self._write(KNOWN_CLIPS, rows[["clip_id", *ONLINE_FEATURES]], rows)
             dataset = name.rpartition("-")[2]
             mark = pd.DataFrame({"publication": [name], "dataset": [dataset]})
-            self._write(PUBLICATIONS, mark, latest.to_frame().iloc[:1].assign(created_timestamp=latest.iloc[0]))
+            stamps = ("event_timestamp", "created_timestamp")
+            self._write(PUBLICATIONS, mark, mark.assign(**dict.fromkeys(stamps, latest.newest)))
         if not indexed:
             pieces = (rows[rows["split"] == "train"] for rows in still_so(self._states()))
             captions = (pair for rows in pieces for pair in zip(rows["caption"], rows["caption_source"], strict=True))

@@ -61,12 +61,11 @@ def artifact_root(request, tmp_path, monkeypatch) -> str:
     return str(tmp_path / "root") if request.param == "file" else request.getfixturevalue("s3_root")
 
 
-def test_features_come_back_in_the_order_asked(published):
+def test_features_of_a_dataset_s_clips_come_back_without_those_of_others(published, tmp_path):
     clips, folder = published
-    asked = clips.clips["clip_id"].sample(50, random_state=0).tolist()
-    expected = clips.clips.set_index("clip_id").loc[asked, list(FEATURES)].reset_index()
-    pd.testing.assert_frame_equal(read_features(folder, asked), expected)
-    assert same(read_features(folder), clips)
+    assert same(pd.concat(read_features(folder, clips)), clips)
+    fewer = ClipDataset.write(tmp_path / "fewer", clips.clips[100:150], clips.quarantine, {})
+    assert same(pd.concat(read_features(folder, fewer)), fewer)
 
 
 def test_yesterdays_set_is_rebuilt_exactly_after_captions_were_rewritten(artifact_root, tmp_path, monkeypatch):
@@ -210,10 +209,10 @@ def test_servers_that_cannot_be_used_are_one_sentence(tmp_path, monkeypatch):
 
 
 def test_what_is_not_there_is_one_sentence(published, tmp_path):
-    with pytest.raises(KinoraError, match="no features of 1 clips, the first unknown"):
-        read_features(published[1], ["unknown"])
+    with pytest.raises(KinoraError, match="no features of 1 clips, the first 00000002"):
+        list(read_features(published[1], dataset(tmp_path / "others", 1, seed=2)))
     with pytest.raises(KinoraError, match="holds no published features"):
-        read_features(tmp_path, ["unknown"])
+        list(read_features(tmp_path, published[0]))
     with pytest.raises(KinoraError, match="cannot be used"):
         publish_features(published[0], "/dev/null/features")
     with pytest.raises(KinoraError, match="no published set 0123"):
@@ -226,7 +225,7 @@ def test_drift_is_found_where_it_is(published):
     assert figures["drifted_share"] == 0
     assert "<html" in path.read_text()[:2000].lower()
     training = clips.clips[["clip_id", *FEATURES]]
-    _, figures = feature_report(clips, folder, training.assign(motion=training["motion"] ** 4))
+    _, figures = feature_report(clips, folder, [training.assign(motion=training["motion"] ** 4)])
     assert figures["psi_motion"] > 0.2 > figures["psi_brightness"]
 
 

@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 import pandas as pd
 import pytest
 
-from kinora.data.batch_checks import check_batch
+from kinora.data import validation
+from kinora.data.batch_checks import Batch, check_batch
 from kinora.data.clips import ClipDataset
 from kinora.data.validation import validate
 from kinora.data.validation_config import ValidationConfig
@@ -29,7 +30,7 @@ def test_a_good_dataset_is_kept_whole(dataset, tmp_path):
     assert "never missing" in page.write(tmp_path / "report.html").read_text()
 
 
-def test_rows_that_break_the_contract_go_to_quarantine(dataset, tmp_path):
+def test_rows_that_break_the_contract_go_to_quarantine(dataset, tmp_path, monkeypatch):
     clips = dataset.clips
     spoiled = {}
 
@@ -50,6 +51,8 @@ def test_rows_that_break_the_contract_go_to_quarantine(dataset, tmp_path):
         file.write(b"more")
     spoil(7, "duration_s", 99.0, "duration_s is frames / fps")
     clips.loc[len(clips)] = clips.loc[8]  # the first of two rows with one clip_id stays
+    monkeypatch.setattr(validation, "ASKED", 7)  # not in the same piece
+    ClipDataset.write(dataset.path, clips, dataset.quarantine, dataset.config)
     valid, page, figures = validate(dataset, tmp_path / "valid")
     moved = valid.quarantine[valid.quarantine["reason"] == "failed_validation"]
     assert figures["failed_validation"] == len(moved) == 9
@@ -83,7 +86,8 @@ def test_a_table_that_is_wrong_as_a_whole_is_one_sentence(dataset, tmp_path):
 
 def batch(clips, quarantine, last=None, **limits):
     """Return the limits that clips break, and the sentences."""
-    found = check_batch(clips, quarantine, ValidationConfig(**limits), last)
+    sets = [one and Batch.of([one[0]], [one[1]]) for one in ((clips, quarantine), last)]
+    found = check_batch(sets[0], ValidationConfig(**limits), sets[1])
     return {finding.limit for finding in found if not finding.met}, [f.expected for f in found if not f.met]
 
 

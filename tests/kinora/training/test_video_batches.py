@@ -41,12 +41,11 @@ def test_excerpts_are_on_the_grid_and_within_the_limits(dataset):
 
 def test_an_excerpt_holds_the_pixels_of_its_place(dataset):
     reader = ExcerptReader(dataset)
-    clip_id = str(dataset.clips["clip_id"][0])
-    frames = reader.read(Excerpt(clip_id, (4, 6, 10), (5, 16, 24)))
+    frames = reader.read(Excerpt(0, (4, 6, 10), (5, 16, 24)))
     assert frames.shape == (5, 16, 24, 3)
     expected = numbered(*SIZES[0], shade=0)[4:9, 6:22, 10:34].astype(int)
     assert np.abs(frames.astype(int) - expected).mean() < 3  # as near as the codec keeps it
-    mirrored = reader.read(Excerpt(clip_id, (4, 6, 10), (5, 16, 24), mirrored=True))
+    mirrored = reader.read(Excerpt(0, (4, 6, 10), (5, 16, 24), mirrored=True))
     np.testing.assert_array_equal(mirrored, frames[:, :, ::-1])
 
 
@@ -63,17 +62,17 @@ def test_a_batch_is_a_function_of_seed_and_step(dataset):
 
 def test_every_pixel_is_as_likely_as_any_other(dataset):
     excerpts = Excerpts(dataset, "train", Limits(99, 99))
-    drawn = Counter(excerpts.batch(1, seed=0, step=step)[0].clip_id for step in range(4000))
-    pixels = dict(zip(dataset.clips["clip_id"], map(np.prod, SIZES), strict=True))
-    for clip_id, count in pixels.items():
-        assert drawn[clip_id] / 4000 == pytest.approx(count / sum(pixels.values()), abs=0.03)
+    drawn = Counter(excerpts.batch(1, seed=0, step=step)[0].clip for step in range(4000))
+    pixels = dict(enumerate(map(np.prod, SIZES)))
+    for clip, count in pixels.items():
+        assert drawn[clip] / 4000 == pytest.approx(count / sum(pixels.values()), abs=0.03)
 
 
 def test_small_clips_are_decoded_once_within_the_bound(dataset, monkeypatch):
     reads: Counter[str] = Counter()
-    frames = ClipDataset.frames
+    read = ClipDataset.row_frames
     monkeypatch.setattr(
-        ClipDataset, "frames", lambda self, clip, *of: (reads.update([clip]), frames(self, clip, *of))[1]
+        ClipDataset, "row_frames", lambda self, row, *of: (reads.update([row["uri"]]), read(self, row, *of))[1]
     )
     excerpts = Excerpts(dataset, "train", Limits(9, 32, 4, 8))
     for bytes_kept, most in ((10**6, 1), (0, 3)):
@@ -82,9 +81,9 @@ def test_small_clips_are_decoded_once_within_the_bound(dataset, monkeypatch):
         whole = [excerpt for few in excerpts.some(9).values() for excerpt in few if excerpt.shape == (9, 32, 32)]
         for _ in range(3):
             reader.stack(whole)
-        cropped = str(dataset.clips["clip_id"][0])  # another excerpt each time
+        cropped = dataset.clips["uri"][0]  # another excerpt each time
         assert reads[cropped] == 3
-        assert {count for clip, count in reads.items() if clip != cropped} == {most}
+        assert {count for uri, count in reads.items() if uri != cropped} == {most}
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path):
