@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinora.data.clips import ClipDataset, read_pieces
+from kinora.data.clips import ClipDataset
 from kinora.data.drift import SCORES, size_names
 from kinora.data.expectations import run
 from kinora.data.validation_config import ValidationConfig
@@ -72,7 +72,7 @@ class Batch:
     @classmethod
     def of_dataset(cls, dataset: ClipDataset) -> "Batch":
         """Take it from a dataset."""
-        return cls.of(dataset.pieces(BATCH_COLUMNS), read_pieces(dataset.path / "quarantine.parquet", ["reason"]))
+        return cls.of(dataset.pieces(BATCH_COLUMNS), dataset.rejected(["reason"]))
 
     def tables(self, sizes: Sequence[str]) -> dict[str, pd.DataFrame]:
         """Return the tables that Great Expectations is asked of; the clips' has a column for each of some sizes."""

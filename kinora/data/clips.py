@@ -117,7 +117,7 @@ class ClipDataset:
 
     @cached_property
     def quarantine(self) -> pd.DataFrame:
-        """All rejected inputs, a row each, with the columns of `QUARANTINE_COLUMNS`."""
+        """All rejected inputs, a row each, with the columns of `QUARANTINE_COLUMNS`: for small sets."""
         return self._table("quarantine.parquet")
 
     @property
@@ -128,6 +128,10 @@ class ClipDataset:
     def pieces(self, columns: Sequence[str] | None = None, rows: int = PIECE) -> Iterator[pd.DataFrame]:
         """Read the clips in pieces of at most so many rows, all columns or some."""
         return read_pieces(self.path / "clips.parquet", columns, rows)
+
+    def rejected(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """Read the quarantine in pieces, all columns or some."""
+        return read_pieces(self.path / "quarantine.parquet", columns)
 
     @cached_property
     def rows(self) -> Rows:

@@ -1,5 +1,6 @@
 """What a person sees of a clip dataset: its clips playing, what it holds, what was rejected and why."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ import pandas as pd
 from kinora.data.clips import ClipDataset
 from kinora.data.curation_report import curation_section
 from kinora.data.ingest.config import WORLDS
+from kinora.data.rows import hashed
 from kinora.report import Clip, Page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_CLIPS, SHOWN_REJECTIONS = 16, 50
+BINS = 20
 PLOTTED = ("brightness", "contrast", "motion", "sharpness", "flow")
 SPLIT_COLOURS = {"train": "#2f5fd0", "validation": "#e08a2e"}
 
@@ -34,26 +37,29 @@ def ingest_report(dataset: ClipDataset) -> Page:
         }
     )
     page.heading("A sample").clips(_sample(dataset))
-    page.heading("Sizes").table(_sizes(dataset.clips), caption="Aspect ratios are kept; nothing is padded to a square.")
+    page.heading("Sizes").table(_sizes(dataset), caption="Aspect ratios are kept; nothing is padded to a square.")
     page.heading("Curation scores").plot(
         score_plot(dataset),
         caption="Luminance: mean, standard deviation, mean change between frames and between neighbouring pixels; and "
         "the speed of optical flow, in diagonals of the picture a second.",
     )
     if dataset.config.get("source", WORLDS) != WORLDS:
-        curation_section(page, dataset.quarantine, dataset)
+        curation_section(page, dataset)
     return quarantine_section(page, dataset)
 
 
 def quarantine_section(page: Page, dataset: ClipDataset) -> Page:
     """Add what was rejected and why to a report."""
-    rejected = dataset.quarantine
+    shown: list[dict[Any, Any]] = []
+    reasons: Counter[str] = Counter()
+    for piece in dataset.rejected():
+        reasons.update(piece["reason"])
+        shown += piece.head(SHOWN_REJECTIONS - len(shown)).to_dict("records")
     page.heading("Quarantine")
-    if rejected.empty:
+    if not reasons:
         return page.text("Nothing was rejected.")
-    if len(rejected) > SHOWN_REJECTIONS:
-        reasons = rejected["reason"].value_counts()
-        page.table([{"reason": reason, "inputs": count} for reason, count in reasons.items()])
+    if reasons.total() > SHOWN_REJECTIONS:
+        page.table([{"reason": reason, "inputs": count} for reason, count in reasons.most_common()])
     rows = [
         {
             "input": row["source"],
@@ -61,9 +67,9 @@ def quarantine_section(page: Page, dataset: ClipDataset) -> Page:
             "reason": row["reason"],
             "what is wrong": row["explanation"],
         }
-        for row in rejected.head(SHOWN_REJECTIONS).to_dict("records")
+        for row in shown
     ]
-    more = len(rejected) - len(rows)
+    more = reasons.total() - len(rows)
     return page.table(rows, caption=f"And {more} more in quarantine.parquet." if more else "")
 
 
@@ -71,13 +77,22 @@ def score_plot(dataset: ClipDataset) -> "Figure":
     """Plot how the curation scores spread over each split."""
     from matplotlib.figure import Figure
 
+    columns = [*PLOTTED, "split"]
+    most = np.full(len(PLOTTED), 1e-3)
+    for piece in dataset.pieces(PLOTTED):
+        most = np.maximum(most, piece.max().to_numpy())
+    edges = [np.linspace(0, high, BINS + 1) for high in most]
+    counts = {split: np.zeros((len(PLOTTED), BINS)) for split in SPLIT_COLOURS}
+    for piece in dataset.pieces(columns):
+        for split, some in piece.groupby("split"):
+            parts = [np.histogram(some[score], bins)[0] for score, bins in zip(PLOTTED, edges, strict=True)]
+            counts[str(split)] += np.stack(parts)
     figure = Figure(figsize=(9.6, 2.4), layout="constrained")
-    for axes, score in zip(figure.subplots(1, len(PLOTTED)), PLOTTED, strict=True):
-        bins = np.linspace(0, max(dataset.clips[score].max(), 1e-3), 21)
+    for number, (axes, score) in enumerate(zip(figure.subplots(1, len(PLOTTED)), PLOTTED, strict=True)):
+        bins = edges[number]
         for split, colour in SPLIT_COLOURS.items():
-            values = dataset.clips.loc[dataset.clips["split"] == split, score]
-            share = np.full(len(values), 1 / max(1, len(values)))
-            axes.hist(values, bins=bins, weights=share, alpha=0.55, color=colour, label=split)
+            share = counts[split][number] / max(1, counts[split][number].sum())
+            axes.hist(bins[:-1], bins=bins, weights=share, alpha=0.55, color=colour, label=split)
         axes.set_title(score, fontsize=10)
         axes.set_yticks([])
         axes.tick_params(labelsize=8)
@@ -96,13 +111,15 @@ def _minutes(seconds: float) -> str:
 
 
 def _sample(dataset: ClipDataset) -> Iterator[Clip]:
-    """Pick clips of every source in turn, videos first, without any preference within one."""
-    clips = dataset.clips.sample(frac=1, random_state=0)
+    """Pick clips of every source in turn, videos first, without any preference within one: 32 bytes a clip."""
+    pieces = dataset.pieces(["source", "width", "height", "kind"])
+    clips = pd.concat([piece.assign(source=hashed(piece["source"])) for piece in pieces], ignore_index=True)
+    clips = clips.sample(frac=1, random_state=0)
     turn = clips.groupby(
         "source" if clips["source"].nunique() < SHOWN_CLIPS else ["width", "height", "kind"]
     ).cumcount()
     shown = clips.assign(turn=turn).sort_values(["turn", "kind"], ascending=[True, False], kind="stable")
-    for row in shown.head(SHOWN_CLIPS).to_dict("records"):
+    for row in dataset.rows.read(shown.index[:SHOWN_CLIPS].to_numpy()).to_dict("records"):
         caption = row["caption"] if len(row["caption"]) < 120 else f"{row['caption'][:117]}..."
         size = f"{row['width']}x{row['height']}"
         length = f", {row['frames']} frames at {row['fps']:g}/s" if row["kind"] == "video" else ""
@@ -111,18 +128,23 @@ def _sample(dataset: ClipDataset) -> Iterator[Clip]:
         note = f"{size}{length}{held}"
         # A clip without a caption goes by its file.
         label, note = (caption, f"{note}; {row['source']}{start}") if caption else (f"{row['source']}{start}", note)
-        yield Clip(dataset.frames(row["clip_id"]), row["fps"], label, note)
+        yield Clip(dataset.row_frames(row), row["fps"], label, note)
 
 
-def _sizes(clips: pd.DataFrame) -> list[dict[str, Any]]:
-    grouped = clips.groupby(["kind", "width", "height"])
+def _sizes(dataset: ClipDataset) -> list[dict[str, Any]]:
+    counts: Counter[tuple[str, int, int, int, str]] = Counter()
+    for piece in dataset.pieces(names := ["kind", "width", "height", "frames", "split"]):
+        counts.update(piece[names].itertuples(index=False, name=None))
+    alike = pd.DataFrame([[*key, count] for key, count in counts.items()], columns=[*names, "clips"])
     return [
         {
             "kind": kind,
             "size": f"{width}x{height}",
-            "clips": len(some),
+            "clips": int(some["clips"].sum()),
             "frames": ", ".join(map(str, sorted(some["frames"].unique()))),
-            "held out": int((some["split"] == "validation").sum()),
+            "held out": int(some.loc[some["split"] == "validation", "clips"].sum()),
         }
-        for (kind, width, height), some in sorted(grouped, key=lambda item: item[0], reverse=True)
+        for (kind, width, height), some in sorted(
+            alike.groupby(["kind", "width", "height"]), key=lambda item: item[0], reverse=True
+        )
     ]

@@ -1,9 +1,11 @@
 """The same clips cut to the square in their middle, as models of one fixed size are often fed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kinora.config import to_dict
 from kinora.data.clips import ClipDataset, table
@@ -34,27 +36,31 @@ def crop_to_squares(dataset: ClipDataset, out: str | Path) -> tuple[ClipDataset,
     Returns:
         The dataset, and the share of the pixels that it keeps.
     """
-    rows: list[dict[str, Any]] = []
-    kept = pixels = 0
-    clips = dataset.clips
-    with atomic_folder(out) as folder, Progress("crop to squares", len(clips), "clips") as progress:
-        for row, frames in zip(clips.to_dict("records"), dataset.read(clips["clip_id"]), strict=True):
-            square = centre_square(frames)
-            rows.append(store_clip(folder / "media", square, row["fps"], **{name: row[name] for name in KEPT}))
-            kept, pixels = kept + square.size, pixels + frames.size
-            progress.update(len(rows))
+    kept = pixels = done = 0
+    with atomic_folder(out) as folder, Progress("crop to squares", len(dataset), "clips") as progress:
+
+        def cut(piece: pd.DataFrame) -> Iterator[dict[str, Any]]:
+            nonlocal kept, pixels, done
+            rows = piece.to_dict("records")
+            for row, frames in zip(rows, dataset.read_rows(rows), strict=True):
+                square = centre_square(frames)
+                yield store_clip(folder / "media", square, row["fps"], **{name: row[name] for name in KEPT})
+                kept, pixels, done = kept + square.size, pixels + frames.size, done + 1
+                progress.update(done)
+
+        pieces = (table(cut(piece), CLIP_COLUMNS) for piece in dataset.pieces())
         settings = {"squares_of": dataset.digest, "grid": to_dict(dataset.grid)}
-        ClipDataset.write(folder, table(rows, CLIP_COLUMNS), dataset.quarantine, settings)
+        ClipDataset.write(folder, pieces, dataset.rejected(), settings)
     return ClipDataset.open(out), kept / max(1, pixels)
 
 
 def squares_page(dataset: ClipDataset, squares: ClipDataset, kept: float) -> Page:
     """Show the first clips that lost something beside what is left of them."""
     page = Page("Square crops", f"The middle square of every clip: {kept:.0%} of the pixels are left.")
-    clips = []
-    cut = dataset.clips["width"].to_numpy() != dataset.clips["height"].to_numpy()
-    for place in np.flatnonzero(cut)[:SHOWN]:
-        for name, where in (("whole", dataset), ("square", squares)):
-            row = where.clips.iloc[int(place)]
-            clips.append(Clip(where.frames(row["clip_id"]), row["fps"] or 1.0, name, row["caption"]))
+    clips: list[Clip] = []
+    sides = pd.concat(dataset.pieces(["width", "height"]), ignore_index=True)
+    cut = np.flatnonzero(sides["width"] != sides["height"])[:SHOWN]
+    for pair in zip(dataset.rows.read(cut).to_dict("records"), squares.rows.read(cut).to_dict("records"), strict=True):
+        for name, where, row in zip(("whole", "square"), (dataset, squares), pair, strict=True):
+            clips.append(Clip(where.row_frames(row), row["fps"] or 1.0, name, row["caption"]))
     return page.clips(clips)

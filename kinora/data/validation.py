@@ -63,11 +63,11 @@ def validate(
         kept, rejected = Path(temporary) / "kept.parquet", Path(temporary) / "rejected.parquet"
         with table_writer(kept, CLIP_COLUMNS) as keep, table_writer(rejected, QUARANTINE_COLUMNS) as reject:
             checked.check(keep, reject)
-        quarantine = chain(read_pieces(dataset.path / "quarantine.parquet"), read_pieces(rejected))
+        quarantine = chain(dataset.rejected(), read_pieces(rejected))
         now = Batch.of(read_pieces(kept, BATCH_COLUMNS), quarantine)
         batch = check_batch(now, config, None if last is None else Batch.of_dataset(last))
         _stop(dataset, batch)
-        quarantine = chain(read_pieces(dataset.path / "quarantine.parquet"), read_pieces(rejected))
+        quarantine = chain(dataset.rejected(), read_pieces(rejected))
         settings = {**dataset.config, "validated": dataset.digest}
         with friendly_os_errors(out), atomic_folder(out) as folder:
             dataset.derive(folder, read_pieces(kept), quarantine, settings, base_uri)

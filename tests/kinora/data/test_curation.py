@@ -155,7 +155,7 @@ def test_the_report_shows_what_each_rule_dropped_playing(tmp_path, draw):
         QUARANTINE_COLUMNS,
     )
     dataset = ClipDataset.write(tmp_path, table([clip], CLIP_COLUMNS), dropped, {})
-    page = curation_section(Page("Clips"), dataset.quarantine, dataset)
+    page = curation_section(Page("Clips"), dataset)
     counts = {row[1]: row[2] for block in page.blocks if block["kind"] == "table" for row in block["rows"]}
     assert counts["still"] == 2
     assert counts["near_duplicate"] == 0
