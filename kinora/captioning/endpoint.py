@@ -22,6 +22,7 @@ from typing import Any
 
 import urllib3
 
+from kinora.captioning.writers import whole_sentences
 from kinora.errors import KinoraError, UsageError
 from kinora.file_cache import cache_folder
 
@@ -81,7 +82,7 @@ class Endpoint:
             KinoraError: if it refuses, or does not answer after `TRIES` tries.
         """
         body = {"messages": [_message(prompt, pictures)]}
-        return self._once([prompt, most_tokens], pictures, lambda: self._ask(body, most_tokens, _answer))
+        return self._once([prompt, most_tokens], pictures, lambda: self._ask(body, most_tokens, _whole_answer))
 
     def chances(self, question: str, pictures: Sequence[bytes], words: Sequence[str], most_tokens: int) -> list[float]:
         """Return how likely the answer begins with each of some words in lower case; as `ask`.
@@ -255,6 +256,14 @@ def _answer(content: Mapping[str, Any]) -> tuple[str, float] | None:
     if not isinstance(text, str):
         return None
     return text, math.exp(sum(chances) / len(chances)) if chances else UNTOLD
+
+
+def _whole_answer(content: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Return an answer as `_answer` does, of one that the limit of tokens cut off the whole sentences."""
+    answer = _answer(content)
+    if answer is None or content["choices"][0].get("finish_reason") != "length":
+        return answer
+    return whole_sentences(answer[0]), answer[1]
 
 
 def _beginning(content: Mapping[str, Any], words: Sequence[str]) -> tuple[str, float] | None:

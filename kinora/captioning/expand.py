@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib import import_module
 
 from kinora.captioning.accuracy import content_words
-from kinora.captioning.writers import HF, OPENAI, CaptionConfig
+from kinora.captioning.writers import HF, OPENAI, CaptionConfig, plain
 from kinora.data.columns import LONGEST_CAPTION
 from kinora.worlds import Attributes, parse, sentences, understood
 from kinora.worlds.language import BETWEEN, BRUSH, PADDLE, WALL
@@ -62,7 +62,7 @@ def open_rewriter(config: CaptionConfig) -> Rewriter | None:
 
 
 def _rewritten(prompt: str, rewrite: Rewriter) -> str:
-    sentence = " ".join(rewrite(prompt).strip().strip('"').split())
+    sentence = plain(rewrite(prompt))
     keeps_all = content_words(prompt) <= content_words(sentence)
     return sentence if sentence and len(sentence) <= LONGEST_CAPTION and keeps_all else prompt
 

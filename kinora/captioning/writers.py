@@ -1,5 +1,6 @@
 """Who writes captions: one interface, what a recipe says of it, and the writer that it chooses."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,6 +19,13 @@ PROMPT = (
     "These pictures are frames of one clip, in order. Describe it in one or two plain sentences: what is seen, what it "
     "looks like, where it is and how it moves. Say only what is visible, and nothing of frames or pictures. If you "
     f"cannot tell what is seen, answer only: {UNSURE.upper()}"
+)
+_LABEL = re.compile(r"^(?:the )?(?:caption|description|prompt|answer) ?: ?", re.IGNORECASE)
+_MARKS = re.compile(r"\*\*|`|[\0-\x08\x0e-\x1f\x7f-\x9f]")  # of Markdown, and what is no text
+_SORRY = re.compile(  # as models begin that were made to be polite
+    r"(?:sorry|unfortunately|as an ai|"
+    r"i(?:['’]?m| am)? (?:sorry|afraid|unable|not able|cannot|can['’]?t|can not|don['’]?t|do not))\b",
+    re.IGNORECASE,
 )
 
 
@@ -166,10 +174,24 @@ def open_writer(config: CaptionConfig, captioner: str | Path | None = None) -> C
     return writer
 
 
+def plain(answer: str) -> str:
+    """Return what a model's answer says, on one line: without what it thought before, a label, and marks around it."""
+    said = answer.rpartition("</think>")[2].partition("<think>")[0]
+    said = _LABEL.sub("", " ".join(_MARKS.sub("", said).split()).strip("#_* "), count=1)
+    quoted = len(said) > 1 and said[0] in '"“' and said[-1] in '"”'
+    return said[1:-1].strip() if quoted else said
+
+
+def whole_sentences(answer: str) -> str:
+    """Return the sentences that an answer which was cut off has to their end."""
+    return answer[: max(answer.rfind(mark) for mark in ".!?") + 1]
+
+
 def written(answer: str, confidence: float) -> Written:
     """Return a model's answer as a caption on one line; none where it is empty, or says that it cannot tell."""
-    caption = " ".join(answer.split())
-    if not caption or caption.lower().strip(" .!\"'*").startswith(UNSURE):
+    caption = plain(answer)
+    unsure = caption.lower().startswith(UNSURE) or UNSURE.upper() in caption
+    if not caption or unsure or _SORRY.match(caption):
         return Written("", 0.0)
     if len(caption) > LONGEST_CAPTION:
         caption = caption[:LONGEST_CAPTION].rpartition(" ")[0]

@@ -134,12 +134,41 @@ def test_fields_that_a_model_does_not_know_are_left_out(chat):
 
 
 def test_who_is_not_sure_or_will_not_look_abstains(chat, completion):
-    answers = iter(["UNSURE", "Unsure.", "", None])
+    said = ["UNSURE", "Unsure.", "", None, "**UNSURE**", "I cannot tell what it is: UNSURE", "<think>A dog? Or a"]
+    said += ["I'm sorry, but I can't identify people.", "I’m unable to see any pictures.", "Sorry, I don't know."]
+    answers = iter(said)
     chat.plan = lambda body: (200, {}, completion(next(answers)))
-    found = writer(chat, requests_at_once=1).write([clip("red", n) for n in (1, 2, 3, 4)], [8.0] * 4)
+    clips = [clip("red", 1, side) for side in range(8, 8 + len(said))]
+    found = writer(chat, requests_at_once=1).write(clips, [8.0] * len(said))
     chat.plan = lambda body: (400, {}, error("refused", code="content_filter"))
     found += writer(chat).write([clip("blue")], [8.0])
-    assert [(one.caption, one.confidence) for one in found] == [("", 0.0)] * 5
+    assert [(one.caption, one.confidence) for one in found] == [("", 0.0)] * (len(said) + 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "caption"),
+    [
+        ("<think>\nA cat? No.\n</think>\n\nA dog runs.", "A dog runs."),
+        ("A cat? No. </think> A dog runs.", "A dog runs."),  # where the template opens the thought
+        ('**Caption:** "A dog runs."', "A dog runs."),
+        ("### Description: A `dog` runs.", "A dog runs."),
+        ("“A dog runs.”", "A dog runs."),
+        ("A dog\0 runs\x1b.\n", "A dog runs."),
+        ("Sorrel horses run. I am not sorry.", "Sorrel horses run. I am not sorry."),
+        ('A sign says "Unsure?"', 'A sign says "Unsure?"'),
+    ],
+)
+def test_a_caption_is_what_an_answer_says_of_the_clip(chat, completion, answer, caption):
+    chat.plan = lambda body: (200, {}, completion(answer))
+    (found,) = writer(chat).write([clip("red")], [8.0])
+    assert found.caption == caption
+
+
+@pytest.mark.parametrize(("answer", "caption"), [("A dog runs. It jumps over a fen", "A dog runs."), ("A dog ru", "")])
+def test_an_answer_that_was_cut_off_ends_with_its_last_whole_sentence(chat, completion, answer, caption):
+    chat.plan = lambda body: (200, {}, completion(answer).replace(b'"stop"', b'"length"'))
+    (found,) = writer(chat).write([clip("red")], [8.0])
+    assert found.caption == caption
 
 
 def test_one_that_tells_no_probabilities_is_half_sure(chat, completion):
