@@ -18,7 +18,7 @@ import numpy as np
 
 from kinora import recipes
 from kinora.captioning.accuracy import ATTRIBUTES, content_words, unfounded_words
-from kinora.captioning.trained import Draft, TrainedWriter, draft
+from kinora.captioning.trained import Draft, TrainedWriter, draft, strangeness
 from kinora.data.clips import ClipDataset
 from kinora.data.ingest.config import SimulatedClips
 from kinora.data.ingest.dataset import ingest
@@ -105,7 +105,7 @@ def _what_it_says(writer: TrainedWriter, dataset: ClipDataset, which: str) -> li
             "says": _cut(said[place]) or "nothing",
             "network": _cut(drafts[place].caption),
             "sure": f"{drafts[place].confidence:.0%}",
-            "distance": _distance(writer, drafts[place]),
+            **_strangeness(writer, drafts[place]),
             "by a person": _cut(truths[place]),
         }
         for source, place in sorted(first.items())
@@ -152,9 +152,12 @@ def table(rows: Sequence[dict[str, str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (columns, ["---"] * len(columns), *cells)]
 
 
-def _distance(writer: TrainedWriter, one: Draft) -> str:
-    far = writer.familiar.distances(one.features[None])[0]
-    return f"{far / writer.calibration.largest_distance:.1f} x" if writer.calibration.largest_distance else ""
+def _strangeness(writer: TrainedWriter, one: Draft) -> dict[str, str]:
+    """Return its distance in limits, and by how much it looks more foreign than its limit, in nats."""
+    if writer.silence:
+        return {"distance": "", "foreign": ""}
+    (far, foreign), (farthest, most) = strangeness(writer.familiar, [one])[0], writer.calibration.limits
+    return {"distance": f"{far / farthest:.1f} x", "foreign": f"{foreign - most:+.1f}"}
 
 
 def _cut(caption: str) -> str:

@@ -4,9 +4,10 @@ A threshold on its confidence is calibrated on captions that it did not learn fr
 most a stated share of what it says is wrong: selective classification with guaranteed risk (Geifman and El-Yaniv,
 https://arxiv.org/abs/1705.08500), with the thresholds tested together as in "Learn then test"
 (https://arxiv.org/abs/2110.01052, section 2.3). Such a guarantee holds for clips like those that it was calibrated on,
-and a network is as sure of pictures of another origin. So these are told apart before: by the distance to the nearest
-of the clips that it learned from (https://arxiv.org/abs/2204.06507, section 3), in what its image encoder makes of
-them.
+and a network is as sure of pictures of another origin. So these are told apart before, in two ways: by the distance to
+the nearest of the clips that it learned from (https://arxiv.org/abs/2204.06507, section 3), in what its image encoder
+makes of them; and by a network that learned from clips of foreign origin (https://arxiv.org/abs/1812.04606), because
+what an encoder was never shown may look to it like what it knows.
 """
 
 import math
@@ -15,19 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from kinora.config import from_dict, read_json, write_json
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_write
+from kinora.models.origin import Origin
 
 CALIBRATION, FAMILIAR = "calibration.json", "familiar.safetensors"
 SMALLEST_SPREAD = 1e-3  # of a feature, beside that of all: one that never changed is not infinitely telling
 MOST_KNOWN = 1000  # clips whose features are kept; more of them tell no better
 SHARES = tuple(tenth / 10 for tenth in range(10, 0, -1))  # of held-out captions, the surest, that are tried
-KNOWN_SHARE = 0.99  # of held-out clips, those no farther than the limit
+KNOWN_SHARE = 0.99  # of held-out clips, those no stranger than a limit
 NEVER_CALIBRATED = "it was saved without a calibration, so nothing says when it can be trusted"
+ORIGIN = "origin."  # the prefix of the weights of the network that tells what is foreign
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Calibration:
     """When a captioner speaks, and on what this was found: the content of `calibration.json`.
 
     least_confidence: of a caption that is said, 0..1; null: none is, ever.
-    largest_distance: from the clips that it learned from, of one that is spoken of.
+    limits: of the two kinds of strangeness (`Familiar.strangeness`) of a clip that is spoken of.
     risk, certainty: as they were asked for.
     clips: held-out captions that it was calibrated on, one of each source.
     coverage: the share of these clips that it speaks of, 0..1.
@@ -68,7 +72,7 @@ class Calibration:
     """
 
     least_confidence: float | None
-    largest_distance: float
+    limits: tuple[float, ...]
     risk: float
     certainty: float
     clips: int
@@ -77,32 +81,36 @@ class Calibration:
     bound: float = 1.0
     silence: str = ""
 
-    def speaks(self, confidence: float, distance: float) -> bool:
-        """Say whether a caption of this confidence, of a clip this far from the known ones, is said."""
+    def knows(self, strangeness: np.ndarray) -> bool:
+        """Say whether a clip of this strangeness `[2]` is like those that it knows."""
+        return bool((strangeness <= self.limits).all())
+
+    def speaks(self, confidence: float, strangeness: np.ndarray) -> bool:
+        """Say whether a caption of this confidence, of a clip of this strangeness `[2]`, is said."""
         sure = self.least_confidence is not None and confidence >= self.least_confidence
-        return sure and distance <= self.largest_distance
+        return sure and self.knows(strangeness)
 
 
 def silent(reason: str, config: AbstentionConfig, clips: int = 0) -> Calibration:
     """Return the calibration of a captioner that never speaks, because of a reason."""
-    return Calibration(None, 0.0, config.risk, config.certainty, clips, silence=reason)
+    return Calibration(None, (0.0, 0.0), config.risk, config.certainty, clips, silence=reason)
 
 
 def calibrate(
-    confidences: Sequence[float], wrong: Sequence[bool], distances: np.ndarray, config: AbstentionConfig
+    confidences: Sequence[float], wrong: Sequence[bool], strangeness: np.ndarray, config: AbstentionConfig
 ) -> Calibration:
     """Find the least confidence at which no more captions are wrong than may be.
 
     Args:
         confidences: of captions that the captioner wrote for clips that it did not learn from, 0..1.
         wrong: whether each of them is.
-        distances: of their clips from those that it learned from.
+        strangeness: of their clips `[M, 2]`.
         config: the share that may be wrong, and how certain this is to be.
     """
     if not len(confidences):
         return silent("the dataset has no held-out caption to calibrate it on", config)
-    largest = float(np.quantile(distances, KNOWN_SHARE))  # looks at no caption, so it takes no part in the bound
-    near = distances <= largest
+    limits = np.quantile(strangeness, KNOWN_SHARE, axis=0)  # looks at no caption, so it takes no part in the bound
+    near = (strangeness <= limits).all(axis=1)
     order = np.argsort(-np.asarray(confidences)[near], kind="stable")
     sure, failed = np.asarray(confidences)[near][order], np.asarray(wrong)[near][order]
     for share in SHARES:
@@ -119,7 +127,7 @@ def calibrate(
             len(confidences),
         )
     return Calibration(
-        float(sure[said - 1]), largest, config.risk, config.certainty, len(confidences),
+        float(sure[said - 1]), tuple(limits.tolist()), config.risk, config.certainty, len(confidences),
         said / len(confidences), float(failed[:said].mean()), bound,
     )  # fmt: skip
 
@@ -135,23 +143,33 @@ def error_bound(wrong: int, count: int, uncertainty: float) -> float:
 
 
 class Familiar:
-    """The clips that a captioner learned from, as its image encoder sees them.
+    """The clips that a captioner learned from, as its image encoder sees them, and what is foreign to them.
 
     mean, spread: of each feature over these clips `float32 [S]`.
     known: their features from the mean, in spreads `float32 [N, S]`.
+    origin: a network that tells these clips from foreign ones.
     """
 
-    def __init__(self, mean: np.ndarray, spread: np.ndarray, known: np.ndarray):
-        self.mean, self.spread, self.known = mean, spread, known
+    def __init__(self, mean: np.ndarray, spread: np.ndarray, known: np.ndarray, origin: Origin):
+        self.mean, self.spread, self.known, self.origin = mean, spread, known, origin
 
     @classmethod
-    def of(cls, features: np.ndarray) -> "Familiar":
+    def of(cls, features: np.ndarray, origin: Origin) -> "Familiar":
         """Keep the features `[N, S]` of clips, rounded as they are saved, so that saving changes no distance."""
         if not len(features):
-            return cls(*(np.zeros(shape, np.float32) for shape in (1, 1, (0, 1))))
+            return cls(np.zeros(1, np.float32), np.zeros(1, np.float32), np.zeros((0, 1), np.float32), origin)
         mean, spread = features.mean(0), features.std(0) + SMALLEST_SPREAD * features.std() + 1e-9
         known = ((features - mean) / spread).astype(np.float16)
-        return cls(mean.astype(np.float32), spread.astype(np.float32), known.astype(np.float32))
+        return cls(mean.astype(np.float32), spread.astype(np.float32), known.astype(np.float32), origin)
+
+    def strangeness(self, features: np.ndarray, frames: Sequence[np.ndarray]) -> np.ndarray:
+        """Return how strange clips are `[M, 2]`: their distance from the known, and how foreign they look, a logit.
+
+        Args:
+            features: of the clips `[M, S]`.
+            frames: the sampled frames of each, `uint8 [F, H, W, 3]`.
+        """
+        return np.stack([self.distances(features), [self.origin.foreignness(clip) for clip in frames]], axis=1)
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Return how far clips with features `[M, S]` are from the nearest of the known `[M]`, in spreads a feature."""
@@ -166,7 +184,8 @@ def save_abstention(folder: str | Path, calibration: Calibration, familiar: Fami
     """Write `familiar.safetensors` and `calibration.json` into a captioner's folder, the latter last."""
     with atomic_write(Path(folder) / FAMILIAR) as temporary:
         parts = {"mean": familiar.mean, "spread": familiar.spread, "known": familiar.known.astype(np.float16)}
-        temporary.write_bytes(save(parts))
+        network = {ORIGIN + name: weight.cpu().numpy() for name, weight in familiar.origin.state_dict().items()}
+        temporary.write_bytes(save(parts | network))
     write_json(Path(folder) / CALIBRATION, calibration)
 
 
@@ -178,10 +197,14 @@ def load_abstention(folder: str | Path) -> tuple[Calibration, Familiar]:
     """
     folder = Path(folder)
     if not (folder / CALIBRATION).is_file():
-        return silent(NEVER_CALIBRATED, AbstentionConfig()), Familiar.of(np.zeros((0, 1)))
+        return silent(NEVER_CALIBRATED, AbstentionConfig()), Familiar.of(np.zeros((0, 1)), Origin().eval())
     try:
         calibration = from_dict(Calibration, read_json(folder / CALIBRATION))
         parts = load_file(folder / FAMILIAR)
-        return calibration, Familiar(parts["mean"], parts["spread"], parts["known"].astype(np.float32))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise KinoraError(f"the calibration in {folder} is damaged ({error}); train the captioner again.") from error
+        origin = Origin()
+        weights = {name: torch.from_numpy(parts[ORIGIN + name]) for name in origin.state_dict()}
+        origin.load_state_dict(weights)
+        known = parts["known"].astype(np.float32)
+        return calibration, Familiar(parts["mean"], parts["spread"], known, origin.eval())
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise KinoraError(f"the calibration in {folder} is damaged or of an earlier version ({error}); train the captioner again.") from error

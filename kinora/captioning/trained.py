@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kinora.captioning.abstention import load_abstention
+from kinora.captioning.abstention import Familiar, load_abstention
 from kinora.captioning.writers import Written
 from kinora.files import folder_digest
 from kinora.models.captioner import Captioner, FrameSample, Sentence, sample_frames
@@ -18,11 +18,16 @@ CLIPS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Draft:
-    """What a captioner would say of a clip, how sure it is of it, 0..1, and what the clip looks like to it `[S]`."""
+    """What a captioner would say of a clip, and how sure it is of it, 0..1.
+
+    features: what the clip looks like to its image encoder `[S]`.
+    frames: those that it saw of the clip, `uint8 [F, H, W, 3]`.
+    """
 
     caption: str
     confidence: float
     features: np.ndarray
+    frames: np.ndarray
 
 
 class TrainedWriter:
@@ -60,9 +65,9 @@ class TrainedWriter:
     def judge(self, drafts: Sequence[Draft]) -> list[Written]:
         """Keep of drafts what is sure enough."""
         written = []
-        for one, distance in zip(drafts, self.familiar.distances(features_of(drafts)), strict=True):
-            said = one.caption if self.calibration.speaks(one.confidence, distance) else ""
-            written.append(Written(said, one.confidence if distance <= self.calibration.largest_distance else 0.0))
+        for one, strange in zip(drafts, strangeness(self.familiar, drafts), strict=True):
+            said = one.caption if self.calibration.speaks(one.confidence, strange) else ""
+            written.append(Written(said, one.confidence if self.calibration.knows(strange) else 0.0))
         return written
 
 
@@ -72,7 +77,7 @@ def draft(captioner: Captioner, samples: Sequence[FrameSample]) -> list[Draft]:
     for indices, frames, seconds in _batches(samples, captioner.position_embedding.device):
         sentences, features = captioner.generate(frames, seconds), captioner.statistics(frames).cpu().numpy()
         for index, sentence, seen in zip(indices, sentences, features, strict=True):
-            drafts[index] = Draft(sentence.text, confidence(sentence), seen)
+            drafts[index] = Draft(sentence.text, confidence(sentence), seen, samples[index].frames)
     return [drafts[index] for index in range(len(samples))]
 
 
@@ -83,9 +88,9 @@ def appearances(captioner: Captioner, samples: Sequence[FrameSample]) -> np.ndar
     return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
 
 
-def features_of(drafts: Sequence[Draft]) -> np.ndarray:
-    """Return the features of the clips of drafts `[M, S]`."""
-    return np.array([one.features for one in drafts])
+def strangeness(familiar: Familiar, drafts: Sequence[Draft]) -> np.ndarray:
+    """Return how strange the clips of drafts are to what a captioner knows `[M, 2]`, as `Familiar.strangeness`."""
+    return familiar.strangeness(np.array([one.features for one in drafts]), [one.frames for one in drafts])
 
 
 def confidence(sentence: Sentence) -> float:

@@ -19,7 +19,7 @@ from kinora.captioning.abstention import (
     save_abstention,
     silent,
 )
-from kinora.captioning.trained import appearances, draft, features_of
+from kinora.captioning.trained import appearances, draft, strangeness
 from kinora.config import digest, to_dict
 from kinora.data.clips import ClipDataset
 from kinora.files import atomic_folder
@@ -39,6 +39,7 @@ from kinora.training.captioner_clips import (
     mirrored_words,
     unseen_examples,
 )
+from kinora.training.captioner_foreign import learn_origin
 from kinora.training.captioner_report import captioner_page, measure
 from kinora.training.checkpoints import load_state, open_checkpoints, save_state
 from kinora.training.config import TrainingConfig, TrainingResult
@@ -177,14 +178,15 @@ class CaptionerTrainer(Trainer[CaptionedBatch]):
     def calibrate(self, examples: Sequence[Example]) -> tuple[Calibration, Familiar]:
         """Return when the trained captioner speaks, found on clips that it did not learn from, and what it knows."""
         config, inputs = self.config.abstention, self.learned.inputs
-        familiar = Familiar.of(appearances(self.model, evenly(self.learned.samples, MOST_KNOWN)))
-        if inputs < config.least_captions:
+        too_few = inputs < config.least_captions
+        origin = learn_origin(self.learned.samples, 0 if too_few else self.config.steps, self.config.seed)
+        familiar = Familiar.of(appearances(self.model, evenly(self.learned.samples, MOST_KNOWN)), origin)
+        if too_few:
             few = f"the dataset has captions of {inputs:,} inputs to learn from, and it takes {config.least_captions:,}"
             return silent(few, config), familiar
         drafts = draft(self.model, [sample_frames(e.frames, e.fps, self.config.model) for e in examples])
         wrong = [e.is_wrong(one.caption) for e, one in zip(examples, drafts, strict=True)]
-        distances = familiar.distances(features_of(drafts))
-        return calibrate([one.confidence for one in drafts], wrong, distances, config), familiar
+        return calibrate([one.confidence for one in drafts], wrong, strangeness(familiar, drafts), config), familiar
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write weights, optimizer states and random state."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kinora.captioning.abstention import Calibration, Familiar
 from kinora.captioning.accuracy import Accuracy, WordAccuracy, accuracy, word_accuracy
-from kinora.captioning.trained import Draft, draft, features_of
+from kinora.captioning.trained import Draft, draft, strangeness
 from kinora.models.captioner import Captioner, sample_frames
 from kinora.report import Clip, Page
 from kinora.training.captioner_clips import Example, evenly
@@ -51,8 +51,8 @@ def measure(
 ) -> Measured:
     """Caption unseen clips."""
     drafts = draft(captioner, [sample_frames(e.frames, e.fps, captioner.config) for e in examples])
-    distances = familiar.distances(features_of(drafts))
-    spoken = [calibration.speaks(one.confidence, far) for one, far in zip(drafts, distances, strict=True)]
+    strange = strangeness(familiar, drafts)
+    spoken = [calibration.speaks(one.confidence, how) for one, how in zip(drafts, strange, strict=True)]
     return Measured(examples, drafts, spoken)
 
 
@@ -121,8 +121,9 @@ def _speaking(calibration: Calibration) -> str:
     if calibration.silence:
         return f"It never speaks, and clips without a caption stay without: {calibration.silence}."
     return (
-        f"It speaks where it is at least {calibration.least_confidence:.1%} sure of its least likely word and has "
-        f"learned from clips that look alike, so that at most {calibration.risk:.0%} of what it says is wrong."
+        f"It speaks where it is at least {calibration.least_confidence:.1%} sure of its least likely word, and has "
+        "learned from clips that look alike, and the clip does not look foreign, so that at most "
+        f"{calibration.risk:.0%} of what it says is wrong."
     )
 
 

@@ -16,8 +16,10 @@ from kinora.captioning.abstention import (
     silent,
 )
 from kinora.errors import KinoraError, UsageError
+from kinora.models.origin import Origin
 
 CONFIG = AbstentionConfig(risk=0.1, certainty=0.95)
+NONE = np.zeros(2)  # strangeness
 
 
 def drawn(generator, count):
@@ -38,9 +40,9 @@ def test_of_all_that_it_says_no_more_is_wrong_than_it_promises():
     generator = np.random.default_rng(0)
     kept, said = 0, []
     for _ in range(200):
-        found = calibrate(*drawn(generator, 600), np.zeros(600), CONFIG)
+        found = calibrate(*drawn(generator, 600), np.zeros((600, 2)), CONFIG)
         confidence, wrong = drawn(generator, 4000)
-        spoken = np.array([found.speaks(value, 0.0) for value in confidence])
+        spoken = np.array([found.speaks(value, NONE) for value in confidence])
         said.append(spoken.mean())
         kept += not spoken.any() or wrong[spoken].mean() <= CONFIG.risk
     assert kept >= 0.95 * 200, f"the promise was kept {kept} times in 200"
@@ -48,14 +50,16 @@ def test_of_all_that_it_says_no_more_is_wrong_than_it_promises():
 
 
 def test_a_captioner_that_is_right_speaks_of_all_that_it_knows():
-    found = calibrate([0.9] * 100, [False] * 100, np.arange(100.0), CONFIG)
+    strangeness = np.stack([np.arange(100.0), -np.arange(100.0)], axis=1)
+    found = calibrate([0.9] * 100, [False] * 100, strangeness, CONFIG)
     assert found.least_confidence == 0.9
-    assert found.coverage == pytest.approx(0.99)
+    assert found.coverage == pytest.approx(0.98), "of each kind the strangest in a hundred is too strange"
     assert (found.clips, found.wrong, found.silence) == (100, 0.0, "")
     assert found.bound <= CONFIG.risk
-    assert found.speaks(0.9, 50.0)
-    assert not found.speaks(0.89, 50.0)
-    assert not found.speaks(1.0, 99.0)
+    assert found.speaks(0.9, np.array([50.0, -50.0]))
+    assert not found.speaks(0.89, np.array([50.0, -50.0]))
+    assert not found.speaks(1.0, np.array([99.0, -50.0])), "far from what it knows"
+    assert not found.speaks(1.0, np.array([50.0, 0.0])), "foreign"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +71,9 @@ def test_a_captioner_that_is_right_speaks_of_all_that_it_knows():
     ],
 )
 def test_where_nothing_can_be_promised_it_never_speaks(confidences, wrong, reason):
-    found = calibrate(confidences, wrong, np.zeros(len(wrong)), CONFIG)
+    found = calibrate(confidences, wrong, np.zeros((len(wrong), 2)), CONFIG)
     assert reason in found.silence
-    assert not found.speaks(1.0, 0.0)
+    assert not found.speaks(1.0, NONE)
 
 
 def test_clips_of_another_kind_are_far_away(tmp_path):
@@ -77,7 +81,7 @@ def test_clips_of_another_kind_are_far_away(tmp_path):
     scales = np.array([0.01, 1, 100, 1])
     known = generator.normal(1, 1, (200, 4)) * scales
     known[:, 3] = 7  # one feature that never changes
-    familiar = Familiar.of(known)
+    familiar = Familiar.of(known, Origin())
     like = generator.normal(1, 1, (50, 4)) * scales
     like[:, 3] = 7
     for feature in range(4):
@@ -85,19 +89,21 @@ def test_clips_of_another_kind_are_far_away(tmp_path):
         unlike[:, feature] += 10 * scales[feature]
         assert familiar.distances(like).max() < familiar.distances(unlike).min(), "every feature counts, on its scale"
     assert familiar.distances(known) == pytest.approx(np.zeros(200), abs=0.01)
-    assert not np.isfinite(Familiar.of(np.zeros((0, 4))).distances(known)).any()
+    assert not np.isfinite(Familiar.of(np.zeros((0, 4)), Origin()).distances(known)).any()
     assert len(familiar.distances(np.zeros((0, 4)))) == 0
-    save_abstention(tmp_path, calibrate([0.9] * 100, [False] * 100, np.zeros(100), CONFIG), familiar)
+    found = calibrate([0.9] * 100, [False] * 100, np.zeros((100, 2)), CONFIG)
+    save_abstention(tmp_path, found, familiar)
     calibration, again = load_abstention(tmp_path)
-    assert calibration == calibrate([0.9] * 100, [False] * 100, np.zeros(100), CONFIG)
-    assert np.array_equal(again.distances(known), familiar.distances(known))
+    assert calibration == found
+    frames = list(generator.integers(0, 256, (200, 2, 16, 16, 3), dtype=np.uint8))
+    assert np.array_equal(again.strangeness(known, frames), familiar.strangeness(known, frames))
 
 
 def test_without_a_calibration_it_never_speaks_and_a_damaged_one_is_refused(tmp_path):
     calibration, familiar = load_abstention(tmp_path)
     assert "without a calibration" in calibration.silence
-    assert not calibration.speaks(1.0, float(familiar.distances(np.ones((1, 8)))[0]))
-    save_abstention(tmp_path, silent("it is shy", CONFIG), Familiar.of(np.ones((3, 8))))
+    assert not calibration.speaks(1.0, familiar.strangeness(np.ones((1, 8)), [np.zeros((1, 16, 16, 3), np.uint8)])[0])
+    save_abstention(tmp_path, silent("it is shy", CONFIG), Familiar.of(np.ones((3, 8)), Origin()))
     assert load_abstention(tmp_path)[0].silence == "it is shy"
     (tmp_path / "familiar.safetensors").unlink()
     with pytest.raises(KinoraError, match="damaged"):
