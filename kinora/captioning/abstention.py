@@ -207,4 +207,6 @@ def load_abstention(folder: str | Path) -> tuple[Calibration, Familiar]:
         known = parts["known"].astype(np.float32)
         return calibration, Familiar(parts["mean"], parts["spread"], known, origin.eval())
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise KinoraError(f"the calibration in {folder} is damaged or of an earlier version ({error}); train the captioner again.") from error
+        raise KinoraError(
+            f"the calibration in {folder} is damaged or of an earlier version ({error}); train the captioner again."
+        ) from error

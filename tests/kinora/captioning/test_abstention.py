@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from kinora.captioning.abstention import (
+    CALIBRATION,
     AbstentionConfig,
     Familiar,
     calibrate,
@@ -15,6 +16,7 @@ from kinora.captioning.abstention import (
     save_abstention,
     silent,
 )
+from kinora.config import read_json, write_json
 from kinora.errors import KinoraError, UsageError
 from kinora.models.origin import Origin
 
@@ -107,6 +109,11 @@ def test_without_a_calibration_it_never_speaks_and_a_damaged_one_is_refused(tmp_
     assert load_abstention(tmp_path)[0].silence == "it is shy"
     (tmp_path / "familiar.safetensors").unlink()
     with pytest.raises(KinoraError, match="damaged"):
+        load_abstention(tmp_path)
+    save_abstention(tmp_path, silent("it is shy", CONFIG), Familiar.of(np.ones((3, 8)), Origin()))
+    before = read_json(tmp_path / CALIBRATION)
+    write_json(tmp_path / CALIBRATION, before | {"largest_distance": before.pop("limits")[0]})
+    with pytest.raises(KinoraError, match="of an earlier version"):
         load_abstention(tmp_path)
 
 
