@@ -1,7 +1,7 @@
 """Curation: scores of what makes a clip unfit for training, and the rules that drop a clip by them.
 
-Frames are `uint8 [T, H, W, 3]` RGB; pictures are `uint8 [H, W, 3]` of the same clip before it was made small, at most
-`PICTURE_SIDE` pixels long, in which overlaid text and letterbox can still be seen.
+Frames are `uint8 [T, H, W, 3]` RGB; pictures are `uint8 [H, W, 3]`, or grey `[H, W]`, of the same clip before it was
+made small, at most `PICTURE_SIDE` pixels long, in which overlaid text and letterbox can still be seen.
 """
 
 from collections.abc import Sequence

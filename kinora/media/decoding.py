@@ -46,6 +46,10 @@ class Frame:
         """Return the upright frame, `uint8 [H, W, 3]`, scaled to `size` (width, height) or that of the video."""
         return self._upright.rgb(self._frame, size or self._upright.size)
 
+    def luma(self, size: tuple[int, int]) -> np.ndarray:
+        """Return the luminance of the upright frame, `uint8 [H, W]` of the full range, scaled to `size`."""
+        return self._upright.luma(self._frame, size)
+
     def thumbnail(self, side: int) -> np.ndarray:
         """Return the upright frame as grey `uint8 [side, side]`: quick, to tell frames from each other.
 

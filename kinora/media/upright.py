@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 from typing import cast
 
 import av
@@ -17,6 +18,8 @@ from kinora.media.refusals import refusing
 # Decoded pictures whose first plane is luma or grey of 8 bits a pixel.
 WITH_LUMA = {"gray", "nv12", "nv21", "yuv410p", "yuv411p"}
 WITH_LUMA |= {f"yuv{full}{colour}p" for full in ("", "j") for colour in ("420", "422", "440", "444")}
+FULL_RANGE = 2  # in AVFrame.color_range
+SAMPLES = 4  # a side, of those that a thumbnail's pixel is the mean of
 
 
 class Upright:
@@ -54,6 +57,20 @@ class Upright:
             return self._turned(tone_mapped(codes, frame.color_trc, frame.color_primaries))
         return self._turned(self._scaled(frame, stored, "rgb24"))
 
+    def luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Return the luminance of a frame as `uint8 [H, W]`, of the full range, scaled to `size` (width, height).
+
+        Raises:
+            MediaError: if it cannot be converted.
+        """
+        if frame.format.name not in WITH_LUMA or is_hdr(frame.color_trc):
+            return cv2.cvtColor(self.rgb(frame, size), cv2.COLOR_RGB2GRAY)
+        stored = size[::-1] if self._orientation[0] else size
+        luma = _luma(frame)
+        if stored != (frame.width, frame.height):
+            luma = cv2.resize(luma, stored, interpolation=cv2.INTER_AREA)
+        return self._turned(luma if _is_full(frame) else cv2.LUT(luma, _full_range()))
+
     def grey(self, frame: av.VideoFrame, side: int) -> np.ndarray:
         """Return a frame as grey `uint8 [side, side]`: quick, to tell frames from each other.
 
@@ -64,12 +81,11 @@ class Upright:
         """
         if frame.format.name not in WITH_LUMA:
             return self._turned(self._scaled(frame, (side, side), "gray8"))
-        plane = frame.planes[0]
-        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a buffer
-        width, height = frame.width, frame.height
-        rows, columns = max(1, height // (4 * side)), max(1, width // (4 * side))
-        some = luma[rows // 2 : height : rows, columns // 2 : width : columns]
-        return self._turned(cv2.resize(np.ascontiguousarray(some), (side, side), interpolation=cv2.INTER_AREA))
+        luma, most = _luma(frame), SAMPLES * side
+        some = (min(frame.width, most), min(frame.height, most))
+        if some != (frame.width, frame.height):
+            luma = cv2.resize(luma, some, interpolation=cv2.INTER_NEAREST_EXACT)
+        return self._turned(cv2.resize(luma, (side, side), interpolation=cv2.INTER_AREA))
 
     def _scaled(self, frame: av.VideoFrame, size: tuple[int, int], pixels: str) -> np.ndarray:
         converter = self._converters.get(size) or self._converters.setdefault(size, VideoReformatter())
@@ -92,6 +108,24 @@ class Upright:
     def _size(self, width: int, height: int) -> tuple[int, int]:
         width = max(1, round(width * self._aspect))
         return (height, width) if self._orientation[0] else (width, height)
+
+
+def _luma(frame: av.VideoFrame) -> np.ndarray:
+    """Return the first plane of a frame of `WITH_LUMA`: a view `uint8 [H, W]`."""
+    plane = frame.planes[0]
+    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a buffer
+    return np.asarray(lines[: frame.height, : frame.width])
+
+
+def _is_full(frame: av.VideoFrame) -> bool:
+    """Say whether 0 and 255 are black and white (16 and 235 are in video otherwise)."""
+    return frame.color_range == FULL_RANGE or frame.format.name.startswith(("yuvj", "gray"))
+
+
+@cache
+def _full_range() -> np.ndarray:
+    """Return the luma of the full range for every one of the range 16 to 235."""
+    return np.asarray(np.rint((np.arange(256) - 16) * (255 / 219)).clip(0, 255), np.uint8)
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:

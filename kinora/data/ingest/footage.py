@@ -56,7 +56,7 @@ class Footage:
     def __init__(self, path: Path, config: IngestConfig, grid: Grid):
         self.path, self.config, self.grid = path, config, grid
         self.unread = False  # whether the file goes on after `max_seconds`
-        self._pictures: dict[int, np.ndarray] = {}  # larger ones of the last frames, by number
+        self._pictures: dict[int, np.ndarray] = {}  # larger grey ones of the last frames, by number
         self._glimpses: dict[int, np.ndarray] = {}  # what is seen from each of the last frames to the one before it
 
     def frames(self) -> Iterator[tuple[np.ndarray, bool]]:
@@ -83,7 +83,7 @@ class Footage:
                 if not count:
                     continue
                 if number % every == 0:
-                    picture = shown.frame.rgb(picture_size(*video.size))
+                    picture = shown.frame.luma(picture_size(*video.size))
                     if geometry is None:
                         geometry = self._geometry(picture, video.size)
                     self._pictures[number] = geometry.box.crop(picture)
@@ -98,7 +98,7 @@ class Footage:
                 number += count
 
     def pictures(self, start_s: float, frames: int) -> list[np.ndarray] | None:
-        """Return some larger pictures of the window that starts there, None if none was kept; forget those before."""
+        """Return larger grey pictures of the window that starts there, None if none was kept; forget those before."""
         first = round(start_s * self.config.fps)
         self._pictures = {number: picture for number, picture in self._pictures.items() if number >= first}
         return [picture for number, picture in self._pictures.items() if number < first + frames] or None
@@ -130,7 +130,7 @@ class Footage:
                 if shown.start_s > LOOK_S:
                     break
                 if count:
-                    pictures.append(shown.rgb(picture_size(*video.size)))
+                    pictures.append(shown.luma(picture_size(*video.size)))
         return picture_box(pictures)
 
     def _marked(self, video: Video) -> Iterator[_Marked]:

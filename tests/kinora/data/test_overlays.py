@@ -34,7 +34,7 @@ def written(lines, size=18, fill=(255, 255, 255)):
             draw.text(at, line, fill, font, stroke_width=1, stroke_fill=(0, 0, 0) if sum(fill) else (255, 255, 255))
             left, top, right, bottom = (round(edge) for edge in draw.textbbox(at, line, font))
             covered[top:bottom, left:right] = True
-        made.append(np.asarray(image))
+        made.append(np.array(image))
     return made, covered.mean()
 
 
@@ -104,3 +104,12 @@ def test_pictures_are_never_larger_than_the_video():
     assert picture_size(1920, 1080) == (320, 180)
     assert picture_size(100, 60) == (100, 60)
     assert picture_size(10, 4000) == (1, 320)
+
+
+def test_a_grey_picture_is_judged_as_a_coloured_one():
+    framed, _ = written(["Some words of a title"])
+    for picture in framed:
+        picture[:30] = 0
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in framed]
+    assert picture_box(grey) == picture_box(framed) != Box()
+    assert text_share(grey) == text_share(framed)

@@ -284,6 +284,19 @@ def test_a_thumbnail_is_the_frame_in_small(tmp_path, corners, encode, pixels, co
     assert min(np.abs(limited - luma).mean(), np.abs(small - luma).mean()) < 4
 
 
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuvj420p", "gray", "yuv420p10le"])
+@pytest.mark.parametrize("held", ["upright", "quarter left"])
+def test_luma_is_that_of_the_rgb_frame(tmp_path, corners, encode, held, pixels):
+    store, (a, b, c, d) = HELD[held]
+    path = encode(tmp_path / "a.mp4", store(corners), matrix=(a, b, 0, c, d, 0, 0, 0, 1), pixels=pixels)
+    with open_video(path) as video:
+        for frame in video.frames():
+            for size in (video.size, tuple(side // 2 for side in video.size)):
+                luma = frame.rgb(size) @ (0.299, 0.587, 0.114)
+                assert frame.luma(size).shape == luma.shape
+                assert np.abs(frame.luma(size) - luma).mean() < 3
+
+
 @pytest.mark.parametrize("pixels", ["yuv444p", "yuv444p10le"])
 @pytest.mark.parametrize("held", HELD)
 def test_however_the_camera_was_held_the_thumbnail_is_upright(tmp_path, corners, encode, held, pixels):
