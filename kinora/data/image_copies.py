@@ -10,9 +10,10 @@ from kinora.data.code_index import Ints, like_pairs, signs
 CELLS = 16  # each way; a fingerprint has them by quarters
 WAVES = 8  # of the lowest frequencies each way, without the mean: a code has their signs
 NEAR = 10  # bits in which the codes of copies may differ
-# Cells are compared in units of an image's standard deviation, or of FAINT levels of luminance where it has less; one
-# with less than a quarter of these shows nothing to compare. By how much a copy's may differ, root mean square and any:
-FAINT, REST, MOST = 12.0, 0.1, 0.25
+# Cells are compared in units of an image's standard deviation and FAINT levels of luminance: what encoding changes is
+# part noise and part contrast. An image with less than SHOWN of these shows nothing to compare. By how much a copy's
+# may differ, root mean square and any: frames of one video that are a second apart differ by more somewhere.
+FAINT, SHOWN, REST, MOST = 20.0, 0.13, 0.06, 0.1
 PIECE = 2**14  # pairs that are compared together
 
 
@@ -38,13 +39,13 @@ def image_copies(fingerprints: npt.NDArray[np.uint64], rows: Ints, sources: Ints
 
 
 def _cells(fingerprints: npt.NDArray[np.uint64], rows: Ints) -> npt.NDArray[np.float32]:
-    """Return `float32 [n, 16, 16]`, without the mean, in units of the standard deviation."""
+    """Return `float32 [n, 16, 16]`, without the mean, in units of the standard deviation and FAINT levels."""
     half = CELLS // 2
     words = np.ascontiguousarray(fingerprints[rows[:, None] + np.arange(4)])
     quarters = words.view(np.uint8).reshape(-1, 2, 2, half, half)
     cells = quarters.swapaxes(2, 3).reshape(-1, CELLS, CELLS).astype(np.float32)
     cells -= cells.mean(axis=(1, 2), keepdims=True)
-    cells /= np.maximum(cells.std(axis=(1, 2), keepdims=True), FAINT)
+    cells /= cells.std(axis=(1, 2), keepdims=True) + FAINT
     return cells
 
 
@@ -66,5 +67,5 @@ def _same(
 ) -> npt.NDArray[np.bool_]:
     """Say which of two images `[n, 16, 16]` each are copies, the second mirrored where it is `turned`."""
     rest = np.abs(a - np.where(turned[:, None, None], b[:, :, ::-1], b))
-    shows = a.std(axis=(1, 2)) >= 0.25
+    shows = a.std(axis=(1, 2)) >= SHOWN
     return np.asarray(shows & (np.sqrt((rest**2).mean(axis=(1, 2))) <= REST) & (rest.max(axis=(1, 2)) <= MOST))

@@ -70,8 +70,8 @@ def near_duplicates(
 ) -> Duplicates:
     """Find the copies among N clips of different sources.
 
-    Two clips of one source are no copies of each other, and neither are different moments of one fixed camera. The
-    result does not depend on the order of the clips.
+    Two clips of one source are no copies of each other, and neither are different moments of one fixed camera, unless
+    nothing moves in them. The result does not depend on the order of the clips.
 
     Args:
         fingerprints: those of all clips, one after the other, `uint64 [S, 8]`; may be mapped from a file.

@@ -1,11 +1,13 @@
 """Copies among videos: laid over each other at some offset in time, mirrored or not, their pictures change alike.
 
+Where nothing moves in either, copies are those with equal pictures: no moment of a still scene is another.
+
 Candidates come from an index of codes: the signs of a snapshot's lowest frequencies, and of those of what changes in
 the half second after it, so that two moments before one fixed camera have different codes. Snapshots have 64 cells.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -30,15 +32,14 @@ OFFSETS = 3  # that are tried for two sources, each with FINE around it, and FIN
 SLOW = 3  # ticks between the offsets that are tried where change is slow
 FINE, FINER = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), 0.25
 PIECE = 2**14  # snapshots that are worked on together
-# In levels of luminance: what encoding alone changes (root mean square), and what a cell must change by over time
-# (likewise) and in CHANGE_S, so that it tells one moment from another.
-NOISE, STILL, CHANGED = 0.6, 1.0, 2.0
+# In levels of luminance, root mean square: what encoding alone changes, of small and finely textured pictures, and what
+# a cell must change by over time, and in CHANGE_S, so that it tells one moment from another.
+NOISE, STILL, CHANGED = 2.5, 1.0, 2.0
+FEW = 8  # still snapshots, of which one is enough
 FEWEST_CELLS = 2  # in which something must happen
-ALIKE, RATHER_ALIKE = 0.84, 0.6  # of change: enough by itself, and enough for a clip of a video that is a copy
-# Encoding may leave little of faint change. Where the mean pictures differ by no more than EQUAL levels (root mean
-# square), which those of other moments seldom do, what is unlike counts only by a FAINT part.
-EQUAL, FAINT = 1.6, 0.2
-SAME_PICTURE = 0.9  # correlation of the mean pictures
+ALIKE, RATHER_ALIKE = 0.87, 0.6  # of change: enough by itself, and enough for a clip of a video that is a copy
+EQUAL = 2.5  # levels by which the mean pictures of copies in which nothing moves may differ, root mean square
+SAME_PICTURE, SAME_STILL = 0.9, 0.98  # correlation of the mean pictures, and of those that nothing moves in
 LIKE_CHANGE = 0.5  # correlation of what changes after two snapshots that may be the same
 PROMISING = 0.4  # how alike change must be at a whole tick for others near it to be tried
 FEWEST, FEWEST_OF_PART = 5, 8  # snapshots that can be compared, of two sources, and of a part that alone is alike
@@ -88,9 +89,10 @@ def _candidates(snapshots: Snapshots) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """
     after = _later(snapshots)
     code, mirrored, moving = _codes(snapshots, after)
-    # Nothing says when a still snapshot was taken; only sources that have hardly any other are found by them.
+    # Nothing says when a still snapshot was taken; of sources that have enough others a few of them will do.
     alive = np.bincount(snapshots.sources, moving) > MOVING * np.bincount(snapshots.sources)
-    kept = np.flatnonzero(moving | ~alive[snapshots.sources]).astype(np.int32)
+    some = np.arange(len(moving)) % FEW == 0
+    kept = np.flatnonzero(moving | some | ~alive[snapshots.sources]).astype(np.int32)
     # Of two mirrored videos each is found by the other's mirror images; half of these are enough.
     places = np.concatenate([kept, kept[::2]])
     codes = np.concatenate([code[kept], mirrored[kept[::2]]])
@@ -176,29 +178,33 @@ class _Overlay:
     later_s: Instants
     later_clips: Ints
 
-    def shared(self, ticks: list[int]) -> Iterator[tuple[int, int, float]]:
-        """Yield what the later source's clips share with the earlier one's, at the best offset near some."""
-        if not _alive(self.earlier) and not _alive(self.later):
-            # Nothing ever moves in either: they are compared as images are, and all their instants are the same.
-            score, offset = float(_equal(self.earlier.mean(axis=0), self.later.mean(axis=0))), 0.0
-        elif self._best(ticks)[0] < PROMISING:
+    def shared(self, ticks: list[int], part: bool = False) -> Iterator[tuple[int, int, float]]:
+        """Yield what the later source's clips share with the earlier one's, at the best offset near some.
+
+        `part` says that they are but a part of the source, of which the whole is unlike.
+        """
+        if self._best(ticks)[0] < PROMISING:
+            for clip in () if part else np.unique(self.later_clips):  # two edits may have but one shot in common
+                own = self.later_clips == clip
+                later = {"later": self.later[own], "later_s": self.later_s[own], "later_clips": self.later_clips[own]}
+                yield from replace(self, **later).shared(ticks[:OFFSETS], part=True)
             return
-        else:
-            score, offset = self._best({tick + fine for tick in ticks for fine in FINE})
-            score, offset = max((score, offset), self._best({offset - FINER, offset + FINER}))
+        best = self._best({tick + fine for tick in ticks for fine in FINE})
+        score, _, offset = max(best, self._best({best[2] - FINER, best[2] + FINER}))
         cells, there, nearest = self._laid(offset)
-        whole = score >= ALIKE
+        whole = score >= ALIKE and not part
         for clip in np.unique(self.later_clips[there]):
             own = self.later_clips == clip
             fewest, enough = (1, RATHER_ALIKE) if whole else (FEWEST_OF_PART, ALIKE)
-            if self._score(cells, there & own, fewest, still=float(whole)) >= enough:
+            if self._score(cells, there & own, fewest) >= enough:
                 clips, counts = np.unique(self.earlier_clips[nearest[there & own]], return_counts=True)
                 for other, count in zip(clips.tolist(), counts.tolist(), strict=True):
                     yield int(clip), other, count / int(own.sum())
 
-    def _best(self, offsets: Collection[float]) -> tuple[float, float]:
-        """Return the score of the offset, in ticks, at which all that lies over each other is most alike, and it."""
-        return max((self._score(*self._laid(offset)[:2]), offset) for offset in sorted(offsets))
+    def _best(self, offsets: Collection[float]) -> tuple[float, int, float]:
+        """Return how alike all is that lies over each other at the best offset, how much that is, and it, in ticks."""
+        laid = ((offset, *self._laid(offset)[:2]) for offset in offsets)
+        return max((self._score(cells, there), int(there.sum()), offset) for offset, cells, there in laid)
 
     def _laid(self, offset: float) -> tuple[Floats, npt.NDArray[np.bool_], Ints]:
         """Return the earlier source at the later one's instants, where it has any, and its nearest snapshots."""
@@ -215,35 +221,30 @@ class _Overlay:
             np.where(share < 0.5, before, after),
         )
 
-    def _score(self, cells: Floats, some: npt.NDArray[np.bool_], fewest: int = FEWEST, still: float = 0.0) -> float:
-        """Return how alike the two change (1: equal, 0: not at all), and `still` where neither does."""
+    def _score(self, cells: Floats, some: npt.NDArray[np.bool_], fewest: int = FEWEST) -> float:
+        """Return how alike the two change (1: equal, 0: not at all), and just ALIKE where neither does but both are."""
         if some.sum() < fewest:
             return 0.0
         a, b = cells[some], self.later[some]
         picture_a, picture_b = a.mean(axis=0), b.mean(axis=0)
-        if _correlation(picture_a, picture_b) < SAME_PICTURE:
+        same = _correlation(picture_a, picture_b)
+        if same < SAME_PICTURE:
             return 0.0
         a, b = a - picture_a, b - picture_b
         # Only cells in which something happens: of a small thing before a still ground the others have but noise.
         alive = _cells_alive(a) | _cells_alive(b)
         if alive.sum() < FEWEST_CELLS:
-            return still
+            return ALIKE * (same >= SAME_STILL and _equal(picture_a, picture_b))
         a, b = a[:, alive], b[:, alive]
         power_a, power_b = float((a * a).mean()), float((b * b).mean())
         gain = float(np.clip((power_b / max(power_a, 1e-9)) ** 0.25, 0.85, 1.18))  # one may be brighter
-        rest = max(0.0, float(((a * gain - b / gain) ** 2).mean()) - NOISE**2)
-        unlike = rest / (power_a * gain**2 + power_b / gain**2)
-        return 1 - unlike * (FAINT if _equal(picture_a, picture_b) else 1.0)
+        rest = float(((a * gain - b / gain) ** 2).mean())
+        return 1 - rest / (power_a * gain**2 + power_b / gain**2 + 2 * NOISE**2)
 
 
 def _cells_alive(cells: Floats) -> npt.NDArray[np.bool_]:
     """Say in which cells something happens, of differences to their means `[n, 64]`."""
     return np.asarray((cells * cells).mean(axis=0) >= STILL**2)
-
-
-def _alive(cells: Floats) -> bool:
-    """Say whether anything moves in snapshots `[n, 64]`."""
-    return int(_cells_alive(cells - cells.mean(axis=0)).sum()) >= FEWEST_CELLS
 
 
 def _equal(a: Floats, b: Floats) -> bool:
