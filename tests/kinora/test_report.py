@@ -58,6 +58,14 @@ def test_nothing_is_wider_than_a_phone(page, tmp_path, in_browser):
     ]  # the plot, which scrolls
 
 
+def test_two_small_clips_share_a_row_of_a_phone(page, tmp_path, in_browser):
+    places = "[...document.querySelectorAll('.clips figure')].map(e => e.getBoundingClientRect())"
+    script = f"{places}.map(box => [Math.round(box.left), Math.round(box.width)])"
+    ((first, second, third),) = in_browser([page.write(tmp_path / "report.html")], script)
+    assert first == third == [16, 173]
+    assert second == [16 + 173 + 12, 173]
+
+
 def test_clips_are_chosen_by_tag_and_by_words(page, tmp_path, in_browser):
     script = """
     const [select, input] = document.querySelectorAll(".filter select, .filter input");
