@@ -6,9 +6,11 @@ import os
 import queue
 import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,13 +37,15 @@ class WorkerPool:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
 
     def __enter__(self) -> "WorkerPool":
+        self._starter = _Starter(self._settings)
         for _ in range(self.size):
-            self._idle.put(_Worker(self._settings))
+            self._idle.put(_Worker(self._starter))
         return self
 
     def __exit__(self, *error: object) -> None:
         for _ in range(self.size):
             self._idle.get().end()
+        self._starter.end()
 
     def read(self, name: str, path: Path | None, caption: str, media: Path) -> Reading:
         """Read the input `name`, a file, or make the simulated clip of that name; clips go into the folder `media`."""
@@ -65,61 +69,99 @@ class WorkerPool:
         try:
             yield worker
         finally:
-            if not worker.lives():
-                worker.end()
-                worker = _Worker(self._settings)
-            self._idle.put(worker)
+            try:
+                worker = worker if worker.lives else worker.replaced()
+            finally:
+                self._idle.put(worker)
 
 
-class _Worker:
-    """One process, which answers one job at a time."""
+class _Starter:
+    """The process that starts reading processes, and waits for their end."""
 
     def __init__(self, settings: str):
-        requests, self._requests = os.pipe()
-        self._answers, answers = os.pipe()
-        command = [sys.executable, "-m", "kinora.data.ingest.worker", str(requests), str(answers)]
+        self._control, control = socket.socketpair()
+        command = [sys.executable, "-m", "kinora.data.ingest.worker", str(control.fileno()), settings]
         environment = os.environ | with_parent() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         # A session of its own: the terminal's Ctrl-C is for us, who end it.
         self._process = subprocess.Popen(
-            command, pass_fds=(requests, answers), env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            command, pass_fds=(control.fileno(),), env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )
-        os.close(requests)
-        os.close(answers)
-        self._rest = b""
-        self._send(settings)
-        self._ready = False
+        control.close()
+        self._control.settimeout(STARTING_SECONDS)
+        self._lock = threading.Lock()
+
+    def start(self, *descriptors: int) -> int:
+        """Return the number of a new reading process, which takes requests from one descriptor, and answers to another.
+
+        Raises:
+            KinoraError: if there is none.
+        """
+        return self._said(b"start", descriptors)
+
+    def exit_code(self, pid: int) -> int:
+        """Return the exit code of a process that ends; once for each."""
+        return self._said(str(pid).encode())
+
+    def end(self) -> None:
+        """End the process."""
+        self._control.close()  # which it takes as the end
+        self._process.wait()
+
+    def _said(self, message: bytes, descriptors: Sequence[int] = ()) -> int:
+        with self._lock:
+            try:
+                socket.send_fds(self._control, [message], descriptors)
+                number = self._control.recv(64)
+            except OSError:
+                number = b""
+        if not number:
+            raise KinoraError("the process that reads inputs did not start; see what it printed, and run again.")
+        return int(number)
+
+
+class _Worker:
+    """One process, which answers one job at a time. `lives`: whether it can answer another."""
+
+    def __init__(self, starter: _Starter):
+        self._starter, self.lives, self._rest = starter, True, b""
+        requests, self._requests = os.pipe()
+        self._answers, answers = os.pipe()
+        try:
+            self.pid = starter.start(requests, answers)
+        finally:
+            os.close(requests)
+            os.close(answers)
 
     def ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any] | str:
         """Return the answer to a job; a sentence if there is none because the process ended or took too long."""
-        if not self._ready and not self._line(STARTING_SECONDS):
-            raise KinoraError("a process that reads inputs did not start; see what it printed, and run again.")
-        self._ready = True
         self._send(json.dumps(job))
         line = self._line(seconds)
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        self.lives = False
         if line is None:
-            self._process.kill()
-            self._process.wait()
+            os.kill(self.pid, signal.SIGKILL)
+        code = self._starter.exit_code(self.pid)
+        if line is None:
             return f"Reading it takes more than {seconds:g} s (ingest.limits.seconds)."
-        if not line:
-            code = self._process.wait()
-            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            return f"Reading it ended the reading process ({name})."
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def lives(self) -> bool:
-        """Say whether the process runs."""
-        return self._process.poll() is None
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"Reading it ended the reading process ({name})."
 
     def end(self) -> None:
         """End the process."""
         os.close(self._requests)  # which it takes as the end
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self.lives:
+            if self._line(5) is None:
+                os.kill(self.pid, signal.SIGKILL)
+            self._starter.exit_code(self.pid)
         os.close(self._answers)
+
+    def replaced(self) -> "_Worker":
+        """End this process, and return another."""
+        other = _Worker(self._starter)
+        self.end()
+        return other
 
     def _send(self, line: str) -> None:
         data = line.encode() + b"\n"

@@ -1,13 +1,18 @@
-"""A process that reads inputs, one after the other, with limits of memory; a hostile file takes down no more than it.
+"""Processes that read inputs, each one after the other, with limits of memory; a hostile file takes down only its own.
 
-Run as `python -m kinora.data.ingest.worker REQUESTS ANSWERS`, which are file descriptors: a line of JSON each way. The
-first request is the configuration; every further one is an input (`JobDict`), and gets one answer (`AnswerDict`).
+Run as `python -m kinora.data.ingest.worker CONTROL SETTINGS`: a socket's file descriptor, and the configuration as
+JSON. It starts reading processes by forking, because importing what they need takes longer than reading a small file.
+Sent two file descriptors, it starts a process and answers with its number; sent the number of one that ends, with its
+exit code. A reading process gets inputs from the first of the two descriptors, a line of JSON each, and writes one line
+for each into the other.
 """
 
 import base64
+import gc
 import json
 import os
 import resource
+import socket
 import sys
 import traceback
 from pathlib import Path
@@ -52,17 +57,13 @@ def limit_memory(mebibytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def main(argv: list[str]) -> int:
-    """Answer requests until there are no more."""
+def serve(requests: int, answers: int, config: IngestConfig, grid: Grid) -> None:
+    """Answer requests from one file descriptor into another, until there are no more."""
     end_with_parent(at_once=True)
-    cv2.setNumThreads(1)  # several processes work beside each other
-    with open(int(argv[0])) as requests, open(int(argv[1]), "w") as answers:
-        settings = json.loads(requests.readline())
-        config, grid = from_dict(IngestConfig, settings["config"]), from_dict(Grid, settings["grid"])
-        if sys.platform == "linux":
-            limit_memory(config.limits.memory_mb)
-        print(json.dumps({"ready": True}), file=answers, flush=True)
-        for line in requests:
+    if sys.platform == "linux":
+        limit_memory(config.limits.memory_mb)
+    with open(requests) as lines, open(answers, "w") as out:
+        for line in lines:
             try:
                 text = to_line(answer(json.loads(line), config, grid))
             except MemoryError:
@@ -70,8 +71,32 @@ def main(argv: list[str]) -> int:
             except Exception as error:  # a fault of ours: it is told of this input, and ends nothing but it
                 traceback.print_exc()
                 text = json.dumps({"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"})
-            print(text, file=answers, flush=True)
-    return 0
+            print(text, file=out, flush=True)
+
+
+def main(argv: list[str]) -> int:
+    """Start reading processes until the socket is closed; those that run then end with this one."""
+    settings = json.loads(argv[1])
+    config, grid = from_dict(IngestConfig, settings["config"]), from_dict(Grid, settings["grid"])
+    cv2.setNumThreads(1)  # several processes work beside each other
+    gc.freeze()  # what is imported stays
+    with socket.socket(fileno=int(argv[0])) as control:
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(control, 64, 2)
+            if not message:
+                return 0
+            if descriptors:
+                number = os.fork()
+                if not number:
+                    control.close()
+                    requests, answers = descriptors
+                    serve(requests, answers, config, grid)
+                    return 0
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            else:
+                number = os.waitstatus_to_exitcode(os.waitpid(int(message), 0)[1])
+            control.sendall(str(number).encode())
 
 
 if __name__ == "__main__":
