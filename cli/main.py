@@ -1,12 +1,15 @@
 """`kinora`: the one console command, above all other packages. A subcommand is imported when it is called."""
 
+import itertools
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from kinora import __version__
 from kinora.errors import KinoraError
+from kinora.files import friendly_full_disk
 
 Run = Callable[[Sequence[str]], int]
 
@@ -155,16 +158,34 @@ def main(argv: list[str] | None = None) -> int:
         print(f"kinora: there is no command '{argv[0]}'; run 'kinora --help' for the list.", file=sys.stderr)
         return 2
     try:
-        return _run(COMMANDS[argv[0]], argv[1:])
+        with friendly_full_disk(_out(argv)):
+            return _run(COMMANDS[argv[0]], argv[1:])
     except KinoraError as error:
         print(f"kinora {argv[0]}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"kinora {argv[0]}: interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away: `kinora --help | head`
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            print(f"kinora {argv[0]}: a process that it started ended; see what it printed.", file=sys.stderr)
+            return 1
+        # The reader of our output went away: `kinora --help | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _out(argv: Sequence[str]) -> str:
+    """Return the place that a command writes to, the current folder where it names none."""
+    after = dict(itertools.pairwise(argv)).get("--out")
+    return after or next((word.partition("=")[2] for word in argv if word.startswith("--out=")), ".")
+
+
+def _reader_is_gone() -> bool:
+    """Say whether nobody reads standard output any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _run(command: Command, argv: Sequence[str]) -> int:

@@ -90,6 +90,8 @@ def answered() -> Iterator[None]:
             "install feast[redis,postgres]."
         ) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
+        if "disk is full" in str(error):  # which its folder is said of
+            raise
         raise KinoraError(f"the feature store's database fails: {_first_line(error)}; look at it.") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "redis":  # which may not be installed

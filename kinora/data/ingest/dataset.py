@@ -22,11 +22,12 @@ from kinora.data.ingest.sources import Item, Source, open_source
 from kinora.data.shots import Rejected
 from kinora.data.simulated import WorldsSource
 from kinora.errors import KinoraError, UsageError
-from kinora.files import friendly_os_errors
+from kinora.files import friendly_os_errors, make_sure_of_room
 from kinora.parallel import ordered_map
 from kinora.progress import Progress
 from kinora.storage import split_uri
 
+FAILED = "failed"  # the reason of an input that no limit and no fault of its own ended
 OF_OURS = {"planned", "committed", "shards", "current.npy", "lock", "report.html"}
 
 
@@ -102,6 +103,8 @@ def read_shards(
                 writer = ShardWriter(folder)
                 read = partial(_read, opened, pool, writer.media)
                 for item, reading in zip(some, ordered_map(read, some, pool.size + 2), strict=True):
+                    if any(rejected["reason"] == FAILED for rejected in reading.rejected):
+                        make_sure_of_room(folder)  # for want of which a good input must not be rejected for ever
                     writer.add(item, reading)
                     done, clips, rejected = done + 1, clips + len(reading.rows), rejected + len(reading.rejected)
                     progress.update(done)
