@@ -89,16 +89,30 @@ def near_duplicates(
     videos, images = order[rates[order] > 0], order[rates[order] == 0]
     matches: list[tuple[int, int, float]] = []
     if len(videos):
-        clip = np.repeat(videos, lengths[videos])
-        within = np.arange(len(clip)) - np.repeat(np.cumsum(lengths[videos]) - lengths[videos], lengths[videos])
-        apart_s = np.array([snapshot_step(rate) / rate if rate else 0.0 for rate in rates.tolist()])
-        times_s = starts[clip] + within * apart_s[clip]
-        rows, clips, owners = (first[clip] + within).astype(np.int32), clip.astype(np.int32), numbers[clip]
-        matches += video_copies(Snapshots(fingerprints, rows, clips, owners.astype(np.int32), times_s))
+        matches += video_copies(_in_order(fingerprints, first, lengths, numbers, starts, rates, videos))
     if len(images):
         found = image_copies(fingerprints, first[images], numbers[images])
         matches += [(int(images[copy]), int(images[earlier]), 1.0) for copy, earlier in found]
     return _settled(matches, order, numbers)
+
+
+def _in_order(
+    fingerprints: npt.NDArray[np.uint64],
+    first: Ints,
+    lengths: Ints,
+    numbers: Ints,
+    starts: npt.NDArray[np.float64],
+    rates: npt.NDArray[np.float64],
+    videos: Ints,
+) -> Snapshots:
+    """Return the snapshots of some clips in their order; the others are as in `near_duplicates`, of all clips."""
+    clips = np.repeat(videos.astype(np.int32), lengths[videos])
+    ends = np.cumsum(lengths[videos], dtype=np.int32)
+    within = np.arange(len(clips), dtype=np.int32) - np.repeat(ends - lengths[videos].astype(np.int32), lengths[videos])
+    apart_s = np.array([snapshot_step(rate) / rate if rate else 0.0 for rate in rates.tolist()])
+    rows = first.astype(np.int32)[clips] + within
+    times_s = starts[clips] + within * apart_s[clips]
+    return Snapshots(fingerprints, rows, clips, numbers.astype(np.int32)[clips], times_s)
 
 
 def _settled(matches: list[tuple[int, int, float]], order: Ints, numbers: Ints) -> Duplicates:
