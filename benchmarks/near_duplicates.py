@@ -13,7 +13,6 @@ itself: there the pixels of the video itself decide, which no fingerprint has se
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -297,7 +296,7 @@ def synthetic(clips: int) -> Clips:
 def scaling(clips: int) -> dict[str, float]:
     """Search synthetic clips; return seconds, MiB that it takes beside the fingerprints, and what was found."""
     made = synthetic(clips)
-    before, began, worked = _peak(), time.monotonic(), time.process_time()
+    before, began, worked = _peak(anew=True), time.monotonic(), time.process_time()
     found = made.found()
     copies = made.file % COPIED_SOURCES == COPIED_SOURCES - 1
     return {
@@ -309,8 +308,11 @@ def scaling(clips: int) -> dict[str, float]:
     }
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _peak(anew: bool = False) -> float:
+    """Return the most MiB that this process held, since it was last counted anew; getrusage counts the parent's too."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM, see proc(5)
+    return float(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
 def measure(folder: Path) -> str:
