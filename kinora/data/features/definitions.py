@@ -79,14 +79,14 @@ def answered() -> Iterator[None]:
     """Turn what the registry's database and the online store raise into one sentence."""
     import sqlite3
 
-    from feast.errors import FeastExtrasDependencyImportError
+    from feast.errors import FeastExtrasDependencyImportError, FeastModuleImportError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (FeastExtrasDependencyImportError, ModuleNotFoundError) as error:
+    except (FeastExtrasDependencyImportError, FeastModuleImportError, ModuleNotFoundError) as error:
         raise UsageError(
-            f"what {REGISTRY} or {ONLINE} names needs a package that is not here ({str(error).splitlines()[0]}); "
+            f"what {REGISTRY} or {ONLINE} names needs a package that is not here ({_first_line(error)}); "
             "install feast[redis,postgres]."
         ) from error
     except (SQLAlchemyError, sqlite3.Error) as error:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 PLACE, SETS = "features", "sets"  # under the artifact root, and in it
 JOINED = 20_000  # states that Feast joins at once, which takes about 0.5 GB
 ASKED = 1000  # clips that are looked up at once
+SECONDS_BETWEEN_TRIES = 1.0  # of an online store that did not answer: each takes seconds, and others wait for it
 TRAINED = {name: STATE_COLUMNS[name] for name in ("clip_id", *FEATURES)}
 
 
@@ -52,6 +54,7 @@ class Features:
 
     def __init__(self, artifact_root: str, folder: Path, remote: Store | None):
         self.artifact_root, self.folder, self._remote = artifact_root, folder, remote
+        self._failure, self._next_try = "", 0.0
 
     @classmethod
     def open(cls, artifact_root: str) -> "Features":
@@ -118,12 +121,18 @@ class Features:
         """Look clips up in the online store: `ONLINE_FEATURES` of each as last known, None for an unknown one.
 
         Raises:
-            KinoraError: if the online store does not answer.
+            KinoraError: if the online store does not answer, or did not just now.
         """
+        if time.monotonic() < self._next_try:
+            raise KinoraError(self._failure)
         ids, found = list(clip_ids), []
         for start in range(0, len(ids), ASKED):
             some = ids[start : start + ASKED]
-            answer = self._looked_up(KNOWN_CLIPS, ONLINE_FEATURES, "clip_id", some)
+            try:
+                answer = self._looked_up(KNOWN_CLIPS, ONLINE_FEATURES, "clip_id", some)
+            except KinoraError as error:
+                self._failure, self._next_try = str(error), time.monotonic() + SECONDS_BETWEEN_TRIES
+                raise
             rows = [{name: answer[name][row] for name in ONLINE_FEATURES} for row in range(len(some))]
             found += [row if row["kind"] is not None else None for row in rows]
         return found

@@ -8,11 +8,12 @@ written in pieces. The result does not depend on how inputs were dealt to shards
 digests; `reason` and `explanation` say why a clip is dropped, and are "" for those that are kept.
 """
 
+import sqlite3
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,13 +55,17 @@ def merge(shards: Shards, out: Path, source: str, config: IngestConfig, grid: Gr
         held[kept] = held_out(group[kept], sources, video, config.validation_fraction, config.seed)
         clips["split"] = np.where(held, "validation", "train")
     rows = _Rows(shards, clips, "" if shards.folder == out.absolute() else shards.place)
-    quarantine = _quarantine(shards, rows, copies)
-    if not (clips["reason"] == "").any():
-        raise KinoraError(_nothing_usable(source, quarantine))
-    settings = {"source": source, "ingest": to_dict(config), "grid": to_dict(grid)}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").unlink(missing_ok=True)  # the tables of two datasets must not be taken for one
-    return ClipDataset.write(out, rows.pieces(clips[clips["reason"] == ""]), quarantine, settings)
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        closing(sqlite3.connect(Path(temporary) / "rejected.db")) as rejected,
+    ):
+        _put_rejected(rejected, shards, rows, copies)
+        if not (clips["reason"] == "").any():
+            raise KinoraError(_nothing_usable(source, rejected))
+        settings = {"source": source, "ingest": to_dict(config), "grid": to_dict(grid)}
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "config.json").unlink(missing_ok=True)  # the tables of two datasets must not be taken for one
+        return ClipDataset.write(out, rows.pieces(clips[clips["reason"] == ""]), _quarantine(rejected), settings)
 
 
 def _collect(shards: Shards, config: IngestConfig | None) -> pd.DataFrame:
@@ -187,21 +192,36 @@ class _Rows:
         return self._tables[number]
 
 
-def _quarantine(shards: Shards, rows: _Rows, copies: pd.DataFrame) -> pd.DataFrame:
-    """Return all rejected inputs and dropped clips, by source and start."""
-    current, parts = shards.current(), [copies]
+def _put_rejected(rejected: sqlite3.Connection, shards: Shards, rows: _Rows, copies: pd.DataFrame) -> None:
+    """Put all rejected inputs and dropped clips into a table `rejected`, on disk, which brings them into order."""
+    names = ", ".join(QUARANTINE_COLUMNS)
+    rejected.execute(f"CREATE TABLE rejected ({names})")
+
+    def put(part: pd.DataFrame) -> None:
+        values = part[list(QUARANTINE_COLUMNS)].itertuples(index=False, name=None)
+        rejected.executemany(f"INSERT INTO rejected VALUES (?{', ?' * (len(QUARANTINE_COLUMNS) - 1)})", values)
+
+    put(copies)
+    current = shards.current()
     for shard in shards.committed():
-        rejected = pd.read_parquet(shards.file(f"shards/{shard}/{REJECTED}"))
-        parts.append(rejected[among(rejected["input"].to_numpy(), current)])
+        part = pd.read_parquet(shards.file(f"shards/{shard}/{REJECTED}"))
+        put(part[among(part["input"].to_numpy(), current)])
     dropped = rows.clips[rows.clips["reason"] != ""]
     for whole in rows.pieces(dropped):
         some = dropped.loc[whole.index]
-        parts.append(whole.assign(reason=some["reason"], explanation=some["explanation"].str.cat(_captions(whole))))
-    found = pd.concat([part[list(QUARANTINE_COLUMNS)] for part in parts if len(part)] or [copies], ignore_index=True)
+        put(whole.assign(reason=some["reason"], explanation=some["explanation"].str.cat(_captions(whole))))
     # A file that is the same as an earlier one is told once, not also for what is wrong with a part of both.
-    named = set(copies["source"])
-    doubled = found["source"].isin(named) & (found["reason"] != "duplicate")
-    return found[~doubled].sort_values(["source", "source_start_s", "reason"], kind="stable", ignore_index=True)
+    named = [(name,) for name in copies["source"]]
+    rejected.execute("CREATE TABLE copies (source PRIMARY KEY)")
+    rejected.executemany("INSERT OR IGNORE INTO copies VALUES (?)", named)
+    rejected.execute("DELETE FROM rejected WHERE reason <> 'duplicate' AND source IN (SELECT source FROM copies)")
+
+
+def _quarantine(rejected: sqlite3.Connection) -> Iterator[pd.DataFrame]:
+    """Yield what was rejected, by source and start."""
+    found = rejected.execute("SELECT * FROM rejected ORDER BY source, source_start_s, reason, rowid")
+    while some := found.fetchmany(PIECE):
+        yield pd.DataFrame(some, columns=list(QUARANTINE_COLUMNS))
 
 
 def _captions(dropped: pd.DataFrame) -> list[str]:
@@ -209,10 +229,11 @@ def _captions(dropped: pd.DataFrame) -> list[str]:
     return [f" Its caption was: {caption}" if caption else "" for caption in dropped["caption"]]
 
 
-def _nothing_usable(source: str, quarantine: pd.DataFrame) -> str:
+def _nothing_usable(source: str, rejected: sqlite3.Connection) -> str:
     """Return the sentence for a source of which nothing can be used."""
-    counts = ", ".join(f"{count} {reason}" for reason, count in quarantine["reason"].value_counts().items())
-    first: dict[str, Any] = {str(k): v for k, v in quarantine.iloc[0].items()}
+    reasons = rejected.execute("SELECT count(*), reason FROM rejected GROUP BY reason ORDER BY 1 DESC, 2")
+    counts = ", ".join(f"{count} {reason}" for count, reason in reasons)
+    first = next(_quarantine(rejected)).iloc[0]
     return (
         f"nothing in {source} can be used ({counts}; {first['source']}: {first['explanation'].rstrip('.')}); "
         "give a source with videos or images that play."

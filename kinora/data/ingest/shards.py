@@ -54,8 +54,8 @@ class Shards:
             How many inputs the source has, and how many of them are in no shard that is committed.
         """
         committed = set(self.committed())
-        known = {shard: [key(item) for item in self.items(shard)] for shard in self.planned()}
-        taken = np.sort(np.fromiter((k for keys in known.values() for k in keys), np.int64))
+        known = {shard: np.array([key(item) for item in self.items(shard)], np.int64) for shard in self.planned()}
+        taken = np.sort(np.concatenate([np.empty(0, np.int64), *known.values()]))
         current: list[np.ndarray] = []
         new: list[Item] = []
         stream = iter(items)
@@ -72,8 +72,8 @@ class Shards:
         with tempfile.TemporaryDirectory() as temporary:
             np.save(Path(temporary) / "current.npy", now)
             self._store.put_file(Path(temporary) / "current.npy", "current.npy")
-        done = [k for shard in committed & set(known) for k in known[shard]]
-        return len(now), int((~among(now, np.sort(np.array(done, np.int64)))).sum())
+        done = np.concatenate([np.empty(0, np.int64), *(known[shard] for shard in committed & set(known))])
+        return len(now), int((~among(now, np.sort(done))).sum())
 
     def _plan_shard(self, items: Sequence[Item]) -> None:
         names = hashlib.sha256(np.array([key(item) for item in items], "<i8").tobytes()).hexdigest()[:16]

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -185,8 +186,17 @@ def test_registry_and_online_store_may_be_servers(tmp_path, monkeypatch, free_po
         wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
         name = store.publish(clips)  # what the first try left is finished
         assert same(store.training_set(name), clips)
-        known = Features.open(str(tmp_path / "root")).online([clips.clips["clip_id"][0], "unknown"])
-        assert [row and row["caption"] for row in known] == ["A red circle moves.", None]
+        asked, endpoint = [clips.clips["clip_id"][0], "unknown"], Features.open(str(tmp_path / "root"))
+        assert [row and row["caption"] for row in endpoint.online(asked)] == ["A red circle moves.", None]
+        server.terminate()
+        server.wait()
+        monkeypatch.setattr(feature_store, "SECONDS_BETWEEN_TRIES", 1e6)
+        with pytest.raises(KinoraError, match="the Redis of KINORA_FEATURES_ONLINE fails"):
+            endpoint.online(asked)
+        with monkeypatch.context() as waiting:  # nobody else waits for what has just failed
+            waiting.setattr(endpoint, "_looked_up", None)
+            with pytest.raises(KinoraError, match="the Redis of KINORA_FEATURES_ONLINE fails"):
+                endpoint.online(asked)
     finally:
         server.terminate()
         server.wait()
@@ -199,6 +209,12 @@ def test_servers_that_cannot_be_used_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv(ONLINE, "memcached://host")
     with pytest.raises(UsageError, match="is no Redis; give redis://"):
         Features.open(str(tmp_path)).publish(clips)
+    monkeypatch.setenv(ONLINE, "redis://host")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "redis", None)
+        without.delitem(sys.modules, "feast.infra.online_stores.redis", raising=False)
+        with pytest.raises(UsageError, match=r"needs a package that is not here .* install feast\[redis,postgres\]"):
+            Features.open(str(tmp_path)).publish(clips)
     monkeypatch.delenv(ONLINE)
     monkeypatch.setenv(REGISTRY, f"sqlite:///{tmp_path}/nowhere/registry.sql")
     with pytest.raises(KinoraError, match="database fails"):
