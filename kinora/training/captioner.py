@@ -51,6 +51,7 @@ from kinora.worlds import WorldsConfig
 HIDDEN = r"^(frame_projection|pool|decoder)\."  # names of the matrices between hidden layers
 LEAST_USES = 2  # of a word in the captions, to be learned: what was said once is not known from anything else
 HELD_OUT = 128  # clips that the held-out loss is measured on while training, at most
+MOST_ORIGIN_STEPS = 1600  # of the network that tells what is foreign, which is small and learns all the while
 SAMPLES = 4  # clips that are captioned along the way
 
 
@@ -179,7 +180,8 @@ class CaptionerTrainer(Trainer[CaptionedBatch]):
         """Return when the trained captioner speaks, found on clips that it did not learn from, and what it knows."""
         config, inputs = self.config.abstention, self.learned.inputs
         too_few = inputs < config.least_captions
-        origin = learn_origin(self.learned.samples, 0 if too_few else self.config.steps, self.config.seed)
+        steps = 0 if too_few else min(MOST_ORIGIN_STEPS, 2 * self.config.steps)
+        origin = learn_origin(self.learned.samples, steps, self.config.seed)
         familiar = Familiar.of(appearances(self.model, evenly(self.learned.samples, MOST_KNOWN)), origin)
         if too_few:
             few = f"the dataset has captions of {inputs:,} inputs to learn from, and it takes {config.least_captions:,}"

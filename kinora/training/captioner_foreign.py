@@ -21,7 +21,7 @@ from kinora.models.captioner import FrameSample
 from kinora.models.origin import Origin
 from kinora.models.precision import device
 
-MOST_STEPS, BATCH, RATE, WARMUP = 800, 64, 2e-3, 20  # of the training of the network
+BATCH, RATE, WARMUP = 64, 2e-3, 20  # of the training of the network
 MOST_FOREIGN = 2400  # clips
 OVER, BEYOND = 2, 1.6  # scenes are drawn at twice the size and averaged, and so much larger than the frame
 PIECE, PIECES = 96, 96  # pixels of outlines and textures, and how many of each are drawn ahead
@@ -40,7 +40,7 @@ class Moving(NamedTuple):
 
 
 def learn_origin(samples: Sequence[FrameSample], steps: int, seed: int) -> Origin:
-    """Train the network on samples of a dataset's own clips, and on foreign ones made for it, in `steps` at most.
+    """Train the network on samples of a dataset's own clips, and on foreign ones made for it.
 
     In 0 steps it learns nothing, and no clip is made.
     """
@@ -54,7 +54,6 @@ def learn_origin(samples: Sequence[FrameSample], steps: int, seed: int) -> Origi
     shapes = list(foreign)
     shares = np.array([len(foreign[shape]) for shape in shapes]) / sum(map(len, foreign.values()))
     optimizer = torch.optim.AdamW(origin.parameters(), RATE, weight_decay=0.01)
-    steps = min(steps, MOST_STEPS)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = RATE * min(1, (step + 1) / WARMUP) * (1 - step / steps)
         shape = shapes[rng.choice(len(shapes), p=shares)]
