@@ -230,6 +230,8 @@ def _originals(folder: Path, scratch: Path) -> list[Path]:
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {*VIDEO_SUFFIXES, *IMAGE_SUFFIXES})
     (links := scratch / "originals").mkdir()
     small = [path for path in found if path.stat().st_size <= LARGEST]
+    if not small:
+        raise SystemExit(f"{folder} holds no videos or images of at most {LARGEST:,} bytes; name a folder that does.")
     for number, path in enumerate(small):
         (links / f"{number:04d}{path.suffix.lower()}").symlink_to(path.absolute())
     dataset = ingest(str(links), scratch / "clean", IngestConfig(near_duplicates=False))
