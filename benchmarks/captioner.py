@@ -24,10 +24,12 @@ from kinora.data.ingest.config import SimulatedClips
 from kinora.data.ingest.dataset import ingest
 from kinora.models.captioner import sample_frames
 from kinora.training.captioner import train_captioner
+from kinora.worlds.language import BRUSH, PADDLE, SOLIDS, WALL
 from kinora.worlds.scene import SHAPES
 
 # Clips enough for the attributes of the worlds, whose recipe need not caption at all.
 CLIPS = {"tiny": SimulatedClips(2400, 900), "reference": SimulatedClips(4500, 900, 1.0)}
+THINGS = (*SHAPES, *SOLIDS.values(), WALL, BRUSH, PADDLE)  # that the worlds are made of
 SHOWN = 80  # characters of a caption in a table
 
 
@@ -116,13 +118,14 @@ def _what_it_says(writer: TrainedWriter, dataset: ClipDataset, which: str) -> li
 
 def _counted(who: str, captions: Sequence[str], truths: Sequence[str], which: str) -> dict[str, str]:
     pairs = [(caption, truth) for caption, truth in zip(captions, truths, strict=True) if caption]
-    shapes = set().union(*map(content_words, SHAPES))
-    absent = sum(bool(shapes & set(unfounded_words(*pair))) for pair in pairs)
+    shapes, things = (set().union(*map(content_words, names)) for names in (SHAPES, THINGS))
+    unfounded = [set(unfounded_words(*pair)) for pair in pairs]
     return {
         "": who,
         "clips": f"{len(captions)}, {which}",
         "captions": str(len(pairs)),
-        "with a shape that nobody saw": str(absent),
+        "with a shape that nobody saw": str(sum(bool(shapes & words) for words in unfounded)),
+        "with a thing of the worlds that nobody saw": str(sum(bool(things & words) for words in unfounded)),
         "content words that the person's has": _share(
             [word in content_words(truth) for caption, truth in pairs for word in content_words(caption)]
         ),
