@@ -41,7 +41,7 @@ def reference() -> Recipe:
         captioner=CaptionerTraining(
             # Where there are two things they are small: at 32 pixels their shapes are mistaken.
             model=CaptionerConfig(frames=8, side=48, changes=32, grid=4, max_words=64),
-            steps=700,
+            steps=1000,
         ),
         autoencoder=AutoencoderTraining(
             model=VAEConfig(latent_channels=LATENT_CHANNELS),
