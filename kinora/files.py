@@ -91,11 +91,10 @@ def friendly_full_disk(place: str | Path) -> Iterator[None]:
     """Turn a full disk into one sentence about `place`, whatever the library that met it makes of it."""
     try:
         yield
-    except KinoraError:
-        raise
     except Exception as error:
         reason = _no_room(error)
-        if not reason:
+        # Of a process of ours that ended for it a sentence may come that does not yet say what to do.
+        if not reason or (isinstance(error, KinoraError) and "free some space" in str(error)):
             raise
         scratch = tempfile.gettempdir()
         if _free(scratch) < _free(place):

@@ -110,6 +110,7 @@ def test_what_libraries_make_of_a_full_disk_is_the_same_sentence(tmp_path):
         OSError("8 requested and 0 written"),
         sqlite3.OperationalError("database or disk is full"),
         RuntimeError("I/O error: No space left on device (os error 28)"),
+        KinoraError("training stopped: SafetensorError: No space left on device (os error 28)"),
     ):
         with pytest.raises(KinoraError, match="the disk is full"), friendly_os_errors(tmp_path):
             raise error
