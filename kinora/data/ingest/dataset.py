@@ -176,6 +176,19 @@ def _refuse_to_overwrite(source: str, out: Path) -> None:
     scheme, _, path = split_uri(source) if source != WORLDS else ("", "", "")
     if scheme == "file" and out.resolve().is_relative_to(Path(path).resolve()):
         raise UsageError(f"the dataset {out} would lie inside its own source {source}; name a folder outside it.")
+    if (out / "config.json").is_file():
+        held = str(ClipDataset.open(out).config.get("source", source))
+        if _address(held) != _address(source):
+            raise UsageError(
+                f"{out} holds the dataset of another source ({held}), which would be lost; name a new folder, or "
+                "delete that one first."
+            )
+
+
+def _address(source: str) -> str:
+    """Return the one way to write a source."""
+    scheme, bucket, path = split_uri(source)
+    return str(Path(path).resolve()) if scheme == "file" and source != WORLDS else f"{scheme}://{bucket}/{path}"
 
 
 @contextmanager

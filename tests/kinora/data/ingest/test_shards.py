@@ -17,7 +17,7 @@ from kinora.data.ingest import dataset as module
 from kinora.data.ingest.config import IngestConfig, ReadingLimits, SimulatedClips
 from kinora.data.ingest.dataset import collect, ingest, plan_shards, read_shards
 from kinora.data.ingest.pool import WorkerPool
-from kinora.errors import KinoraError
+from kinora.errors import KinoraError, UsageError
 from kinora.media import write_video
 from kinora.processes import lives
 
@@ -74,6 +74,18 @@ def test_a_second_ingest_reads_nothing_and_one_of_more_reads_what_is_new(folder,
     assert grown.clips["source"].tolist() == fresh.clips["source"].tolist()
     assert "03.png" not in set(grown.clips["source"])
     assert all(grown.media(uri).is_file() for uri in grown.clips["uri"])
+
+
+def test_the_dataset_of_another_source_is_not_replaced(folder, tmp_path, monkeypatch):
+    first = ingest(str(folder), tmp_path / "out", CONFIG)
+    other = tmp_path / "other"
+    other.mkdir()
+    picture(other / "one.png", 200)
+    with pytest.raises(UsageError, match=r"out holds the dataset of another source \(.*/in\)"):
+        ingest(str(other), tmp_path / "out", CONFIG)
+    assert ClipDataset.open(tmp_path / "out").digest == first.digest
+    monkeypatch.chdir(tmp_path)
+    assert ingest("in/", tmp_path / "out", CONFIG).digest == first.digest  # the same one, written otherwise
 
 
 def test_other_curation_reads_nothing_and_another_size_reads_all(folder, tmp_path, read):
