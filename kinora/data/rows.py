@@ -43,9 +43,11 @@ class Rows:
         """
         wanted = np.asarray(places, np.int64)
         groups = np.searchsorted(self._starts, wanted, side="right") - 1
-        parts, found = [], [np.zeros(0, np.int64)]
+        found = [np.zeros(0, np.int64)]
         with self._file() as file:
-            for group in np.unique(groups).tolist() or [0]:
+            none = file.schema_arrow.empty_table()
+            parts = [none.select(list(columns)) if columns else none]
+            for group in np.unique(groups).tolist():
                 here = np.flatnonzero(groups == group)
                 whole = file.read_row_group(group, columns=columns and list(columns), use_threads=False)
                 parts.append(whole.take(pa.array(wanted[here] - self._starts[group])))
