@@ -100,7 +100,8 @@ def check_batch(batch: Batch, config: ValidationConfig, last: Batch | None = Non
         for key, finding in run(table, asked, name).items():
             check, value = checks[int(key)], finding.observed
             values = value["values"] if isinstance(value, dict) else [value]
-            said = ", ".join("nothing" if one is None else f"{one:.4g}" for one in values)
+            form = ".1%" if "%" in finding.expected else ".4g"
+            said = ", ".join("nothing" if one is None else format(one, form) for one in values)
             high = bool(values[-1] is not None and values[-1] > check.middle)
             stops = check.limit in config.stops
             found.append(BatchFinding(check.limit, finding.expected, said, finding.met, stops, check.score, high))

@@ -98,6 +98,9 @@ def test_every_limit_of_a_dataset_as_a_whole_can_be_broken(dataset):
     assert batch(clips, quarantine, fewest_clips=len(clips) + 1)[0] == {"fewest_clips"}
     assert batch(clips.head(1), rejected, most_quarantined=0.6, fewest_clips=1)[0] == {"most_quarantined"}
     assert batch(clips.head(1), rejected, most_duplicates=0.3)[0] == {"most_duplicates"}
+    one_of_three = Batch.of([clips.head(1)], [rejected])
+    found = [one for one in check_batch(one_of_three, ValidationConfig(most_quarantined=0.6)) if not one.met]
+    assert [(one.limit, one.observed) for one in found] == [("most_quarantined", "66.7%")]
     assert batch(clips.assign(caption=""), quarantine, least_captioned=0.1)[0] == {"least_captioned"}
     assert batch(clips.assign(split="train"), quarantine, least_validation=0.1)[0] == {"least_validation"}
     assert batch(clips.assign(split="validation"), quarantine)[0] == {"most_validation"}
