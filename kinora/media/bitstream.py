@@ -10,21 +10,28 @@ import av
 
 MOST_PADDING = 32  # zeros at the end of a unit: the encoders of some phones fill up to a round length
 FORBIDDEN = re.compile(rb"\0\0[\0-\2]")
+# Where each unit begins with 0, 0, 1 (annex B), and any zeros before that are padding.
+FORBIDDEN_IN_STREAM = re.compile(rb"\0\0(?:\x02|\0+[\x02-\xff])|\0{%d}" % (MOST_PADDING + 1))
 
 
-def length_size(context: av.VideoCodecContext) -> int:
-    """Return how many bytes say how long each unit of a packet is (ISO/IEC 14496-15); 0 where none do."""
+def length_size(context: av.VideoCodecContext) -> int | None:
+    """Return how many bytes say how long each unit of a packet is (ISO/IEC 14496-15).
+
+    0 where each begins with a start code, and None where a codec has no such units.
+    """
+    place = {"h264": 4, "hevc": 21}.get(context.name)
+    if place is None:
+        return None
     header = context.extradata or b""
-    if header[:1] != b"\1":
-        return 0
-    place = {"h264": 4, "hevc": 21}.get(context.name, len(header))
-    return (header[place] & 3) + 1 if place < len(header) else 0
+    return (header[place] & 3) + 1 if header[:1] == b"\1" and place < len(header) else 0
 
 
-def holds_forbidden_bytes(packet: bytes, size: int) -> bool:
+def holds_forbidden_bytes(packet: bytes, size: int | None) -> bool:
     """Say whether a unit of a packet holds what none may; `size` is that of `length_size`."""
+    if not size:
+        return size == 0 and FORBIDDEN_IN_STREAM.search(packet) is not None
     at = 0
-    while size and at + size < len(packet):
+    while at + size < len(packet):
         start = at + size
         at = start + int.from_bytes(packet[at:start], "big")
         unit = packet[start:at]

@@ -1,9 +1,11 @@
 """Which formats are read. A file's first bytes decide where they can; its ending only where they are none of these."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import BinaryIO, Literal
 
-from kinora.media.errors import Source
+from kinora.media.errors import MediaError, Source
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 VIDEO_SUFFIXES = (
@@ -69,3 +71,23 @@ def first_bytes(source: Source) -> bytes:
     start = source.read(MOST_START)
     source.seek(0)
     return start
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[BinaryIO]:
+    """Open a file at its start, to look at its bytes; one that is open already is left at its start.
+
+    Raises:
+        MediaError: if it cannot be read.
+    """
+    if isinstance(source, str | Path):
+        try:
+            file = open(source, "rb")  # noqa: SIM115  # closed below; errors of the `with` block are not ours
+        except OSError as error:
+            raise MediaError(source, "undecodable", f"cannot be read ({error.strerror})") from error
+        with file:
+            yield file
+    else:
+        source.seek(0)
+        yield source
+        source.seek(0)

@@ -31,7 +31,7 @@ class listening:  # used as a function, of which `contextmanager` would make a s
         """Fill in what has been said until now."""
         for level, name, message in self._logs:
             if level <= av.logging.ERROR and not message.startswith(HARMLESS):
-                text = " ".join(message.split())
+                text = " ".join(message.split()).rstrip(".")  # it becomes a part of a sentence
                 self._said.append(f"{name.partition(',')[0]}: {text}" if name else text)
         self._logs.clear()
 

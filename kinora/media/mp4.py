@@ -4,17 +4,14 @@ FFmpeg makes an index entry of about 70 bytes for every sample that an MP4 annou
 samples have one size, a file of a few hundred bytes can announce billions.
 """
 
-import io
 import os
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 from kinora.media.errors import MediaError, Source
-from kinora.media.formats import MP4_BOXES, OTHER_STARTS, first_bytes
+from kinora.media.formats import MP4_BOXES, OTHER_STARTS, first_bytes, opened
 
 CHUNK = 2**20
 # Names of boxes (ISO/IEC 14496-12), and the bytes of each that are needed.
@@ -32,8 +29,9 @@ def refuse_impossible_counts(source: Source, max_samples: int | None = None) -> 
     Raises:
         MediaError: if it does.
     """
-    with _opened(source) as file:
-        _refuse(source, file, max_samples)
+    if not first_bytes(source).startswith(OTHER_STARTS):
+        with opened(source) as file:
+            _refuse(source, file, max_samples)
 
 
 def ends_within_a_box(source: Source) -> bool:
@@ -42,25 +40,10 @@ def ends_within_a_box(source: Source) -> bool:
     Raises:
         MediaError: if it cannot be read.
     """
-    with _opened(source) as file:
+    with opened(source) as file:
         size = file.seek(0, os.SEEK_END)
         boxes = list(_boxes(file, size))
     return bool(boxes) and boxes[0][0] in MP4_BOXES and boxes[-1][2] > size
-
-
-@contextmanager
-def _opened(source: Source) -> Iterator[BinaryIO]:
-    if first_bytes(source).startswith(OTHER_STARTS):
-        yield io.BytesIO()
-    elif isinstance(source, str | Path):
-        try:
-            with open(source, "rb") as file:
-                yield file
-        except OSError as error:
-            raise MediaError(source, "undecodable", f"cannot be read ({error.strerror})") from error
-    else:
-        yield source
-        source.seek(0)
 
 
 def _refuse(source: Source, file: BinaryIO, max_samples: int | None) -> None:

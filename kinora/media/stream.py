@@ -14,6 +14,7 @@ from kinora.media.bitstream import holds_forbidden_bytes, length_size
 from kinora.media.errors import MediaError, Source
 from kinora.media.limits import MediaLimits
 from kinora.media.listening import listening
+from kinora.media.packets import refuse_torn
 from kinora.media.refusals import refusal, refusing
 
 Packet: TypeAlias = "av.Packet[av.stream.Stream]"
@@ -71,6 +72,7 @@ class PictureStream:
                 raise
             yield from ready
         self._refuse_short()
+        refuse_torn(self._source, self._formats, self._stream.id)
 
     def _decode_some(self, packets: Iterator[Packet], ready: list[av.VideoFrame]) -> bool:
         """Add the next frames to `ready`; say whether the file has ended.
@@ -108,14 +110,13 @@ class PictureStream:
         return bool(index == self._index)
 
     def _frames_of(self, packet: Packet, watch: refusing, said: list[str]) -> list[av.VideoFrame]:
-        """Return the frames that a packet completes; before the first key frame, none that is damaged."""
+        """Return the frames that a packet completes; before the first key frame, none that cannot be decoded."""
         if self._begun:
             frames = cast("av.Packet[av.VideoStream]", packet).decode()
             watch.hear()
             if said:
                 raise self._damaged(said[0])
-            if packet.is_corrupt or holds_forbidden_bytes(bytes(packet), self._unit_length_size):
-                raise self._damaged("parts of it are missing or overwritten")
+            self._refuse_damaged_bytes(packet)
             if any(frame.is_corrupt for frame in frames):
                 raise self._damaged("its decoder marks a frame as corrupt")
             return frames
@@ -123,10 +124,15 @@ class PictureStream:
             with listening() as damage:
                 frames = cast("av.Packet[av.VideoStream]", packet).decode()
         except av.FFmpegError:
-            return []
+            frames = []
+        self._refuse_damaged_bytes(packet)  # what a recorder joined in the middle is whole from there on
         good = [not damage and not frame.is_corrupt for frame in frames]
         first = next((i for i, frame in enumerate(frames) if good[i] and frame.key_frame), len(frames))
         return frames[first:]
+
+    def _refuse_damaged_bytes(self, packet: Packet) -> None:
+        if packet.is_corrupt or holds_forbidden_bytes(bytes(packet), self._unit_length_size):
+            raise self._damaged("parts of it are missing or overwritten")
 
     def _damaged(self, what: str) -> MediaError:
         return refusal(self._source, what, self._decoded)
