@@ -251,7 +251,8 @@ def read_pieces(path: Path, columns: Sequence[str] | None = None, rows: int = PI
         KinoraError: if it is damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        # What is read ahead (`pre_buffer`) would stay until the end: the whole file.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
                 yield batch.to_pandas()
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -88,7 +88,7 @@ class Rows:
     @contextmanager
     def _file(self) -> Iterator[pq.ParquetFile]:
         try:
-            with pq.ParquetFile(self.path, metadata=self._metadata) as file:
+            with pq.ParquetFile(self.path, metadata=self._metadata, pre_buffer=False) as file:
                 yield file
         except (OSError, ValueError, pa.ArrowException) as error:
             raise KinoraError(f"{self.path} is damaged ({error}); make it again.") from error

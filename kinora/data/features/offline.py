@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from kinora.data.clips import PIECE, schema, table_writer
+from kinora.data.clips import PIECE, table_writer
 from kinora.data.columns import INSTANT, defaults
 from kinora.data.features.definitions import FEATURES, STATE_COLUMNS
 from kinora.data.rows import hashed
@@ -39,12 +38,14 @@ def read_states(files: Iterable[Path], columns: Mapping[str, str] = STATE_COLUMN
     Raises:
         KinoraError: if a file is damaged.
     """
-    empty, kind = defaults(columns), schema(columns)
+    empty = defaults(columns)
     for path in files:
         try:
-            older = {name: empty[name] for name in set(columns) - set(pq.read_schema(path).names)}
-            for batch in ds.dataset(path, schema=kind).to_batches(batch_size=PIECE):
-                if len(batch):
+            # What is read ahead (`pre_buffer`) would stay until the end: the whole file.
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                here = [name for name in columns if name in file.schema_arrow.names]
+                older = {name: empty[name] for name in columns if name not in here}
+                for batch in file.iter_batches(PIECE, columns=here):
                     yield typed(batch.to_pandas().assign(**older), columns)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise KinoraError(f"{path} is damaged ({error}); put back a copy of it.") from error

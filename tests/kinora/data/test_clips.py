@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
-from kinora.data.clips import ClipDataset, table
+from kinora.data.clips import PIECE, ClipDataset, read_pieces, table, write_table
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.stored_clip import store_clip
 from kinora.errors import KinoraError
@@ -90,3 +91,14 @@ def test_the_digest_is_of_the_contents(small):
 def test_a_table_without_rows_keeps_its_types():
     assert table([], CLIP_COLUMNS).dtypes.astype(str).to_dict() == CLIP_COLUMNS
     assert isinstance(table([], QUARANTINE_COLUMNS), pd.DataFrame)
+
+
+def test_a_table_is_read_in_pieces_of_which_none_is_kept(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "table.parquet"
+    texts = pd.Series([rng.bytes(256).hex() for _ in range(40 * PIECE)])
+    pieces = (pd.DataFrame({"text": texts[at : at + PIECE]}) for at in range(0, len(texts), PIECE))
+    write_table(path, pieces, {"text": "object"})
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in read_pieces(path)]
+    assert len(held) == 40
+    assert max(held) < path.stat().st_size / 4
