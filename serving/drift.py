@@ -6,9 +6,11 @@ a figure of its own.
 """
 
 from collections import Counter
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kinora.config import write_json
@@ -28,6 +30,9 @@ FUNCTION_WORDS = frozenset(
      "of", "on", "or", "that", "the", "their", "there", "this", "to", "was", "while", "with")
 )  # fmt: skip
 NAMED = 20  # unknown words
+# Training captions that requests are compared with, some 2 KB of memory each: of more, what chance adds is nothing to
+# what it does with the requests, which are far fewer.
+MOST_CAPTIONS = 50_000
 
 
 @dataclass(frozen=True)
@@ -54,25 +59,35 @@ class RequestDrift:
         return self.result.figures() | counts
 
 
-def training_texts(dataset: ClipDataset) -> pd.DataFrame:
-    """Return what a dataset teaches of language: `text, width, height, frames, fps`, a row for every caption.
+@dataclass(frozen=True)
+class TrainingTexts:
+    """What a dataset teaches of language: `texts` has `text, width, height, frames, fps`; `words` are all it has."""
+
+    texts: pd.DataFrame
+    words: Set[str]
+
+
+def training_texts(dataset: ClipDataset) -> TrainingTexts:
+    """Return the training captions of a dataset, of very many about `MOST_CAPTIONS` at most, drawn evenly; all words.
 
     A clip with a long and a short caption has a row of each, because training shows both.
 
     Raises:
         KinoraError: if no clip has a caption.
     """
-    clips = pd.concat(dataset.pieces([*FORMAT, "caption", "short_caption", "split"]), ignore_index=True)
-    clips = clips[clips["split"] == "train"]
-    short = clips[(clips["short_caption"] != "") & (clips["short_caption"] != clips["caption"])]
-    texts = pd.concat([clips.assign(text=clips["caption"]), short.assign(text=short["short_caption"])])
-    found = texts.loc[texts["text"] != "", ["text", *FORMAT]].reset_index(drop=True)
-    if found.empty:
+    words: set[str] = set()
+    total = 0
+    for piece in _captions(dataset):
+        words.update(word for text in piece["text"] for word in split_words(text))
+        total += len(piece)
+    if not total:
         raise KinoraError("the training clips have no captions, so requests cannot be compared with them.")
-    return found
+    chance = np.random.default_rng(0)
+    drawn = [piece[chance.random(len(piece)) < MOST_CAPTIONS / total] for piece in _captions(dataset)]
+    return TrainingTexts(pd.concat(drawn, ignore_index=True), words)
 
 
-def request_drift(requests: pd.DataFrame, training: pd.DataFrame, config: DriftConfig) -> RequestDrift:
+def request_drift(requests: pd.DataFrame, training: TrainingTexts, config: DriftConfig) -> RequestDrift:
     """Compare requests with training captions.
 
     Args:
@@ -83,19 +98,19 @@ def request_drift(requests: pd.DataFrame, training: pd.DataFrame, config: DriftC
     Raises:
         KinoraError: if there is too little to compare.
     """
-    if min(len(requests), len(training)) < MIN_ROWS:
+    texts = training.texts
+    if min(len(requests), len(texts)) < MIN_ROWS:
         raise KinoraError(
-            f"{len(requests)} requests and {len(training)} captions say nothing about drift; "
+            f"{len(requests)} requests and {len(texts)} captions say nothing about drift; "
             f"compare again when there are {MIN_ROWS} of each."
         )
-    asked, taught = requests["prompt"].map(split_words), training["text"].map(split_words)
-    result = compare(_features(requests, asked), _features(training, taught), threshold=config.psi)
+    asked, taught = requests["prompt"].map(split_words), texts["text"].map(split_words)
+    result = compare(_features(requests, asked), _features(texts, taught), threshold=config.psi)
     content = compare(_content(asked), _content(taught), ["content_word"], config.psi)
-    known = set(taught.explode())
     words = [word for words in asked for word in words]
     return RequestDrift(
         replace(result, columns=(*result.columns, *content.columns)),
-        Counter(word for word in words if word not in known),
+        Counter(word for word in words if word not in training.words),
         len(words),
         Counter(requests["task"]),
     )
@@ -150,6 +165,15 @@ def write_drift(drift: RequestDrift, reference: str, out: Path) -> Path:
     with friendly_os_errors(out):
         write_json(out / "drift.json", drift.figures())
         return drift_page(drift, reference).write(out / "drift.html")
+
+
+def _captions(dataset: ClipDataset) -> Iterator[pd.DataFrame]:
+    """Yield all training captions as `training_texts` returns them, in pieces."""
+    for piece in dataset.pieces([*FORMAT, "caption", "short_caption", "split"]):
+        clips = piece[piece["split"] == "train"]
+        short = clips[clips["short_caption"] != clips["caption"]]
+        texts = pd.concat([clips.assign(text=clips["caption"]), short.assign(text=short["short_caption"])])
+        yield texts.loc[texts["text"] != "", ["text", *FORMAT]]
 
 
 def _features(table: pd.DataFrame, texts: pd.Series) -> pd.DataFrame:

@@ -9,6 +9,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from kinora.captioning.captions_page import Outcome, captions_page
@@ -90,18 +92,18 @@ class _Task:
     writer: CaptionWriter
     config: CaptionConfig
     folder: Path
-    asked: set[str] = field(default_factory=set)  # clips that this writer was the last to be asked about
+    asked: npt.NDArray[np.bool_] = field(init=False)  # of each row, whether this writer was the last asked about it
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.asked = np.zeros(len(self.dataset), bool)
+        who = ["caption_source", "caption_model", "caption_prompt"]
         mine = (self.writer.source, self.writer.model, self.writer.prompt)
-        columns = ["clip_id", "caption_source", "caption_model", "caption_prompt"]
-        for piece in read_pieces(self.dataset.path / "captions.parquet", columns):
-            for clip_id, *who in piece.itertuples(index=False, name=None):
-                if tuple(who) == mine:
-                    self.asked.add(clip_id)
-                elif who[0] not in OTHERS:
-                    self.asked.discard(clip_id)
+        for piece in read_pieces(self.dataset.path / "captions.parquet", ["clip_id", *who]):
+            by_me = (piece[who] == mine).all(axis=1)
+            places = self.dataset.rows.places(piece["clip_id"])
+            counted = (by_me | ~piece["caption_source"].isin(OTHERS)) & (places >= 0)
+            self.asked[places[counted]] = by_me[counted]  # of a clip that is named twice, the last version counts
 
     def due(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the clips to be captioned, in their order."""
@@ -148,7 +150,8 @@ class _Task:
 
     def _is_due(self, piece: pd.DataFrame) -> pd.Series:
         own = piece["caption_source"].isin(OTHERS)
-        return ~piece["clip_id"].isin(self.asked) & (True if self.config.rewrite else ~own)
+        asked = self.asked[self.dataset.rows.places(piece["clip_id"])]
+        return (True if self.config.rewrite else ~own) & pd.Series(~asked, piece.index)
 
     def _version(self, row: Mapping[str, Any], found: Written) -> dict[str, Any]:
         sure = bool(found.caption) and found.confidence >= self.config.confidence

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from kinora.captioning.accuracy import accuracy_note, is_unfounded, unfounded_words, wrong_attributes
 from kinora.data.clips import ClipDataset
+from kinora.data.rows import hashed
 from kinora.models.captioner import Captioner, CaptionerConfig, FrameSample, sample_frames
 from kinora.worlds import Attributes, WorldsConfig, draw_sample, parse
 
 T = TypeVar("T")
-COLUMNS = ("uri", "kind", "frames", "fps", "source", "split", "caption", "caption_source")
+COLUMNS = ("uri", "kind", "frames", "fps", "source", "caption", "caption_source")
 SOURCES = ("human", "simulator")  # captions worth learning from; not a captioner's own
 IMAGE_SHARE = 4  # one in so many of the clips that are simulated here is an image
 UNSEEN = 100  # clips that a captioner of simulated worlds is calibrated on, and measured on, at least
@@ -78,9 +79,9 @@ def captioned_clips(
     learned from captions that people brought, alone.
     """
     found = Captioned([], [])
-    every = _captioned(dataset)
-    rows = _evenly_rows(every[every["split"] == "train"], most)
-    simulated = max(0, least - len(rows)) if _are_simulated(every) else 0
+    captioned, are_simulated = _captioned(dataset, "train")
+    rows = _evenly(dataset, captioned, most)
+    simulated = max(0, least - len(rows)) if are_simulated else 0
     for example in [*_examples(dataset, rows), *_simulated(worlds, simulated, seed=2, held_out=False)]:
         found.samples.append(sample_frames(example.frames, example.fps, config))
         found.captions.append(example.caption)
@@ -93,13 +94,14 @@ def unseen_examples(dataset: ClipDataset, worlds: WorldsConfig) -> tuple[list[Ex
     Clips of one source are in one of the two, and one of each source is calibrated on, because what is wrong in one of
     them is likely wrong in the next. A simulated dataset has `UNSEEN` of both or more.
     """
-    every = _captioned(dataset)
-    rows = every[every["split"] == "validation"]
-    first = rows["source"].map(lambda source: hashlib.sha256(source.encode()).digest()[0] % 2 == 0).astype(bool)
+    captioned, are_simulated = _captioned(dataset, "validation")
     parts = []
-    for seed, some in ((3, rows[first].drop_duplicates("source")), (4, rows[~first])):
-        examples = list(_examples(dataset, _evenly_rows(some, MOST_UNSEEN)))
-        if _are_simulated(every):
+    for seed, some in (
+        (3, captioned[captioned["first"]].drop_duplicates("source")),
+        (4, captioned[~captioned["first"]]),
+    ):
+        examples = list(_examples(dataset, _evenly(dataset, some, MOST_UNSEEN)))
+        if are_simulated:
             more = max(0, UNSEEN - len(examples))
             examples += _simulated(worlds, more, seed=seed, held_out=worlds.held_out > 0)
         parts.append(examples)
@@ -154,18 +156,30 @@ def evenly(items: Sequence[T], count: int) -> Sequence[T]:
     return items[:: max(1, len(items) // count)][:count]
 
 
-def _captioned(dataset: ClipDataset) -> pd.DataFrame:
-    pieces = dataset.pieces(COLUMNS)
-    return pd.concat([p[(p["caption"] != "") & p["caption_source"].isin(SOURCES)] for p in pieces], ignore_index=True)
+def _captioned(dataset: ClipDataset, split: str) -> tuple[pd.DataFrame, bool]:
+    """Find the clips of a split whose captions are worth learning from, without holding a text of them.
+
+    Returns:
+        of each the place of its row, a hash of its `source`, and whether that is in the `first` half of all; and
+        whether all captions are a simulator's, so that more of the same can be simulated.
+    """
+    writers: set[str] = set()
+    parts, start = [], 0
+    for piece in dataset.pieces(["source", "split", "caption", "caption_source"]):
+        captioned = (piece["caption"] != "") & piece["caption_source"].isin(SOURCES)
+        writers.update(piece["caption_source"][captioned])
+        sources = piece["source"][captioned & (piece["split"] == split)]
+        first = [hashlib.sha256(source.encode()).digest()[0] % 2 == 0 for source in sources]
+        columns = {"place": start + sources.index, "source": hashed(sources), "first": np.array(first, bool)}
+        parts.append(pd.DataFrame(columns))
+        start += len(piece)
+    return pd.concat(parts), writers == {"simulator"}
 
 
-def _are_simulated(rows: pd.DataFrame) -> bool:
-    """Say whether captions are a simulator's, so that more of the same can be simulated."""
-    return set(rows["caption_source"]) == {"simulator"}
-
-
-def _evenly_rows(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    return rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int))]
+def _evenly(dataset: ClipDataset, clips: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Read the rows of evenly `most` at most of the clips that were found."""
+    chosen = np.unique(np.linspace(0, len(clips) - 1, min(len(clips), most)).round().astype(int))
+    return dataset.rows.read(clips["place"].to_numpy()[chosen], COLUMNS)
 
 
 def _examples(dataset: ClipDataset, rows: pd.DataFrame) -> Iterator[Example]:

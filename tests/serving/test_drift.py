@@ -1,5 +1,7 @@
 """Requests that differ from the training captions are called drift; the same ones are not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,8 @@ from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.drift import DriftConfig
 from kinora.errors import KinoraError
 from kinora.generation import Registry, write_version
-from serving.drift import drift_from_deployed, drift_page, request_drift, training_texts, write_drift
+from serving import drift as module
+from serving.drift import TrainingTexts, drift_from_deployed, drift_page, request_drift, training_texts, write_drift
 
 CAPTIONS = ("A red circle moves.", "A blue square moves slowly to the left.")
 
@@ -31,18 +34,29 @@ def dataset(tmp_path) -> ClipDataset:
 
 
 @pytest.fixture
-def training(dataset) -> pd.DataFrame:
+def training(dataset) -> TrainingTexts:
     return training_texts(dataset)
 
 
-def asked(training: pd.DataFrame, rows: int = 100) -> pd.DataFrame:
+def asked(training: TrainingTexts, rows: int = 100) -> pd.DataFrame:
     """Return requests that are drawn from the training captions."""
-    drawn = training.sample(rows, random_state=0, ignore_index=True)
+    drawn = training.texts.sample(rows, random_state=0, ignore_index=True)
     return drawn.rename(columns={"text": "prompt"}).assign(task="text", kind="video")
 
 
 def test_every_caption_of_training_counts_and_no_other(training):
-    assert training["text"].value_counts().to_dict() == {CAPTIONS[0]: 100, CAPTIONS[1]: 100, "red circle": 100}
+    assert training.texts["text"].value_counts().to_dict() == {CAPTIONS[0]: 100, CAPTIONS[1]: 100, "red circle": 100}
+
+
+def test_of_many_captions_some_are_compared_and_the_words_of_all_are_known(dataset, training, monkeypatch):
+    rare = dataset.clips.copy()
+    rare.loc[150, "caption"] = "A unique unicorn."
+    ClipDataset.write(dataset.path, rare, dataset.quarantine, {})
+    monkeypatch.setattr(module, "MOST_CAPTIONS", 60)
+    some = training_texts(ClipDataset.open(dataset.path))
+    assert 40 <= len(some.texts) <= 80
+    assert some.words == training.words | {"unique", "unicorn"}
+    assert request_drift(asked(training), some, DriftConfig()).result.drifted == []
 
 
 def test_what_is_asked_for_differently_drifts_and_the_same_does_not(training):
@@ -79,7 +93,7 @@ def test_drift_is_measured_from_the_tables_of_the_deployed_version(training, dat
 
 def test_an_image_has_no_rate_whatever_was_asked(training):
     images = asked(training).assign(frames=1, fps=24.0)
-    stills = training.assign(frames=1, fps=0.0)
+    stills = replace(training, texts=training.texts.assign(frames=1, fps=0.0))
     assert request_drift(images, stills, DriftConfig()).result.drifted == []
 
 
