@@ -53,9 +53,7 @@ def noise(evidence: Evidence) -> Candidate:
     related = np.array([relation(frame) for frame in evidence.luma])
     start, end = around(-related, int(np.argmin(related)), -(RELATED + UNRELATED) / 2)
     least = float(related[start : end + 1].mean())
-    text = (
-        f"In frames {start} to {end} neighbouring pixels are related by {least:.2f}, as in noise (pictures: 0.8 to 1)."
-    )
+    text = f"{_in_frames(start, end)} neighbouring pixels are related by {least:.2f}, as in noise (pictures: 0.8 to 1)."
     return Candidate(start, end, max(0.0, (RELATED - least) / (RELATED - UNRELATED)), text)
 
 
@@ -77,16 +75,24 @@ def unexplained(evidence: Evidence) -> Iterator[Candidate]:
     share = flat.mean(axis=1) / (ANY + evidence.noise + CONTRAST * contrast)
     clear = (flat > CLEARLY + 3 * evidence.noise).mean(axis=1)
     sudden = np.sort(clear)[-3:].mean() / (np.median(clear) + USUAL)
+    found: dict[tuple[int, int], Candidate] = {}  # one of the same frames
     for values, strength in ((share, share.max() / UNEXPLAINED), (clear, sudden / SUDDEN)):
         calm = np.sort(values)[: len(values) // 4 + 1]
         limit = calm.mean() + max(BEGUN * (values.max() - calm.mean()), 3 * calm.std())
         start, end = around(values, int(np.argmax(values)), min(limit, values.max()))
         there = residual[start : end + 1].mean(axis=0)
         text = (
-            f"In frames {start + 1} to {end + 1} motion does not explain {clear[start : end + 1].mean():.0%} of the "
+            f"{_in_frames(start + 1, end + 1)} motion does not explain {clear[start : end + 1].mean():.0%} of the "
             f"picture (usually {np.median(clear):.0%}), which is off by {there.max():.0f} levels."
         )
-        yield Candidate(start + 1, end + 1, float(strength), text, _box(evidence, there))
+        candidate = Candidate(start + 1, end + 1, float(strength), text, _box(evidence, there))
+        known = found.setdefault((start, end), candidate)
+        found[start, end] = max(known, candidate, key=lambda one: one.strength)
+    yield from found.values()
+
+
+def _in_frames(start: int, end: int) -> str:
+    return f"In frame {start}" if start == end else f"In frames {start} to {end}"
 
 
 def change(evidence: Evidence, small: np.ndarray) -> Candidate | None:
