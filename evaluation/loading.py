@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation.findings import ClipInput
 from kinora.errors import KinoraError, UsageError
-from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_image, read_video
+from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind, read_image, read_video
 
 LONGEST_SIDE = 320  # pixels; larger videos are reduced while they are read: detectors measure at less
 MAX_FRAMES = 1200
@@ -65,7 +65,7 @@ def read_clip(file: Path, name: str, prompt: str | None = None) -> ClipInput:
     sidecar = file.with_suffix(".txt")
     if prompt is None and sidecar.is_file():
         prompt = sidecar.read_text(errors="replace").strip()
-    if file.suffix.lower() in IMAGE_SUFFIXES:
+    if media_kind(file) == "image":
         return ClipInput(name, _reduced(read_image(file)), 1.0, prompt or None)
     frames, fps = read_video(file, MAX_FRAMES, size=_fitting)
     return ClipInput(name, frames, fps, prompt or None)

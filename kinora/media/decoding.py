@@ -16,9 +16,10 @@ import av
 import numpy as np
 
 from kinora.media.errors import MediaError, Source, require_file
-from kinora.media.formats import CONTAINERS
+from kinora.media.formats import CONTAINERS, moves
 from kinora.media.interlaced import deinterlaced
 from kinora.media.limits import LIMITS, MediaLimits
+from kinora.media.moving import MovingPicture
 from kinora.media.mp4 import refuse_impossible_counts
 from kinora.media.refusals import refusal, refusing
 from kinora.media.stream import BEGIN_ANYWHERE, PictureStream, container_names
@@ -65,11 +66,10 @@ class Video:
     none. `comment`: what the file says of itself; empty where it says nothing.
     """
 
-    def __init__(self, source: Source, container: av.container.InputContainer, limits: MediaLimits):
-        self._source, self._stream = source, PictureStream(source, container, limits)
-        self.fps, self.promised = self._stream.fps, self._stream.promised
-        self.comment = next((text for name, text in container.metadata.items() if name.lower() == "comment"), "")
-        self._upright = Upright(source, *self._stream.size, self._stream.aspect)
+    def __init__(self, source: Source, stream: PictureStream | MovingPicture, comment: str = ""):
+        self._source, self._stream, self.comment = source, stream, comment
+        self.fps, self.promised = stream.fps, stream.promised
+        self._upright = Upright(source, *stream.size, stream.aspect)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -144,6 +144,9 @@ def open_video(source: Source, *, formats: str = CONTAINERS, limits: MediaLimits
         MediaError: if there is no such file, it holds no video, or one that is too large.
     """
     require_file(source)
+    if formats == CONTAINERS and moves(source):
+        yield Video(source, MovingPicture(source, limits))
+        return
     refuse_impossible_counts(source, limits.samples)
     # The decoder itself refuses larger frames too, where nothing announced them.
     place = str(Path(source).absolute()) if isinstance(source, str | Path) else source  # "concat:x" is a file name too
@@ -151,10 +154,11 @@ def open_video(source: Source, *, formats: str = CONTAINERS, limits: MediaLimits
     with refusing(source) as said:
         container = av.open(place, mode="r", options=options, metadata_errors="replace")
     with container:
+        comment = next((text for name, text in container.metadata.items() if name.lower() == "comment"), "")
         if said and not BEGIN_ANYWHERE & container_names(container):
             raise refusal(source, said[0], 0)
         with refusing(source):
-            video = Video(source, container, limits)
+            video = Video(source, PictureStream(source, container, limits), comment)
         yield video
 
 

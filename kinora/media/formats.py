@@ -1,9 +1,12 @@
 """Which formats are read. A file's first bytes decide where they can; its ending only where they are none of these."""
 
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
+
+from PIL import Image
 
 from kinora.media.errors import MediaError, Source
 
@@ -16,7 +19,8 @@ VIDEO_SUFFIXES = (
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 # FFmpeg's names. It would also open playlists and lists of files, which name other files and addresses.
 CONTAINERS = "mov,mp4,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,flv,asf,ogg,h264,hevc,m4v,mxf,dv,ivf,obu,yuv4mpegpipe"
-IMAGE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
+PNG_START, WEBP_ANIMATED = b"\x89PNG\r\n\x1a\n", 0x02  # the latter a flag of VP8X (RFC 9649)
+IMAGE_STARTS = (PNG_START, b"\xff\xd8\xff", b"II*\0", b"MM\0*")
 # Starts of containers that are no MP4.
 OTHER_STARTS = (
     *(b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"GIF8", b"YUV4MPEG2", b"\x06\x0e\x2b\x34"),
@@ -40,15 +44,32 @@ def media_kind(source: Source, name: str | None = None) -> Literal["image", "vid
         name: whose ending counts; that of `source` if not given.
     """
     start = first_bytes(source)
-    if start.startswith(IMAGE_STARTS) or start[8:12] == b"WEBP":
-        return "image"
-    if start[4:8] == b"ftyp":
-        return "image" if start[8:12] in IMAGE_BRANDS else "video"
+    is_ftyp = start[4:8] == b"ftyp"
+    if start.startswith(IMAGE_STARTS) or start[8:12] == b"WEBP" or (is_ftyp and start[8:12] in IMAGE_BRANDS):
+        return "video" if moves(source) else "image"
+    if is_ftyp:
+        return "video"
     if start.startswith(OTHER_STARTS):
         return "video"
     name = name or (str(source) if isinstance(source, str | Path) else "")
     suffix = PurePath(name).suffix.lower()
     return "video" if suffix in VIDEO_SUFFIXES else "image" if suffix in IMAGE_SUFFIXES else ""
+
+
+def moves(source: Source) -> bool:
+    """Say whether a file is an animated WebP, PNG or AVIF: a video in a format of images.
+
+    A file that is open is left at its start.
+    """
+    start = first_bytes(source)
+    is_webp = start[12:16] == b"VP8X" and bool(int.from_bytes(start[20:21], "big") & WEBP_ANIMATED)
+    if not (is_webp or start.startswith(PNG_START) or start[8:12] == b"avis"):
+        return False
+    with opened(source) as file, suppress(Exception), warnings.catch_warnings():  # of broken ones, whoever reads tells
+        warnings.simplefilter("ignore")
+        with Image.open(file, formats=("WEBP", "PNG", "AVIF")) as image:
+            return bool(getattr(image, "is_animated", False))
+    return False
 
 
 def begins_like_video(source: Source) -> bool:

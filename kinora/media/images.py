@@ -49,8 +49,8 @@ def read_image(source: Source, *, formats: tuple[str, ...] = IMAGE_FORMATS, limi
         if image.format == "JPEG":
             _refuse_damaged_jpeg(source)
         elif image.format == "PNG":
-            _refuse_damaged_png(source)
-        return _over_white(_of_eight_bits(source, image))[None]
+            refuse_damaged_png(source)
+        return rgb_of(source, image)[None]
 
 
 def write_image(target: str | Path | BinaryIO, frame: np.ndarray, metadata: Metadata | None = None) -> None:
@@ -111,8 +111,12 @@ def _refuse_damaged_jpeg(source: Source) -> None:
         raise MediaError(source, "corrupt", f"is damaged ({said[0] if said else 'its decoder marks it as corrupt'})")
 
 
-def _refuse_damaged_png(source: Source) -> None:
-    """Refuse a PNG with a wrong checksum, which Pillow does not look at when it decodes."""
+def refuse_damaged_png(source: Source) -> None:
+    """Refuse a PNG with a wrong checksum, which Pillow does not look at when it decodes.
+
+    Raises:
+        MediaError: if it has one.
+    """
     try:
         with Image.open(source, formats=("PNG",)) as image:
             image.verify()
@@ -123,6 +127,15 @@ def _refuse_damaged_png(source: Source) -> None:
 def _bytes_of(file: BinaryIO) -> bytes:
     file.seek(0)
     return file.read()
+
+
+def rgb_of(source: Source, image: Image.Image) -> np.ndarray:
+    """Return a decoded image as RGB `uint8 [H, W, 3]`; transparency is laid over white.
+
+    Raises:
+        MediaError: if it is grey, and what is white in it is not known.
+    """
+    return _over_white(_of_eight_bits(source, image))
 
 
 def _of_eight_bits(source: Source, image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from typing import Any
 from kinora.media.comment import MOST_CHARACTERS, metadata_of
 from kinora.media.decoding import open_video
 from kinora.media.errors import MediaError, Source, require_file
-from kinora.media.formats import first_bytes, media_kind
+from kinora.media.formats import first_bytes, media_kind, moves
 from kinora.media.images import COMMENT, IMAGE_DESCRIPTION, open_image
 
 CLIP_JSON = "clip.json"  # in a folder of PNG frames
@@ -51,4 +51,4 @@ def _json_of_folder(folder: Path) -> str:
 
 
 def _is_image(source: Source) -> bool:
-    return media_kind(source) == "image" or first_bytes(source).startswith(b"GIF8")
+    return media_kind(source) == "image" or moves(source) or first_bytes(source).startswith(b"GIF8")
