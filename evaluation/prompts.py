@@ -7,6 +7,7 @@ what was trained, so that nothing can have been chosen by it, and the same candi
 import zlib
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from evaluation.footage import ContinuationTask, held_out_videos, tasks_of
 from kinora.data.clips import ClipDataset
@@ -93,12 +94,13 @@ def _captions_by_people(
     dataset: ClipDataset, recipe: Recipe, number: int, seed: int, choosing: bool
 ) -> list[EvaluationPrompt]:
     """Return the captions of held-out images that people wrote, in turn until there are `number`."""
-    clips = dataset.clips
-    rows = clips[(clips["split"] == "validation") & (clips["caption_source"] == "human")].to_dict("records")
+    rows: list[dict[Any, Any]] = []
+    for piece in dataset.pieces(["split", "caption", "caption_source", "width", "height", "frames", "fps"]):
+        rows += piece[(piece["split"] == "validation") & (piece["caption_source"] == "human")].to_dict("records")
     if not rows:
         raise KinoraError(
-            f"there is nothing to judge a model by: of the {len(clips)} clips, no video is held out, and no image with "
-            "a caption by a person; give more videos, or captions."
+            f"there is nothing to judge a model by: of the {len(dataset)} clips, no video is held out, and no image "
+            "with a caption by a person; give more videos, or captions."
         )
     captions = _part({str(row["caption"]) for row in rows}, choosing)
     rows = [row for row in rows if row["caption"] in captions]

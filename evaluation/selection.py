@@ -2,8 +2,10 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +68,10 @@ def select_version(
         return evaluate_checkpoint(generator, asked, judged / folder, name=name, **how)
 
     evaluation = judge(_generator(models, checkpoint, recipe), "candidate", chosen["name"])
+    sources = Counter(chain.from_iterable(piece["caption_source"] for piece in clips.pieces(["caption_source"])))
     lineage = {
         "dataset": clips.digest,
-        "data": clips.describe() | {"captions": clips.clips["caption_source"].value_counts().sort_index().to_dict()},
+        "data": clips.describe() | {"captions": dict(sorted(sources.items()))},
         "code": code,
         "evaluator": evaluation["evaluator"]["digest"],
         "checkpoint": chosen["name"],
