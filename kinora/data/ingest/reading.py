@@ -50,6 +50,8 @@ def read_input(path: Path, name: str, caption: str, media: Path, config: IngestC
             row = store_clip(media, frames, fps, source=name, source_start_s=start_s, pictures=pictures, **said)
             reading.rows.append(row)
             reading.fingerprints.append(fingerprint(glimpses, fps))
+        if not (reading.rows or reading.rejected):  # it lasts less than an instant
+            raise Rejected("too_short", f"The video is shorter than one frame at {config.fps:g} frames a second.")
     except Rejected as error:
         # What was made of the beginning of a file that is broken further on is not to be trusted either.
         for row in reading.rows:

@@ -118,6 +118,21 @@ def test_broken_inputs_among_good_ones_are_quarantined(broken, tmp_path, real_im
     assert all((tmp_path / "out" / uri).is_file() for uri in dataset.clips["uri"])
 
 
+def test_a_video_that_lasts_less_than_an_instant_is_told(tmp_path, real_videos, real_images):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "good.png").symlink_to(real_images[0])
+    data = bytearray(real_videos[0].read_bytes())
+    for box in (b"mdhd", b"mvhd"):  # units of time in a second, 16 bytes after a box's name
+        place = data.index(box) + 16
+        data[place : place + 4] = (2**31 - 1).to_bytes(4, "big")
+    (folder / "instant.mp4").write_bytes(data)
+    dataset = ingest(str(folder), tmp_path / "out", IngestConfig())
+    assert dict(zip(dataset.quarantine["source"], dataset.quarantine["reason"], strict=True)) == {
+        "instant.mp4": "too_short"
+    }
+
+
 def test_nothing_usable_is_one_sentence_and_leaves_nothing(broken, tmp_path):
     folder, expected = broken
     with pytest.raises(KinoraError, match=r"nothing in .* can be used") as error:
