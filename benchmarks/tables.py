@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -65,10 +66,8 @@ def clip_rows(first: int, count: int, words: np.ndarray) -> pd.DataFrame:
         "source": [f"{number:08}.png" for number in numbers],
         "split": ["train" if number % 10 else "validation" for number in numbers],
     }
-    human = {"caption_source": "human", "caption_confidence": 1.0}
-    return rows.assign(
-        kind="image", width=SIDE, height=SIDE, frames=1, observed_at=pd.Timestamp("2026-11-01T00:00Z"), **named, **human
-    )
+    rows = rows.assign(caption_source="human", caption_confidence=1.0, **named)
+    return rows.assign(kind="image", width=SIDE, height=SIDE, frames=1, observed_at=pd.Timestamp("2026-11-01T00:00Z"))
 
 
 def rejected_rows(first: int, count: int) -> pd.DataFrame:
@@ -119,8 +118,8 @@ class _Right(str):
 
 
 def _validate(folder: Path) -> None:
-    validation.file_digest = lambda path: _Right(file_digest(path))
-    validate(ClipDataset.open(folder / DATASET), folder / "valid")
+    with mock.patch.object(validation, "file_digest", lambda path: _Right(file_digest(path))):
+        validate(ClipDataset.open(folder / DATASET), folder / "valid")
 
 
 def _merge(folder: Path) -> None:
