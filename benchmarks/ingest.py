@@ -7,6 +7,7 @@ processors, which other work on the machine changes less. Memory is the peak of 
 
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -139,7 +140,7 @@ def kills(source: Path, times: int, work: Path) -> None:
         )  # fmt: skip
         try:
             process.wait(chance.uniform(0.1, 0.5) * seconds)
-            break
+            shutil.rmtree(work / "killed")  # it came to its end before enough were killed: from the start again
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
