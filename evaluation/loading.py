@@ -82,7 +82,8 @@ def _dataset_clips(path: Path) -> list[ClipFile]:
             partial(dataset.media, row["uri"]),
             row["caption"] if row["caption_source"] in WRITTEN_BY else "",
         )
-        for row in dataset.clips.to_dict("records")
+        for piece in dataset.pieces(["uri", "caption", "caption_source"])
+        for row in piece.to_dict("records")
     ]
 
 
