@@ -20,8 +20,8 @@ def folders(tmp_path_factory):
 @pytest.mark.parametrize("name", STEPS)
 def test_each_step_takes_the_made_dataset(folders, name):
     figures = taken(name, *folders)
-    assert figures["bytes"] >= 0
-    assert figures["seconds"] > 0
+    assert 0 <= figures["bytes"] < 2**29  # of 300 clips
+    assert figures["seconds"] >= 0
 
 
 def test_the_steps_made_what_they_should(folders):
