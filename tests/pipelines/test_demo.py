@@ -27,7 +27,12 @@ ASKED = {"prompt": "A red circle falls.", "width": 40, "height": 24, "frames": 1
 
 def test_of_simulated_worlds_a_held_out_prompt_is_asked_for():
     wish = wish_of(ASKED, 24)
-    assert (wish.prompt, wish.said, wish.size, wish.fields) == (ASKED["prompt"], ASKED["prompt"], "40x24", {})
+    assert (wish.prompt, wish.said, wish.size, wish.fields) == (
+        ASKED["prompt"],
+        ASKED["prompt"],
+        "40x24",
+        {"allow_unknown_words": True},
+    )
 
 
 def test_of_own_footage_a_persons_caption_is_asked_for_and_a_held_out_clip_continued():
