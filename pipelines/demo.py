@@ -222,9 +222,7 @@ def wish_of(asked: Mapping[str, Any], most: int) -> Wish:
     """
     size, prompt = f"{asked['width']}x{asked['height']}", shortened(asked["prompt"], most)
     if "clip" not in asked:
-        return Wish(
-            prompt, prompt, size, {"allow_unknown_words": True}
-        )  # which a model of few captions may never have seen
+        return Wish(prompt, prompt, size, {"allow_unknown_words": True})  # a model of few captions lacks some
     words = f"“{prompt}”" if prompt else "no words, for no person wrote a caption"
     said = f"{words}; continued from the first frame of {PurePosixPath(asked['source']).name}, which was held out"
     fields = {name: asked[name] for name in ("frames", "fps", "seed")}

@@ -39,7 +39,7 @@ from kinora.training.captioner_clips import (
     mirrored_words,
     unseen_examples,
 )
-from kinora.training.captioner_foreign import learn_origin
+from kinora.training.captioner_origin import learn_origin
 from kinora.training.captioner_report import captioner_page, measure
 from kinora.training.checkpoints import load_state, open_checkpoints, save_state
 from kinora.training.config import TrainingConfig, TrainingResult

@@ -1,10 +1,8 @@
-"""Clips of foreign origin, and the network that learns from them which clips are a dataset's own.
+"""Clips of foreign origin, which are made for a network that is to tell them from a dataset's own.
 
-A network that never saw anything foreign takes it for its own: it is shown some, made for the purpose (outlier
-exposure, https://arxiv.org/abs/1812.04606). Two in three are made of random numbers alone, with what natural pictures
-have in common: spectra that fall with the frequency, and things of all sizes, textured, that hide one another
-(https://arxiv.org/abs/2106.05963, sections 3.1 and 3.2). The third are clips of the dataset, scrambled, so that what
-tells is how things look and not their colours.
+Two in three are made of random numbers alone, with what natural pictures have in common: spectra that fall with the
+frequency, and things of all sizes, textured, that hide one another (https://arxiv.org/abs/2106.05963, sections 3.1 and
+3.2). The third are clips of the dataset, scrambled, so that what tells is how things look and not their colours.
 """
 
 from collections import defaultdict
@@ -13,16 +11,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from kinora.models.captioner import FrameSample
-from kinora.models.origin import Origin
-from kinora.models.precision import device
 
-BATCH, RATE, WARMUP = 64, 2e-3, 20  # of the training of the network
-MOST_FOREIGN = 2400  # clips
 OVER, BEYOND = 2, 1.6  # scenes are drawn at twice the size and averaged, and so much larger than the frame
 PIECE, PIECES = 96, 96  # pixels of outlines and textures, and how many of each are drawn ahead
 MOST_LEAVES, MOST_MOVING = 90, 3
@@ -39,37 +30,9 @@ class Moving(NamedTuple):
     growth: float
 
 
-def learn_origin(samples: Sequence[FrameSample], steps: int, seed: int) -> Origin:
-    """Train the network on samples of a dataset's own clips, and on foreign ones made for it.
-
-    In 0 steps it learns nothing, and no clip is made.
-    """
-    torch.manual_seed(seed)
-    rng, where = np.random.default_rng([seed, 5]), device()
-    origin = Origin().to(where)
-    if not steps:
-        return origin.eval()
-    own = _by_shape([sample.frames for sample in samples])
-    foreign = _by_shape(foreign_clips(samples, min(len(samples), MOST_FOREIGN), rng))
-    shapes = list(foreign)
-    shares = np.array([len(foreign[shape]) for shape in shapes]) / sum(map(len, foreign.values()))
-    optimizer = torch.optim.AdamW(origin.parameters(), RATE, weight_decay=0.01)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = RATE * min(1, (step + 1) / WARMUP) * (1 - step / steps)
-        shape = shapes[rng.choice(len(shapes), p=shares)]
-        drawn = [_pairs(clips[shape], BATCH // 2, rng) for clips in (own, foreign)]
-        frames, following = (torch.cat(part).to(where) for part in zip(*drawn, strict=True))
-        labels = torch.arange(len(frames), device=where) >= BATCH // 2
-        loss = F.binary_cross_entropy_with_logits(origin(frames, following), labels.float())
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-    return origin.eval()
-
-
 def foreign_clips(samples: Sequence[FrameSample], count: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Make foreign clips `uint8 [F, H, W, 3]`, of the shapes of samples of a dataset's own."""
-    own, leaves = _by_shape([sample.frames for sample in samples]), Leaves(rng)
+    own, leaves = by_shape([sample.frames for sample in samples]), Leaves(rng)
     clips = []
     for index, place in enumerate(rng.integers(len(samples), size=count)):
         shape = samples[place].frames.shape
@@ -281,19 +244,9 @@ def _bytes(clip: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(clip.round(), 0, 255), np.uint8)
 
 
-def _by_shape(clips: Sequence[np.ndarray]) -> dict[tuple[int, ...], np.ndarray]:
+def by_shape(clips: Sequence[np.ndarray]) -> dict[tuple[int, ...], np.ndarray]:
+    """Return clips `[N, F, H, W, 3]` by the shape that they have in common."""
     groups: dict[tuple[int, ...], list[np.ndarray]] = defaultdict(list)
     for clip in clips:
         groups[clip.shape].append(clip)
     return {shape: np.stack(some) for shape, some in groups.items()}
-
-
-def _pairs(clips: np.ndarray, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Draw frames of clips, each with the next, some mirrored, some without any change: `uint8 [count, H, W, 3]`."""
-    chosen = rng.integers(len(clips), size=count)
-    first = rng.integers(max(1, clips.shape[1] - 1), size=count)
-    step = min(1, clips.shape[1] - 1) * int(rng.random() < 0.8)
-    frames, following = clips[chosen, first], clips[chosen, first + step]
-    if rng.random() < 0.5:
-        frames, following = frames[:, :, ::-1], following[:, :, ::-1]
-    return torch.from_numpy(frames.copy()), torch.from_numpy(following.copy())
