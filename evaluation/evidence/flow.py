@@ -20,6 +20,8 @@ LEAST_NOISE = 0.5  # levels: what rounding to whole levels leaves, and a little 
 FEWEST = 16  # pixels
 PAIRS = 40  # of frames of a shot, at least, that tell its noise
 ALIKE = 12  # levels between two views of one thing
+REACH = 2  # pixels around where something fast comes from
+KERNEL = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,28 +50,26 @@ def follow_flow(rgb_THWC: np.ndarray, luma_THW: np.ndarray, camera: Camera, shot
     down, right = max(0, SMALLEST - H), max(0, SMALLEST - W)
 
     def moved(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> np.ndarray:
-        a, b, start = (cv2.copyMakeBorder(x, 0, down, 0, right, cv2.BORDER_REPLICATE) for x in (a, b, start))
+        if down or right:
+            a, b, start = (cv2.copyMakeBorder(x, 0, down, 0, right, cv2.BORDER_REPLICATE) for x in (a, b, start))
         return np.asarray(search.calc(a, b, start))[:H, :W]
 
     steps = max(0, T - 1)
     forward, backward = np.zeros((2, steps, H, W, 2), np.float32)
     consistent, residual = np.zeros((steps, H, W), bool), np.zeros((steps, H, W), np.float32)
+    to_last = np.linalg.inv(camera.to_next)
     for shot in shots:
         for t in range(shot.start, shot.end):
-            there, back = _camera_flow(camera.to_next[t], grid), _camera_flow(np.linalg.inv(camera.to_next[t]), grid)
+            there, back = carried_along(camera.to_next[t], grid) - grid, carried_along(to_last[t], grid) - grid
             forward[t], backward[t] = moved(grey[t], grey[t + 1], there), moved(grey[t + 1], grey[t], back)
             returned = backward[t] + sample(forward[t], grid + backward[t])
             consistent[t] = _length(returned) < RETURNS + 0.1 * _length(backward[t])
+        after = in_four(rgb_THWC[shot.start])
         for t in range(shot.start, shot.end):
-            a, b = rgb_THWC[t], rgb_THWC[t + 1]
-            still = _camera_flow(np.linalg.inv(camera.to_next[t]), grid)
-            left = beyond(a, b, grid + still, grid)
-            if left.max() > ALIKE:
-                left = cv2.min(left, beyond(a, b, grid + backward[t], grid))
-                if t + 1 < shot.end:  # what comes in fast goes on like that
-                    left = cv2.min(left, beyond(a, b, grid - forward[t + 1], grid))
-                left[uncovered(a, b, forward[t], backward[t], grid + still, grid)] = 0
-            residual[t] = left
+            now, after = after, in_four(rgb_THWC[t + 1])
+            still = carried_along(to_last[t], grid)
+            on = forward[t + 1] if t + 1 < shot.end else None
+            residual[t] = unexplained(now, after, still, forward[t], backward[t], on, grid)
     return Flow(forward, backward, consistent, residual)
 
 
@@ -80,8 +80,12 @@ def pixel_grid(height: int, width: int) -> np.ndarray:
 
 def sample(frame: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return what a frame shows at places `float32 [h, w, 2]` (x, y); beyond its border, what is at the border."""
-    x, y = cv2.split(places)
-    return np.asarray(cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    return np.asarray(cv2.remap(frame, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def in_four(rgb_HWC: np.ndarray) -> np.ndarray:
+    """Return a picture with a fourth channel that is the same everywhere: it is sampled in half the time."""
+    return np.asarray(cv2.cvtColor(rgb_HWC, cv2.COLOR_RGB2RGBA))
 
 
 def carried(flows: Sequence[np.ndarray], a: int, b: int, grid: np.ndarray) -> np.ndarray:
@@ -92,23 +96,46 @@ def carried(flows: Sequence[np.ndarray], a: int, b: int, grid: np.ndarray) -> np
     return there
 
 
-def _camera_flow(matrix: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.perspectiveTransform(grid, matrix) - grid)
+def carried_along(matrix: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return where a homography carries the places of a grid: the grid itself where it carries nothing anywhere."""
+    return grid if np.array_equal(matrix, np.eye(3)) else np.asarray(cv2.perspectiveTransform(grid, matrix))
+
+
+def unexplained(
+    a: np.ndarray, b: np.ndarray, still: np.ndarray, forward: np.ndarray, backward: np.ndarray,
+    on: np.ndarray | None, grid: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return by how many levels b lies beyond what a shows wherever it may come from, `[H, W]`.
+
+    Both are `uint8 [H, W, 3 or 4]`. b may come from where the camera or the flow `backward` says, or go on as the flow
+    `on` goes from it; or what covered it in a may have moved off, as the flow `forward` says.
+    """
+    left = beyond(a, b, still, grid)
+    if left.max() <= ALIKE:
+        return left
+    x, y, wide, high = cv2.boundingRect(left)
+    # With what is around it, where it has an influence.
+    place = slice(max(0, y - REACH), y + high + REACH), slice(max(0, x - REACH), x + wide + REACH)
+    for flow in [backward] if on is None else [backward, -on]:
+        left[place] = cv2.min(left[place], beyond(a, b[place], (grid + flow)[place], grid[place]))
+    left[_uncovered(a, b, left, still, forward, backward, grid)] = 0
+    return left
 
 
 def beyond(a: np.ndarray, b: np.ndarray, origin: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Return by how many levels b lies beyond what a shows around the places that its pixels come from, `[H, W]`.
 
-    What comes from outside the frame is not beyond anything.
+    `b`, `origin` and `grid` may be of a part of the frame. What comes from outside the frame is not beyond anything.
     """
-    H, W = b.shape[:2]
+    if origin is grid:
+        return outside(b, a, 3)
     seen = sample(a, origin)
     levels = outside(b, seen, 3)
     fast = _length(origin - grid) > FAST
     if fast.any():
-        levels[fast] = outside(b, seen, 5)[fast]
+        np.copyto(levels, outside(b, seen, 1 + 2 * REACH), where=fast)
     x, y = cv2.split(origin)
-    levels[(x < 0) | (y < 0) | (x > W - 1) | (y > H - 1)] = 0
+    levels[(x < 0) | (y < 0) | (x > a.shape[1] - 1) | (y > a.shape[0] - 1)] = 0
     return levels
 
 
@@ -120,8 +147,8 @@ def outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
 
 
 def largest(channels: np.ndarray) -> np.ndarray:
-    """Return the largest channel of every pixel of `[h, w, 3]`."""
-    red, green, blue = cv2.split(channels)
+    """Return the largest of the first three channels of every pixel of `[h, w, 3 or more]`."""
+    red, green, blue, *_ = cv2.split(channels)
     return np.asarray(cv2.max(cv2.max(red, green), blue))
 
 
@@ -130,19 +157,22 @@ def _length(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.magnitude(x, y))
 
 
-def uncovered(
-    a: np.ndarray, b: np.ndarray, forward: np.ndarray, backward: np.ndarray, origin: np.ndarray, grid: np.ndarray
-) -> np.ndarray:
-    """Say which pixels of b show what something covered in a that has moved off, and is seen where it went."""
-    leaves = sample(forward, origin)
-    landed = origin + leaves
-    moves = _length(landed - grid) > 1
-    if not moves.any():
-        return moves
-    returns = _length(leaves + sample(backward, landed)) < RETURNS
-    alike = largest(cv2.absdiff(sample(a, origin), sample(b, landed))) < ALIKE
-    covered = moves & returns & alike
-    return np.asarray(cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8)), bool)
+def _uncovered(
+    a: np.ndarray, b: np.ndarray, left: np.ndarray, origin: np.ndarray, forward: np.ndarray, backward: np.ndarray,
+    grid: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return where b shows something covered in a that has moved off, and is seen where it went, near what is left."""
+    leaves = forward if origin is grid else sample(forward, origin)
+    moves = _length(leaves if origin is grid else origin + leaves - grid) > 1
+    covered = (moves & (cv2.dilate(left, KERNEL) > 0)).astype(np.uint8)
+    at = np.flatnonzero(covered)
+    if len(at):
+        from_, step = (np.take(x.reshape(-1, 2), at, axis=0)[None] for x in (origin, leaves))
+        landed = from_ + step
+        returns = _length(step + sample(backward, landed)) < RETURNS
+        alike = largest(cv2.absdiff(sample(a, from_), sample(b, landed))) < ALIKE
+        covered.ravel()[at] = returns & alike
+    return np.asarray(cv2.dilate(covered, KERNEL), bool)
 
 
 def measure_noise(luma_THW: np.ndarray, flow: Flow, shots: Sequence[Shot]) -> float:

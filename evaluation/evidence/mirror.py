@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from evaluation.evidence.flow import ALIKE, beyond, outside, pixel_grid, uncovered
+from evaluation.evidence.flow import carried_along, in_four, outside, pixel_grid, unexplained
 from evaluation.evidence.tracks import Track
 
 if TYPE_CHECKING:
@@ -127,15 +127,10 @@ def _lost(evidence: "Evidence", cut: np.ndarray) -> np.ndarray:
     grid, flow = pixel_grid(*evidence.luma.shape[1:]), evidence.flow
     lost = np.zeros((len(cut), *evidence.luma.shape[1:]), np.float32)
     for t in np.flatnonzero(~cut):
-        now, after = evidence.rgb[t], evidence.rgb[t + 1]
-        still = cv2.perspectiveTransform(grid, evidence.camera.to_next[t])
-        left = beyond(after, now, still, grid)
-        if left.max() > ALIKE:
-            left = cv2.min(left, beyond(after, now, grid + flow.forward[t], grid))
-            if t and not cut[t - 1]:  # what goes out fast went on like that
-                left = cv2.min(left, beyond(after, now, grid - flow.backward[t - 1], grid))
-            left[uncovered(after, now, flow.backward[t], flow.forward[t], still, grid)] = 0
-        lost[t] = left
+        now, after = in_four(evidence.rgb[t]), in_four(evidence.rgb[t + 1])
+        still = carried_along(evidence.camera.to_next[t], grid)
+        on = flow.backward[t - 1] if t and not cut[t - 1] else None
+        lost[t] = unexplained(after, now, still, flow.backward[t], flow.forward[t], on, grid)
     return lost
 
 
