@@ -21,7 +21,7 @@ FEWEST = 16  # pixels
 PAIRS = 40  # of frames of a shot, at least, that tell its noise
 ALIKE = 12  # levels between two views of one thing
 REACH = 2  # pixels around where something fast comes from
-KERNEL, NO_MAP = np.ones((3, 3), np.uint8), np.zeros(0, np.float32)
+KERNEL = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,8 @@ def pixel_grid(height: int, width: int) -> np.ndarray:
 
 def sample(frame: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return what a frame shows at places `float32 [h, w, 2]` (x, y); beyond its border, what is at the border."""
-    return np.asarray(cv2.remap(frame, places, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    how, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    return np.asarray(cv2.remap(frame, places, None, how, borderMode=border))  # type: ignore[call-overload]
 
 
 def in_four(rgb_HWC: np.ndarray) -> np.ndarray:
