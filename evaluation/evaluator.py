@@ -16,9 +16,10 @@ from evaluation.consistency.identity_drift import identity_drift
 from evaluation.consistency.incoherence import incoherence
 from evaluation.consistency.view_inconsistency import view_inconsistency
 from evaluation.evidence.clip import gather
+from evaluation.evidence.sharpness import blurred
 from evaluation.fidelity.promises import held_against
 from evaluation.fidelity.prompt import prompt_mismatch
-from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding
+from evaluation.findings import FAILS_FROM, TYPES, ClipInput, Finding, unmeasurable
 from evaluation.intervals import wilson
 from evaluation.judges.judge import judge_name
 from evaluation.objects.observation import Observation, observe
@@ -54,6 +55,9 @@ DETECTORS: dict[str, Callable[..., Finding]] = {
 }
 # What sees the worlds' own objects (`evaluation.objects`); every other detector takes the evidence in any clip.
 OF_OBJECTS = {"prompt_mismatch"}
+# What needs the outlines of things. A clip that has none left is not excused: mush would pass for faultless.
+OF_OUTLINES = frozenset(kind for kind, of in TYPES.items() if of.group == "physics") | {"identity_drift"}
+BLURRED = "the picture is blurred until only its layout is left"
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
 DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity", "judges", "backends")
@@ -75,13 +79,16 @@ def findings(seen: Observation, backends: Backends = NONE) -> dict[str, Finding]
 
 def _found(clip: ClipInput, seen: Observation | None, kinds: Collection[str], backends: Backends) -> dict[str, Finding]:
     evidence = gather(clip, backends)
+    unseen = OF_OUTLINES if len(evidence.luma) > 1 and blurred(evidence.luma) else frozenset()
     with calibrated_for(backends):
         found = {
             kind: detector(seen, backends) if kind in OF_OBJECTS else detector(evidence)
             for kind, detector in DETECTORS.items()
-            if kind in kinds
+            if kind in kinds and kind not in unseen
         }
-    return found if seen is None else held_against(seen, found)
+    if seen is not None:
+        found = held_against(seen, found)
+    return found | {kind: unmeasurable(kind, BLURRED, due=True) for kind in DETECTORS if kind in unseen & set(kinds)}
 
 
 def evaluate_clips(clips: Iterable[ClipInput], backends: Backends = NONE) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
-from evaluation.findings import Candidate, Failure, Finding, calibrated, measured, unmeasurable
+from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "freeze"
 CELL, REPEAT_CELL = 6, 10  # pixels: sides of the cells that a stop and a repeat are seen in
@@ -47,6 +47,7 @@ REPEAT_QUIET = 1.5  # levels: less motion than this tells no frame from another
 NEARER = 1.2  # times surer must be what is repeated from farther back: twice its period
 LIVELY, FEWEST_LIVELY = 0.1, 6  # share, and number, of the cells' channels that change most in a clip: they tell
 SURE, SURE_REPEAT = 3.6, 0.45  # a stop and a repeat as strong as few faultless clips have
+CERTAIN = 20.0  # a strength that one faultless clip in a million has
 RESTING = ("still", None)  # motions of a prompt that need not be seen
 
 
@@ -71,11 +72,11 @@ def freeze(evidence: Evidence) -> Finding:
     moves = np.sort(activity)[-MOVING] - evidence.noise
     if moves < MOVES and wanted not in RESTING:
         text = f"Nothing moves in any frame, though the prompt asks for it ('{wanted}')."
-        return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])  # certain, whatever faultless clips show
+        return calibrated(TYPE, [Candidate(0, frames - 1, CERTAIN, text)])
     alive = changing(evidence.clip.frames)
     if moves < CODED and evidence.wanted is None and np.quantile(alive, QUIETEST) < REPEATED:
         text = f"All {frames} frames are one picture, repeated: not even grain changes."
-        return measured(TYPE, [Failure(TYPE, 0, frames - 1, 1.0, text)])
+        return calibrated(TYPE, [Candidate(0, frames - 1, CERTAIN, text)])
     if moves < MOVES:
         return unmeasurable(TYPE, "nothing moves from beginning to end, and nothing says that it should", due=False)
     candidates = [stopped(evidence, change, activity, alive), repeated(evidence)]

@@ -51,6 +51,9 @@ def incoherence(evidence: Evidence) -> Finding:
 def noise(evidence: Evidence) -> Candidate:
     """Return the stretch around the frame whose neighbouring pixels are least related."""
     related = np.array([relation(frame) for frame in evidence.luma])
+    if evidence.scale < 1:  # noise as fine as the clip's own pixels is averaged away in the smaller ones
+        own = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in evidence.clip.frames)
+        related = np.minimum(related, [relation(frame) for frame in own])
     start, end = around(-related, int(np.argmin(related)), -(RELATED + UNRELATED) / 2)
     least = float(related[start : end + 1].mean())
     text = f"{_in_frames(start, end)} neighbouring pixels are related by {least:.2f}, as in noise (pictures: 0.8 to 1)."

@@ -93,7 +93,10 @@ def false_alarms(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def nulls(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return for each family and null in how many pairs it is more suspicious than the clip that it was made from."""
+    """Return for each family and null in how many pairs it is more suspicious than the clip that it was made from.
+
+    It is as well where the evaluator counts against it, and not against the clip, that something cannot be measured.
+    """
     rows = []
     suspicions = suspicion_of(table[table["group"].isin([FAULTLESS, NULL])])
     good = suspicions[suspicions["group"] == FAULTLESS]
@@ -144,17 +147,20 @@ def threshold_of(kind: str, entries: Entries) -> float:
 
 
 def alarms(rows: pd.DataFrame) -> np.ndarray:
-    """Say for each row whether a failure is listed: `bool [n]`."""
+    """Say for each row whether it counts against its clip, a failure or what could not be measured: `bool [n]`."""
     from evaluation.calibration import score
 
     strengths = rows["strength"].fillna(0.0)
     scores = [score(kind, s) for kind, s in zip(rows["type"], strengths, strict=True)]
-    return np.array(scores) >= FAILS_FROM
+    return np.asarray((np.array(scores) >= FAILS_FROM) | rows["missed"].to_numpy(bool))
 
 
 def suspicion_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a case, with the suspicion of its most suspicious type."""
-    values = [suspicion(kind, s) for kind, s in zip(rows["type"], rows["strength"].fillna(0.0), strict=True)]
+    """Return one row a case, with the suspicion of its most suspicious type; none is more so than one missed."""
+    values = [
+        float("inf") if missed else suspicion(kind, strength)
+        for kind, strength, missed in zip(rows["type"], rows["strength"].fillna(0.0), rows["missed"], strict=True)
+    ]
     told = rows.assign(suspicion=values)
     return told.groupby(["family", "group", "case", "way"])["suspicion"].max().reset_index()
 

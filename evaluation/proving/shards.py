@@ -198,6 +198,7 @@ def _rows(case: Case, group: str, found: dict[str, Finding], seconds: float) -> 
             "measured": finding.score is not None,
             "strength": strength_of(finding),
             "reason": finding.reason,
+            "missed": finding.due and finding.score is None,
             "start": best.start_frame if best else -1,
             "end": best.end_frame if best else -1,
             "box": list(best.box) if best and best.box else None,

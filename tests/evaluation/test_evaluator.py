@@ -2,10 +2,11 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
-from evaluation.evaluator import DETECTORS, evaluate_clips
+from evaluation.evaluator import BLURRED, DETECTORS, OF_OUTLINES, evaluate_clips
 from evaluation.findings import TYPES, ClipInput
 from evaluation.proving.reconstruction import softened
 from kinora import recipes
@@ -59,6 +60,19 @@ def test_noise_loses_and_is_not_excused(clips):
 def test_a_clip_that_shows_nothing_is_not_excused(clips):
     empty = [ClipInput(c.name, np.full_like(c.frames, c.frames[0, 0, 0]), 8.0, c.prompt) for c in clips[:4]]
     assert evaluate_clips(empty)["summary"]["rates"]["overall"] < 0.3
+
+
+def test_mush_is_not_excused(clips):
+    blurs = [np.stack([cv2.GaussianBlur(frame, (0, 0), 2.5) for frame in c.frames]) for c in clips[:3]]
+    for prompted in (True, False):
+        mush = [ClipInput(c.name, f, 8.0, c.prompt if prompted else None) for c, f in zip(clips, blurs, strict=False)]
+        report = evaluate_clips(mush)
+        assert report["summary"]["without_failure"]["count"] == 0
+        for record in report["clips"]:
+            assert record["not_measurable"].keys() & set(record["due"]) == OF_OUTLINES
+            assert {record["not_measurable"][kind] for kind in OF_OUTLINES} == {BLURRED}
+    still = evaluate_clips([ClipInput("a picture", blurs[0][:1], 1.0)])
+    assert still["clips"][0]["due"] == ["incoherence"]
 
 
 def test_the_digest_follows_what_decides(monkeypatch, clips):

@@ -83,6 +83,7 @@ def test_of_clips_that_never_move_one_repeated_picture_fails_and_a_resting_camer
     for frames in (still, compressed(np.repeat(rolling([48.0], grain=0), 24, axis=0), 24.0, 23)):
         repeated = freeze(gather(ClipInput("clip", frames, 24.0)))
         assert repeated.score == 1.0
+        assert repeated.strength > 2 * strength(rolling(np.r_[PATH[:20], np.full(28, PATH[20])]))
         assert (repeated.failures[0].start_frame, repeated.failures[0].end_frame) == (0, 23)
     finding = freeze(gather(ClipInput("clip", filmed, 24.0)))
     assert finding.score is None

@@ -91,6 +91,11 @@ def test_noise_is_found_from_first_to_last_and_where_it_is(pan):
     assert found.strength > 1.5
 
 
+def test_faint_noise_as_fine_as_the_pixels_of_a_large_clip_is_noise():
+    noise = np.random.default_rng(3).normal(120, 20, (6, 180, 320, 3))
+    assert judged(noise)[1].strength > 2
+
+
 def test_a_picture_that_falls_apart_is_found(pan):
     rng = np.random.default_rng(3)
     frames = pan.copy()

@@ -14,8 +14,9 @@ def row(case, group, strength, *, kind="freeze", due=True, base=None, start=5, *
     return {
         "case": case, "base": base or case, "family": "studio", "way": "w", "group": group, "frames": 30, "fps": 10.0,
         "seconds": 0.5, "type": kind, "true_type": kind if group == FAILING else "", "severity": "plain", "due": due,
-        "measured": measured, "strength": strength, "reason": "" if measured else "too dark", "start": start, "end": 9,
-        "true_start": 4, "true_end": 9, "box": [0, 0, 10, 10], "true_box": [0, 0, 10, 20], **more,
+        "measured": measured, "strength": strength, "reason": "" if measured else "too dark", "missed": False,
+        "start": start, "end": 9, "true_start": 4, "true_end": 9, "box": [0, 0, 10, 10],
+        "true_box": [0, 0, 10, 20], **more,
     }  # fmt: skip
 
 
@@ -92,3 +93,13 @@ def test_a_null_loses_where_it_is_the_more_suspicious(monkeypatch):
     rows += [row(f"g{i}", "null", 0.1 if i == 0 else 3.0) | {"way": "noise"} for i in range(4)]
     (figure,) = figures.nulls(pd.DataFrame(rows))
     assert (figure["pairs"], figure["loses"].count) == (4, 3)
+
+
+def test_a_null_loses_where_what_cannot_be_measured_counts_against_it_alone(monkeypatch):
+    monkeypatch.setattr("evaluation.calibration.entries", dict)
+    rows = [row(f"g{i}", FAULTLESS, 0.9) | {"missed": i == 3} for i in range(4)]
+    rows += [row(f"g{i}", "null", float("nan")) | {"way": "blurred", "missed": i > 0} for i in range(4)]
+    (figure,) = figures.nulls(pd.DataFrame(rows))
+    assert figure["loses"].count == 2
+    (alarms,) = figures.false_alarms(pd.DataFrame(rows))
+    assert alarms["any"].count == 1
