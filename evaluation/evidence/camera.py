@@ -53,7 +53,10 @@ class Camera:
 
 def carry(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Carry points `[n, 2]` by a homography `[3, 3]`, or by one each, `[n, 3, 3]`."""
-    xyz = np.einsum("...ij,...j->...i", matrices, np.concatenate([points, np.ones((len(points), 1))], axis=1))
+    if matrices.ndim == 2:
+        xyz = points @ matrices[:, :2].T + matrices[:, 2]
+    else:
+        xyz = (matrices[..., :2] @ points[..., None])[..., 0] + matrices[..., 2]
     return np.asarray(xyz[:, :2] / xyz[:, 2:])
 
 

@@ -6,6 +6,7 @@ camera's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -73,9 +74,12 @@ def follow_flow(rgb_THWC: np.ndarray, luma_THW: np.ndarray, camera: Camera, shot
     return Flow(forward, backward, consistent, residual)
 
 
+@lru_cache(8)
 def pixel_grid(height: int, width: int) -> np.ndarray:
-    """Return the place (x, y) of every pixel, float32 `[height, width, 2]`."""
-    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+    """Return the place (x, y) of every pixel, float32 `[height, width, 2]`, which must not be written to."""
+    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+    grid.flags.writeable = False
+    return grid
 
 
 def sample(frame: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -15,7 +15,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from evaluation.evidence.camera import carry
+from evaluation.evidence.flow import pixel_grid
 from evaluation.evidence.looks import Regions, regions, unlike
+from evaluation.evidence.medians import median
 from evaluation.evidence.segments import smallest
 from evaluation.evidence.things import Sight, Thing
 
@@ -70,34 +72,43 @@ class _Frame:
             for index, thing in enumerate(active):
                 local[thing.number] = index + 1
                 thing.predict(evidence.camera.to_next[t - 1])
-            self.carried = carried_by(evidence.flow.backward[t - 1], local[before])
-        size = (len(active) + 1) * (self.count + 1)
-        pairs = self.carried.astype(np.intp) * (self.count + 1) + segments
-        table = np.bincount(pairs.ravel(), minlength=size).reshape(len(active) + 1, self.count + 1)
+            self.carried = carried_by(evidence.flow.backward[t - 1], local.take(before))
+        table = _together(self.carried, len(active) + 1, segments, self.count + 1)
         self.overlap, self.carried_areas = table[1:, 1:], table[1:].sum(axis=1)
 
     def solve(self, owners: np.ndarray) -> list[Thing]:
         """Write who owns the frame's pixels and return the things that are in it."""
         matched = self._match()
         claims = self._claims(matched)
-        local = np.zeros((self.h, self.w), np.uint8)
-        shared: set[int] = set()
-        people = list(self.active)
+        people, owner = list(self.active), np.zeros(256, np.uint8)
+        several: dict[int, list[int]] = {}
         for segment in range(self.count):
             mine = [i for i, segment_of in claims if segment_of == segment]
             if not mine and len(people) < 250:
                 people.append(Thing(0))
                 mine = [len(people) - 1]
             if len(mine) == 1:
-                local[self.segments == segment + 1] = mine[0] + 1
+                owner[segment + 1] = mine[0] + 1
             elif mine:
-                self._share(local, segment, mine)
-                shared.update(mine)
+                several[segment] = mine
+        local = owner.take(self.segments)
+        for segment, mine in several.items():
+            self._share(local, segment, mine)
+        shared = {i for mine in several.values() for i in mine}
         kept = self._keep(local, {i for i, _ in claims})
-        seen = regions(
-            self.evidence.rgb[self.t], self.evidence.luma[self.t], local, len(people), self.evidence.features(self.t)
-        )
-        return self._take(local, people, seen, shared, kept, owners)
+        at = {int(i) - 1: segment for segment, i in enumerate(owner[1 : self.count + 1])}
+        if kept or several or len(at) < self.count:  # things that are not one segment each
+            seen = regions(
+                self.evidence.rgb[self.t],
+                self.evidence.luma[self.t],
+                local,
+                len(people),
+                self.evidence.features(self.t),
+            )
+            at = {i: i for i in range(len(people))}
+        else:
+            seen = self.found
+        return self._take(local, people, at, seen, shared, kept, owners)
 
     def _match(self) -> dict[int, int]:
         """Return the best segment of every thing that has one."""
@@ -177,8 +188,10 @@ class _Frame:
         kept = {}
         for i in set(range(len(self.active))) - claimed:
             thing = self.active[i]
-            still = still_there(self.evidence, thing, self.carried == i + 1, self.t)
-            if still is not None and (local[still[0]] == 0).mean() > CLAIMS:
+            if self.carried_areas[i] < max(CLAIMS * thing.area, 1):
+                continue
+            still = still_there(self.evidence, thing, (self.carried == i + 1).view(np.uint8), local, self.t)
+            if still is not None:
                 local[still[0] & (local == 0)] = i + 1
                 kept[i] = still[1]
         return kept
@@ -187,84 +200,87 @@ class _Frame:
         self,
         local: np.ndarray,
         people: list[Thing],
+        at: dict[int, int],
         seen: Regions,
         shared: set[int],
         kept: dict[int, np.ndarray],
         owners: np.ndarray,
     ) -> list[Thing]:
         least = smallest(self.h, self.w)
-        size = (len(self.active) + 1) * (len(people) + 1)
-        both = np.bincount((self.carried.astype(np.intp) * (len(people) + 1) + local).ravel(), minlength=size)
-        both = both.reshape(len(self.active) + 1, len(people) + 1)
+        both = _together(self.carried, len(self.active) + 1, local, len(people) + 1)
         present: list[Thing] = []
         numbers = np.zeros(len(people) + 1, np.uint32)
         for i, thing in enumerate(people):
-            area = seen.areas[i]
-            new = i >= len(self.active)
-            if area < (1 if new else max(VISIBLE * thing.area, 0.5 * least)):
+            region, new = at.get(i), i >= len(self.active)
+            area = 0 if region is None else seen.areas[region]
+            if region is None or area < (1 if new else max(VISIBLE * thing.area, 0.5 * least)):
                 continue
             fit = 0.0 if new else both[i + 1, i + 1] / max(self.carried_areas[i] + area - both[i + 1, i + 1], 1)
             sight = Sight(
-                self.t, float(area), seen.centres[i], seen.boxes[i], seen.colours[i], seen.looks[i], 0.0, float(fit),
-                i in shared, i in kept,
+                self.t, float(area), seen.centres[region], seen.boxes[region], seen.colours[region],
+                seen.looks[region], 0.0, float(fit), i in shared, i in kept,
             )  # fmt: skip
             mask = local == i + 1
             if new:
                 self.things.append(thing)
                 thing.number = len(self.things)
-                thing.begin(self._velocity(mask), sight)
+                thing.begin(self._velocity(mask, sight), sight)
             else:
                 if i in kept:  # to less than a pixel, which its mask is not
                     sight.centre = kept[i]
                 thing.take(sight)
             if not sight.shared and not sight.kept and area > 0.7 * thing.area:
                 thing.remember(mask, sight.box, sight.centre)
-                thing.variance = float(seen.spreads[i] ** 2)
+                thing.variance = float(seen.spreads[region] ** 2)
             numbers[i + 1] = thing.number
             present.append(thing)
-        owners[:] = numbers[local]
+        np.take(numbers, local, out=owners)
         return present
 
-    def _velocity(self, mask: np.ndarray) -> np.ndarray:
+    def _velocity(self, mask: np.ndarray, sight: Sight) -> np.ndarray:
         """Return how a new thing moves against the scene, in pixels a frame, by the flow to the next frame."""
         if self.t >= len(self.evidence.flow.forward):
             return np.zeros(2)
-        y, x = np.nonzero(mask)
-        at = np.array([x.mean(), y.mean()])
-        step = np.median(self.evidence.flow.forward[self.t][mask], axis=0)
-        return np.asarray(step - (carry(self.evidence.camera.to_next[self.t], at[None])[0] - at))
+        x0, y0, x1, y1 = sight.box
+        step = median(self.evidence.flow.forward[self.t, y0:y1, x0:x1][mask[y0:y1, x0:x1]])
+        stays = carry(self.evidence.camera.to_next[self.t], sight.centre[None])[0] - sight.centre
+        return np.asarray(step - stays)
 
 
 def still_there(
-    evidence: "Evidence", thing: Thing, carried: np.ndarray, t: int
+    evidence: "Evidence", thing: Thing, carried: np.ndarray, taken: np.ndarray, t: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the mask and centre in frame `t` of a thing without a segment, if its pixels there are as they were."""
-    if carried.sum() < max(CLAIMS * thing.area, 1):
-        return None
-    if evidence.flow.residual[t - 1][carried].mean() > 3 * evidence.noise + 3:
-        return None
-    back = np.median(evidence.flow.backward[t - 1][carried], axis=0)
-    at = thing.sights[-1].centre - back
-    mask = thing.drawn(at, *carried.shape)
-    if not mask.any():
-        return None
-    x, y, wide, high = cv2.boundingRect(mask.astype(np.uint8))
+    """Return the mask and centre in frame `t` of a thing without a segment, if its pixels there are as they were.
+
+    `carried` is its mask carried on by the flow, `taken` what belongs to others, both `uint8 [h, w]`.
+    """
+    x, y, wide, high = cv2.boundingRect(carried)
     place = slice(y, y + high), slice(x, x + wide)
+    at = np.flatnonzero(carried[place])
+    if evidence.flow.residual[t - 1][place].ravel().take(at).mean() > 3 * evidence.noise + 3:
+        return None
+    back = median(evidence.flow.backward[t - 1][place].reshape(-1, 2).take(at, axis=0))
+    centre = thing.sights[-1].centre - back
+    mask = thing.drawn(centre, *carried.shape)
+    x, y, wide, high = cv2.boundingRect(mask.view(np.uint8))
+    place = slice(y, y + high), slice(x, x + wide)
+    shape = mask[place].astype(np.uint8)
+    if not wide or (taken[place][shape > 0] == 0).mean() <= CLAIMS:
+        return None
     features = evidence.features(t)
     look = regions(
-        evidence.rgb[t][place],
-        evidence.luma[t][place],
-        mask[place].astype(np.uint8),
-        1,
-        None if features is None else features[place],
+        evidence.rgb[t][place], evidence.luma[t][place], shape, 1, None if features is None else features[place]
     ).looks[0]
-    return None if unlike(look, thing.look) > SAME else (mask, at)
+    return None if unlike(look, thing.look) > SAME else (mask, centre)
 
 
 def carried_by(back: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return labels `[h, w]` of one frame carried to another, whose flow `[h, w, 2]` back to the first is given."""
-    h, w = labels.shape
-    y, x = np.mgrid[:h, :w].astype(np.float32)
-    return np.asarray(
-        cv2.remap(labels, x + back[..., 0], y + back[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    )
+    x, y = cv2.split(pixel_grid(*labels.shape) + back)
+    return np.asarray(cv2.remap(labels, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT))
+
+
+def _together(ones: np.ndarray, one_count: int, others: np.ndarray, other_count: int) -> np.ndarray:
+    """Return how many pixels have each pair of two maps' labels, `int [one_count, other_count]`."""
+    pairs = cv2.addWeighted(ones, other_count, others, 1, 0, dtype=cv2.CV_32S)
+    return np.bincount(pairs.ravel(), minlength=one_count * other_count).reshape(one_count, other_count)

@@ -19,6 +19,7 @@ LOOK = COLOURS + len(WEIGHTS)
 ENOUGH = 200  # pixels of a region, spread over it, that its colours are taken from
 BITS = 5  # of each channel that colours are looked up by
 AT_EDGE = 0.1  # weight of a region's outermost pixels, which mix with what is behind
+KERNEL = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,37 +38,35 @@ def regions(
     rgb_HWC: np.ndarray, luma_HW: np.ndarray, labels_HW: np.ndarray, count: int, features_HWN: np.ndarray | None = None
 ) -> Regions:
     """Measure the regions 1 to `count` of a label map in a frame; the mean of `features_HWN` is appended to looks."""
-    W = labels_HW.shape[1]
-    at = np.flatnonzero(labels_HW)
-    owner = labels_HW.ravel()[at].astype(np.intp) - 1
-    y, x = np.divmod(at, W)
-    areas = np.bincount(owner, minlength=count).astype(float)
+    map8 = labels_HW.astype(np.uint8, copy=False)
+    left, top, wide, high = cv2.boundingRect(map8)
+    left, top = max(0, left - 1), max(0, top - 1)  # with what is around them, for outlines and texture
+    place = slice(top, top + high + 2), slice(left, left + wide + 2)
+    map8, luma, rgb = map8[place], luma_HW[place], rgb_HWC[place]
+    areas, centres, boxes, elongation = _shapes(map8, count)
+    centres[areas > 0] += (left, top)
+    boxes[areas > 0] += (left, top, left, top)
     some = np.maximum(areas, 1)
-    centres = np.stack([np.bincount(owner, weights=axis, minlength=count) for axis in (x, y)], axis=1) / some[:, None]
-    xx, xy, yy = (
-        np.bincount(owner, weights=p * q, minlength=count) / some - centres[:, i] * centres[:, j]
-        for p, q, i, j in ((x, x, 0, 0), (x, y, 0, 1), (y, y, 1, 1))
-    )
-    root = np.sqrt(np.maximum((xx - yy) ** 2 + 4 * xy**2, 0))
-    elongation = 0.5 * np.log((xx + yy + root + 0.2) / np.maximum(xx + yy - root + 0.2, 0.2))
 
-    kernel = np.ones((3, 3), np.uint8)
-    map8 = labels_HW.astype(np.uint8)
-    inside = (cv2.erode(map8, kernel) == cv2.dilate(map8, kernel)).ravel()[at]
-    stride = np.maximum(areas // ENOUGH, 1).astype(int)[owner]
-    chosen = (7 * x + 13 * y) % stride == 0
-    boxes = _boxes(owner, x, y, count)
-    at, owner, inside = at[chosen], owner[chosen], inside[chosen]
-    slope = cv2.absdiff(luma_HW, cv2.blur(luma_HW, (3, 3))).ravel()[at]
-    pixels = rgb_HWC.reshape(-1, 3)[at]
-    level = luma_HW.ravel()[at]
-    colour = pixels.astype(np.float32)
-    features = np.column_stack([_features()[_index(pixels)], colour, slope, level, level**2, colour**2])
+    at = np.flatnonzero(map8)
+    owner = map8.ravel().take(at).astype(np.intp) - 1
+    inside = (cv2.erode(map8, KERNEL) == cv2.dilate(map8, KERNEL)).ravel()
+    stride = np.maximum(areas // ENOUGH, 1).astype(int)
+    if (stride > 1).any():
+        y, x = np.divmod(at, map8.shape[1])
+        chosen = np.flatnonzero((7 * (x + left) + 13 * (y + top)) % stride.take(owner) == 0)
+        at, owner = at.take(chosen), owner.take(chosen)
+    pixels, level = rgb.reshape(-1, 3).take(at, axis=0), luma.ravel().take(at)
+    features = np.empty((len(at), COLOURS + 9), np.float32)
+    features[:, :COLOURS] = _features().take(_index(pixels), axis=0)
+    features[:, COLOURS : COLOURS + 3] = pixels
+    features[:, COLOURS + 3] = cv2.absdiff(luma, cv2.blur(luma, (3, 3))).ravel().take(at)
+    features[:, COLOURS + 4] = level
+    features[:, COLOURS + 5 :] = features[:, [COLOURS + 4, COLOURS, COLOURS + 1, COLOURS + 2]] ** 2
     if features_HWN is not None:
-        features = np.column_stack([features, features_HWN.reshape(-1, features_HWN.shape[-1])[at]])
-    weight = np.where(inside, 1.0, AT_EDGE).astype(np.float32)
+        features = np.column_stack([features, features_HWN[place].reshape(-1, features_HWN.shape[-1]).take(at, axis=0)])
     onehot = np.zeros((count, len(owner)), np.float32)
-    onehot[owner, np.arange(len(owner))] = weight
+    onehot[owner, np.arange(len(owner))] = np.where(inside.take(at), np.float32(1), np.float32(AT_EDGE))
     means = (onehot @ features) / np.maximum(onehot.sum(axis=1), 1e-6)[:, None]
     colours = means[:, COLOURS : COLOURS + 3]
     texture, level1, level2 = means[:, COLOURS + 3 : COLOURS + 6].T
@@ -91,15 +90,26 @@ def unlike(look: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(np.asarray(look, dtype=float) - other, axis=-1))
 
 
-def _boxes(owner: np.ndarray, x: np.ndarray, y: np.ndarray, count: int) -> np.ndarray:
-    boxes = np.zeros((count, 4), dtype=int)
-    big = 1 << 30
-    for axis, values in enumerate((x, y)):
-        low, high = np.full(count, big), np.full(count, -1)
-        np.minimum.at(low, owner, values)
-        np.maximum.at(high, owner, values)
-        boxes[:, axis], boxes[:, axis + 2] = np.where(high < 0, 0, low), high + 1
-    return boxes
+def _shapes(map8: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return areas, centres, boxes and the logarithm of how long for their width regions 1 to `count` are."""
+    areas, centres, boxes, spread = (
+        np.zeros(count),
+        np.zeros((count, 2)),
+        np.zeros((count, 4), int),
+        np.zeros((count, 3)),
+    )
+    for i in range(count):
+        mask = (map8 == i + 1).view(np.uint8)
+        x, y, wide, high = cv2.boundingRect(mask)
+        if wide:
+            m = cv2.moments(mask[y : y + high, x : x + wide], binaryImage=True)
+            areas[i] = m["m00"]
+            centres[i] = x + m["m10"] / m["m00"], y + m["m01"] / m["m00"]
+            boxes[i] = x, y, x + wide, y + high
+            spread[i] = m["mu20"] / m["m00"], m["mu11"] / m["m00"], m["mu02"] / m["m00"]
+    xx, xy, yy = spread.T
+    root = np.sqrt((xx - yy) ** 2 + 4 * xy**2)
+    return areas, centres, boxes, 0.5 * np.log((xx + yy + root + 0.2) / np.maximum(xx + yy - root + 0.2, 0.2))
 
 
 def _index(rgb: np.ndarray) -> np.ndarray:
