@@ -13,6 +13,7 @@ import numpy as np
 
 from evaluation.evidence.camera import Camera, carry
 from evaluation.evidence.flow import largest
+from evaluation.evidence.medians import median
 from evaluation.evidence.shots import Shot
 
 SAMPLES = 40  # frames of a stretch, at most, that the median is taken of
@@ -53,7 +54,8 @@ def find_background(rgb_THWC: np.ndarray, camera: Camera, shots: Sequence[Shot],
             continue
         for t, scene, seen in _views(rgb_THWC, camera, stretch):
             known[t] = seen
-            np.copyto(rgb[t], in_light_of(rgb_THWC[t], scene, seen), where=seen[..., None])
+            lit = in_light_of(rgb_THWC[t], scene, seen)
+            rgb[t] = lit if seen.all() else np.where(seen[..., None], lit, rgb[t])
             foreground[t] = seen & _differs(rgb_THWC[t], rgb[t], noise)
             pieces += cv2.connectedComponents(foreground[t].astype(np.uint8))[0] - 1
     reason = _objection(known, foreground, pieces / T, noise)
@@ -100,9 +102,12 @@ def _views(rgb_THWC: np.ndarray, camera: Camera, frames: np.ndarray) -> Iterator
     scene = masked_median(pictures, inside)
     often = (inside.sum(axis=0) >= min(FEWEST, len(chosen))).astype(np.float32)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    last = None
     for t, place in zip(frames.tolist(), places, strict=True):
-        known = cv2.warpPerspective(often, shift @ place, (W, H), flags=how) > 0.99
-        yield t, np.asarray(cv2.warpPerspective(scene, shift @ place, (W, H), flags=how)), known
+        if last is None or not np.array_equal(place, last):
+            view, known = (cv2.warpPerspective(x, shift @ place, (W, H), flags=how) for x in (scene, often))
+            last = place
+        yield t, np.asarray(view), known > 0.99
 
 
 def masked_median(pictures: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -123,7 +128,7 @@ def in_light_of(frame: np.ndarray, scene: np.ndarray, known: np.ndarray) -> np.n
     if not clear.any():
         return scene
     ratios = (frame[every][clear] + np.float32(DARK)) / (scene[every][clear] + DARK)
-    gain = np.median(ratios, axis=0).clip(*GAINS)
+    gain = median(ratios).clip(*GAINS)
     matrix = np.column_stack([np.diag(gain), (gain - 1) * DARK])
     return np.asarray(cv2.transform(scene, matrix))
 
@@ -136,7 +141,9 @@ def _differs(frame: np.ndarray, scene: np.ndarray, noise: float) -> np.ndarray:
     mask = (largest(beyond) > LEVELS + BEYOND * noise).astype(np.uint8)
     if not mask.any():
         return np.asarray(mask, bool)
-    mask[_same_texture(seen, scene)] = 0
+    x, y, wide, high = cv2.boundingRect(mask)
+    place = slice(max(0, y - WINDOW), y + high + WINDOW), slice(max(0, x - WINDOW), x + wide + WINDOW)
+    mask[place][_same_texture(seen[place], scene[place])] = 0
     opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
     return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)), bool)
 

@@ -110,7 +110,8 @@ def heaviest(
     """Return the sum of levels, box and mask of the `most` heaviest regions, without those of under `least` pixels."""
     mask = cv2.morphologyEx(cv2.medianBlur(mask, 3), cv2.MORPH_CLOSE, KERNEL)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    mass = np.bincount(labels.ravel(), weights=levels.ravel(), minlength=count)
+    at = np.flatnonzero(labels)
+    mass = np.bincount(labels.ravel().take(at), weights=levels.ravel().take(at), minlength=count)
     found = []
     for i in (np.argsort(-mass[1:]) + 1)[:most]:
         x, y, wide, high, area = (int(v) for v in stats[i])
@@ -133,7 +134,9 @@ def _slow(view: View) -> list[Candidate]:
             if view.cut[t : t + lag].any():
                 continue
             there = carried(flows, t, t + lag, grid)
-            still = cv2.perspectiveTransform(grid, scale @ view.between(t, t + lag) @ np.linalg.inv(scale))
+            still = grid
+            if view.moves:
+                still = cv2.perspectiveTransform(grid, scale @ view.between(t, t + lag) @ np.linalg.inv(scale))
             origins = [there, still]
             if t and not view.cut[t - 1]:
                 came = cv2.resize(view.backward[t - 1], (W, H), interpolation=cv2.INTER_AREA) * by

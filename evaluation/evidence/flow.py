@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.camera import Camera
+from evaluation.evidence.medians import median
 from evaluation.evidence.shots import Shot
 
 SMALLEST = 32  # pixels of a side for the search; smaller frames are padded
@@ -187,7 +188,7 @@ def measure_noise(luma_THW: np.ndarray, flow: Flow, shots: Sequence[Shot]) -> fl
     for shot in shots:
         for t in range(shot.start, shot.end, 1 + len(shot) // PAIRS):
             change = luma_THW[t + 1] - sample(luma_THW[t], grid + flow.backward[t])
-            change = change[flow.consistent[t]]
+            change = change.ravel().take(np.flatnonzero(flow.consistent[t]))
             if len(change) > FEWEST:
-                found.append(1.4826 * float(np.median(np.abs(change - np.median(change)))) / np.sqrt(2))
+                found.append(1.4826 * float(median(np.abs(change - median(change)))) / np.sqrt(2))
     return max(LEAST_NOISE, float(np.median(found))) if found else LEAST_NOISE

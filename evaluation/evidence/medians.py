@@ -1,5 +1,6 @@
 """The median of a few numbers or vectors: NumPy's takes ten times as long for what it allows beside."""
 
+import cv2
 import numpy as np
 
 
@@ -13,3 +14,10 @@ def median(values: np.ndarray) -> np.ndarray:
         return np.asarray(np.partition(across, half, axis=-1)[..., half])
     ordered = np.partition(across, (half - 1, half), axis=-1)
     return np.asarray((ordered[..., half - 1] + ordered[..., half]) / 2)
+
+
+def median_level(picture: np.ndarray) -> float:
+    """Return the median of a picture `uint8 [h, w]`."""
+    until = cv2.calcHist([picture], [0], None, [256], [0, 256]).ravel().cumsum()
+    low, high = np.searchsorted(until, [(picture.size - 1) // 2, picture.size // 2], side="right")
+    return float(low + high) / 2

@@ -62,10 +62,10 @@ class View:
 
     @cached_property
     def small(self) -> np.ndarray:
-        """Return the frames at half the size, uint8 [T, h / 2, w / 2, 3]."""
+        """Return the frames at half the size, uint8 [T, h / 2, w / 2, 4], as `in_four` gives them."""
         height, width = self.rgb.shape[1:3]
         size = max(8, width // 2), max(8, height // 2)
-        return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in self.rgb])
+        return np.stack([in_four(cv2.resize(frame, size, interpolation=cv2.INTER_AREA)) for frame in self.rgb])
 
     @cached_property
     def from_first(self) -> np.ndarray:

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.background import LEVELS
+from evaluation.evidence.flow import carried_along, pixel_grid
+from evaluation.evidence.medians import median_level
 from evaluation.evidence.parting import apart, fullness
 from evaluation.evidence.uncovering import Outlines, contrast, scene_contrast, strongest, uncovered
 
@@ -83,7 +85,7 @@ def smallest(height: int, width: int) -> int:
 def _standing_out(steps: np.ndarray, noise: float) -> np.ndarray:
     """Return what is within closed outlines on even surfaces of a frame of a contrast, both `uint8 [h, w]`."""
     h, w = steps.shape
-    flat = (steps < max(STEP + 2 * noise, 2 * float(np.median(steps)))).astype(np.uint8)
+    flat = (steps < max(STEP + 2 * noise, 2 * median_level(steps))).astype(np.uint8)
     count, areas, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
     edge = np.concatenate([areas[0], areas[-1], areas[1:-1, 0], areas[1:-1, -1]])
     surface = (stats[:, cv2.CC_STAT_AREA] >= SURFACE * h * w) | (
@@ -91,7 +93,7 @@ def _standing_out(steps: np.ndarray, noise: float) -> np.ndarray:
     )
     surface[0] = False
     # Contrast reaches two pixels over an outline to both sides.
-    inside = 1 - cv2.dilate(surface[areas].astype(np.uint8), KERNEL, iterations=2)
+    inside = 1 - cv2.dilate(surface.astype(np.uint8).take(areas), KERNEL, iterations=2)
     side = max(3, round(NARROW * min(h, w)) | 1)
     return np.asarray(
         cv2.morphologyEx(inside, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
@@ -187,9 +189,9 @@ def _moving(evidence: "Evidence", t: int) -> np.ndarray:
 
 def _against(flow: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """Return how far flow `[h, w, 2]` differs from where a homography carries the pixels, `[h, w]`."""
-    h, w = flow.shape[:2]
-    grid = np.stack(np.meshgrid(np.arange(w), np.arange(h)), axis=-1).astype(np.float32)
-    return np.asarray(np.linalg.norm(flow - (cv2.perspectiveTransform(grid, homography) - grid), axis=-1))
+    grid = pixel_grid(*flow.shape[:2])
+    x, y = cv2.split(flow - (carried_along(homography, grid) - grid))
+    return np.asarray(cv2.magnitude(x, y))
 
 
 def _numbered(mask: np.ndarray) -> np.ndarray:
