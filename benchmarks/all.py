@@ -23,6 +23,7 @@ from benchmarks import (
     autoencoder_speed,
     demo,
     detectors,
+    detectors_speed,
     laws,
     loader,
     pipeline,
@@ -50,6 +51,7 @@ def main() -> None:
         sections = [demo.measure(clone), help_time(), pipeline.measure()]
         work = clone / "work"
         sections += [detectors.measure(Path(folder) / "benchmark"), laws.measure(Path(folder) / "laws")]
+        sections.append(detectors_speed.measure())
         showcase.write_showcase(work)
     sections += [yardsticks.measure(), gate_aa.measure()]
     sections += [autoencoder.measure(), autoencoder_speed.measure(), autoencoder_peers.measure()]
