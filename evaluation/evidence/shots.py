@@ -93,7 +93,7 @@ def _lost(a: np.ndarray, b: np.ndarray) -> float:
     for i, y in enumerate(rows):
         for j, x in enumerate(columns):
             block = a[y : y + BLOCK, x : x + BLOCK]
-            if block.std(axis=(0, 1)).max() > FLAT:
+            if cv2.meanStdDev(block)[1].max() > FLAT:
                 window = around[y : y + BLOCK + 2 * REACH, x : x + BLOCK + 2 * REACH]
                 _, best, _, moved[i, j] = cv2.minMaxLoc(cv2.matchTemplate(window, block, cv2.TM_CCOEFF_NORMED))
                 lost[i, j] = np.clip((FOUND - best) / (FOUND - LOST), 0, 1)
