@@ -116,6 +116,7 @@ def clip_record(clip: ClipInput, found: dict[str, Finding]) -> dict[str, Any]:
     return {
         "clip": clip.name,
         "frames": frames,
+        "whole": clip.whole,
         "width": width,
         "height": height,
         "fps": round(clip.fps, 3),

@@ -48,7 +48,8 @@ TYPES = {
 class ClipInput:
     """A clip to judge: frames `uint8 [T, H, W, 3]`, and the prompt it was made from where there is one.
 
-    `one_shot` says that a cut inside is a failure. Edited footage has cuts: there every shot is judged alone.
+    `one_shot` says that a cut inside is a failure. Edited footage has cuts: there every shot is judged alone. A clip
+    that is not `whole` goes on after these frames.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ClipInput:
     fps: float
     prompt: str | None = None
     one_shot: bool = True
+    whole: bool = True
 
 
 @dataclass(frozen=True)

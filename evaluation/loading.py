@@ -67,8 +67,8 @@ def read_clip(file: Path, name: str, prompt: str | None = None) -> ClipInput:
         prompt = sidecar.read_text(errors="replace").strip()
     if media_kind(file) == "image":
         return ClipInput(name, _reduced(read_image(file)), 1.0, prompt or None)
-    frames, fps = read_video(file, MAX_FRAMES, size=_fitting)
-    return ClipInput(name, frames, fps, prompt or None)
+    frames, fps = read_video(file, MAX_FRAMES + 1, size=_fitting)
+    return ClipInput(name, frames[:MAX_FRAMES], fps, prompt or None, whole=len(frames) <= MAX_FRAMES)
 
 
 def _dataset_clips(path: Path) -> list[ClipFile]:

@@ -40,7 +40,11 @@ def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> P
         clip_of: reads the clip of a record, by its place; it is called for those that are shown, one after the other.
     """
     records = report["clips"]
-    page = Page("Failures found in clips", verdict(records, "clip"))
+    unread = len(report.get("unreadable", ()))
+    page = Page(
+        "Failures found in clips",
+        verdict(records, "clip") + (f" {count(unread, 'file')} could not be read." if unread else ""),
+    )
     checks = sum(len(record["measurable"]) for record in records)
     page.figures(
         {
@@ -52,7 +56,7 @@ def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> P
     type_table(page, report)
     page.heading("Clips, the worst first")
     page.text(STRIP)
-    order = sorted(range(len(records)), key=lambda i: (not records[i]["failures"], _quality(records[i])))
+    order = sorted(range(len(records)), key=lambda i: (not failed_types(records[i]), _quality(records[i])))
     page.clips(
         (_judged_clip(clip_of(i), records[i]) for i in order[:SHOWN_CLIPS]),
         _rest(records, "report.json"),
@@ -104,8 +108,8 @@ def verdict(records: Sequence[Mapping[str, Any]], one: str) -> str:
     failed = sum(bool(failed_types(record)) for record in records)
     of = wilson(failed, len(records))
     return (
-        f"{failed} of {count(len(records), one)} have a failure: {of.value:.0%}, and with a confidence of 95% "
-        f"{of.low:.0%} to {of.high:.0%} of all {one}s like these."
+        f"{failed} of {count(len(records), one)} {'has' if failed == 1 else 'have'} a failure: {of.value:.0%}; of all "
+        f"{one}s like these {of.low:.0%} to {of.high:.0%}, with a confidence of 95%."
     )
 
 
@@ -145,12 +149,25 @@ def rate_figure(evaluation: Mapping[str, Any], metric: str) -> tuple[str, str]:
 
 
 def _judged_clip(clip: ClipInput, record: Mapping[str, Any]) -> Clip:
-    frames = clip.frames[: max(1, round(SHOWN_SECONDS * clip.fps))]
-    failing_T = failing_frames(record, len(clip.frames))[: len(frames)]
-    shown = annotated(frames, failing_T, side=192, marks=_marks(record))
+    part = _shown_part(record, clip.fps)
+    marks = [(start - part.start, end - part.start, box, whose) for start, end, box, whose in _marks(record)]
+    shown = annotated(clip.frames[part], failing_frames(record, len(clip.frames))[part], side=192, marks=marks)
     label = f"{record['clip']}: {record['prompt']}" if record["prompt"] else record["clip"]
     tags = failed_types(record)
-    return Clip(shown, clip.fps, label, describe_failures(record), bool(tags), tags)
+    note = describe_failures(record)
+    if len(shown) < len(clip.frames):
+        note += f" Shown are frames {part.start}–{part.start + len(shown) - 1}."
+    if not record["whole"]:
+        note += f" Only the first {amount(len(clip.frames))} frames were judged: it goes on."
+    return Clip(shown, clip.fps, label, note, bool(tags), tags)
+
+
+def _shown_part(record: Mapping[str, Any], fps: float) -> slice:
+    """Return the frames of a clip that are shown: some seconds, with the worst failure in them."""
+    length = max(1, round(SHOWN_SECONDS * fps))
+    first = min((failure["start_frame"] for failure in _worst_failures(record)[:1]), default=0)
+    start = max(0, min(first - length // 4, record["frames"] - length))
+    return slice(start, start + length)
 
 
 def _prompted_clip(clip: ClipInput, record: Mapping[str, Any], reference: np.ndarray | None) -> Clip:
@@ -162,7 +179,10 @@ def _prompted_clip(clip: ClipInput, record: Mapping[str, Any], reference: np.nda
 
 
 def _worst_failures(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return sorted(record["failures"], key=lambda f: -f["score"])[:SHOWN_FAILURES]
+    """Return the failures that are named under a clip: the worst of each type before others of the same."""
+    ordered = sorted(record["failures"], key=lambda f: -f["score"])
+    kinds = [f["type"] for f in ordered]
+    return sorted(ordered, key=lambda f: kinds.index(f["type"]) != ordered.index(f))[:SHOWN_FAILURES]
 
 
 def _marks(record: Mapping[str, Any]) -> list[Mark]:
@@ -177,12 +197,12 @@ def _rest(records: Sequence[Mapping[str, Any]], file: str) -> str:
 def describe_failures(record: Mapping[str, Any]) -> str:
     """Return the failures of a clip in a few short sentences."""
     last = record["frames"] - 1
-    lines = []
-    for f in _worst_failures(record):
-        lines.append(failure_sentence(f, last))
-    missing = [kind for kind in record["due"] if failing(dict(record), kind) and not record["measurable"][kind]]
-    if missing:
-        lines.append(f"Due but not measurable: {', '.join(missing)}.")
+    lines = [failure_sentence(f, last) for f in _worst_failures(record)]
+    missing: dict[str, list[str]] = {}
+    for kind in record["due"]:
+        if not record["measurable"][kind]:
+            missing.setdefault(record["not_measurable"][kind], []).append(kind.replace("_", " "))
+    lines += [f"Due but not measurable: {', '.join(kinds)}: {reason}." for reason, kinds in missing.items()]
     if len(record["failures"]) > SHOWN_FAILURES:
         lines.append(f"And {len(record['failures']) - SHOWN_FAILURES} more.")
     if lines:

@@ -106,8 +106,8 @@ def type_table(page: Page, report: dict[str, Any]) -> None:
     page.table(
         rows,
         "Score: 0 no failure, 1 complete failure; in brackets the interval of 95%. A clip whose prompt calls for "
-        "something that cannot be measured in it counts as failed."
-        + (f" Not detected by this version: {', '.join(missing)}." if missing else ""),
+        "something that cannot be measured in it counts as failed, and so does one that is blurred until only its "
+        "layout is left." + (f" Not detected by this version: {', '.join(missing)}." if missing else ""),
     )
 
 

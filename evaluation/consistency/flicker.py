@@ -113,10 +113,8 @@ def lasting(evidence: Evidence, mean: np.ndarray, ratio: np.ndarray) -> Candidat
         box = evidence.box(x.min() * across, y.min() * down, (x.max() + 1) * across, (y.max() + 1) * down)
         where = "a part of the picture"
     amount = np.abs(mean.reshape(frames, -1, 3)[first : last + 1, peak]).max(axis=-1).mean()
-    text = (
-        f"From frame {first} to {last} {where} goes up and down by {amount:.1f} levels from frame to frame, "
-        f"which no motion explains."
-    )
+    when = f"From frame {first} to {last}" if first < last else f"In frame {first}"
+    text = f"{when} {where} goes up and down by {amount:.1f} levels from frame to frame, which no motion explains."
     return Candidate(first, last, strength / SURE, text, box)
 
 

@@ -43,7 +43,7 @@ def unclear(evidence: Evidence) -> str:
     """Return why nothing can be told of what vanishes in a clip, "" if it can."""
     T, h, w = evidence.luma.shape
     if T < SHORTEST:
-        return f"{T} frames are too few to tell what vanishes"
+        return f"fewer than {SHORTEST} frames do not tell what vanishes"
     if min(h, w) < SMALLEST:
         return "the picture is too small to tell things in it"
     if max(cv2.meanStdDev(frame)[1].max() for frame in evidence.rgb) < EMPTY:

@@ -9,7 +9,9 @@ import pytest
 from evaluation.checkpoint import judge_prompts
 from evaluation.evaluator import evaluate_clips
 from evaluation.findings import ClipInput
-from evaluation.report import checkpoint_page, clips_page, worst_clips
+from evaluation.loading import read_clip
+from evaluation.report import checkpoint_page, clips_page, describe_failures, worst_clips
+from kinora.media import write_video
 from kinora.worlds import WorldsConfig, evaluation_prompts, simulate_prompt
 
 WORLDS = WorldsConfig()
@@ -71,3 +73,53 @@ def test_clips_are_chosen_by_failure_and_prompt(clips, prompts, tmp_path, in_bro
     same = sum(other.prompt == prompt for other in prompts)
     frozen = evaluation["summary"]["types"]["freeze"]["failed"]
     assert in_browser(pages, script.replace("PROMPT", repr(prompt))) == [[2, frozen, same, 390]] * 2
+
+
+def test_of_a_long_clip_the_seconds_around_its_worst_failure_are_shown_and_what_was_not_judged_is_said(tmp_path):
+    frames = np.full((300, 32, 32, 3), 90, np.uint8)
+    frames[260] = 200  # a flash, 26 seconds in
+    frames[:, 8:16, 8:16] = np.random.default_rng(0).integers(60, 120, (300, 8, 8, 3))
+    clip = ClipInput("long.mp4", frames, 10.0, whole=False)
+    report = evaluate_clips([clip])
+    assert 260 in {failure["start_frame"] for failure in report["clips"][0]["failures"]}
+    html = clips_page(report, lambda number: clip).write(tmp_path / "r.html").read_text()
+    start, end = map(int, re.search(r"Shown are frames (\d+)–(\d+)\.", html).groups())
+    assert start <= 260 <= end == start + 99 <= 299
+    assert "Only the first 300 frames were judged" in html
+
+
+def test_a_note_names_the_worst_failure_of_each_type_and_why_what_was_due_was_not_measured():
+    def failure(kind, score):
+        return {
+            "type": kind,
+            "start_frame": 2,
+            "end_frame": 2,
+            "score": score,
+            "explanation": f"{kind} {score}.",
+            "box": None,
+        }
+
+    record = {
+        "frames": 9, "measurable": {"gravity": False, "momentum": False}, "scores": {}, "due": ["gravity", "momentum"],
+        "failures": [failure(*f) for f in [("flicker", 0.9), ("flicker", 0.8), ("freeze", 0.7), ("teleport", 0.6)]],
+        "not_measurable": {"gravity": "it is mush", "momentum": "it is mush"},
+    }  # fmt: skip
+    note = describe_failures(record)
+    assert [score for score in ("0.9", "0.8", "0.7", "0.6") if score in note] == ["0.9", "0.7", "0.6"]
+    assert "Due but not measurable: gravity, momentum: it is mush. And 1 more." in note
+
+
+def test_the_verdict_tells_of_files_that_could_not_be_read(clips, tmp_path):
+    report = evaluate_clips(clips[2:3]) | {"unreadable": [{"clip": "a.mp4", "reason": "a.mp4 is no video."}]}
+    page = clips_page(report, lambda number: clips[2])
+    assert page.summary.startswith("0 of 1 clip have a failure: 0%; of all clips like these 0% to")
+    assert page.summary.endswith("1 file could not be read.")
+
+
+def test_a_clip_longer_than_what_is_read_of_it_is_not_whole(monkeypatch, tmp_path):
+    monkeypatch.setattr("evaluation.loading.MAX_FRAMES", 5)
+    for frames, whole in ((5, True), (6, False)):
+        file = tmp_path / f"{frames}.mp4"
+        write_video(file, np.full((frames, 32, 32, 3), 90, np.uint8), 8.0)
+        clip = read_clip(file, file.name)
+        assert (len(clip.frames), clip.whole) == (5, whole)
