@@ -117,13 +117,13 @@ def unmeasured_table(page: Page, records: Sequence[Mapping[str, Any]]) -> None:
     for record in records:
         for kind, reason in record["not_measurable"].items():
             reasons[kind, reason] = reasons.get((kind, reason), 0) + 1
-    if reasons:
+    alike: dict[tuple[int, str], list[str]] = {}
+    for (kind, reason), clips in sorted(reasons.items(), key=lambda item: -item[1]):
+        alike.setdefault((clips, reason), []).append(kind.replace("_", " "))
+    if alike:
         page.heading("Not measurable")
         page.table(
-            [
-                {"type": kind, "clips": count, "why": reason}
-                for (kind, reason), count in sorted(reasons.items(), key=lambda item: -item[1])
-            ]
+            [{"type": ", ".join(kinds), "clips": clips, "why": reason} for (clips, reason), kinds in alike.items()]
         )
 
 

@@ -11,7 +11,9 @@ from evaluation.evaluator import evaluate_clips
 from evaluation.findings import ClipInput
 from evaluation.loading import read_clip
 from evaluation.report import checkpoint_page, clips_page, describe_failures, worst_clips
+from evaluation.report_tables import unmeasured_table
 from kinora.media import write_video
+from kinora.report import Page
 from kinora.worlds import WorldsConfig, evaluation_prompts, simulate_prompt
 
 WORLDS = WorldsConfig()
@@ -123,3 +125,9 @@ def test_a_clip_longer_than_what_is_read_of_it_is_not_whole(monkeypatch, tmp_pat
         write_video(file, np.full((frames, 32, 32, 3), 90, np.uint8), 8.0)
         clip = read_clip(file, file.name)
         assert (len(clip.frames), clip.whole) == (5, whole)
+
+
+def test_a_reason_that_types_share_is_told_once():
+    page, reasons = Page("a page"), {"gravity": "it is mush", "state_change": "it is mush", "momentum": "it is dark"}
+    unmeasured_table(page, [{"not_measurable": reasons}] * 2)
+    assert page.blocks[-1]["rows"] == [["gravity, state change", 2, "it is mush"], ["momentum", 2, "it is dark"]]
