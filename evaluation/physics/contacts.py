@@ -11,6 +11,7 @@ import numpy as np
 
 from evaluation.evidence.camera import carry
 from evaluation.evidence.clip import Evidence
+from evaluation.physics.mending import followed
 from evaluation.physics.paths import Path, Turn
 
 REACH = 2.5, 0.25  # pixels, and radii, within which a thing may touch another
@@ -38,7 +39,7 @@ def cause_of(evidence: Evidence, turn: Turn, paths: tuple[Path, ...], push: np.n
     h, w = evidence.luma.shape[1:]
     first, last = turn.span
     nearest, other = np.inf, None
-    for track in evidence.tracks:
+    for track in (one.track for one in followed(evidence)):
         if track is path.track or track.area < PART * path.track.area:
             continue
         for t in range(max(first, track.start), min(last, track.end) + 1):

@@ -15,15 +15,17 @@ import numpy as np
 from evaluation.evidence.clip import Evidence
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.contacts import REACH, between, cause_of, plainness
+from evaluation.physics.mending import followed
 from evaluation.physics.paths import GAP, Path, Piece, Turn, paths
 
 TYPE = "gravity"
 SURE = 4.0  # standard errors of an acceleration
 LEAST = 1.0  # radii a second squared: a smaller acceleration is no fall
-FLIGHT = 0.14  # seconds that a flight lasts at least
+FLIGHT = 0.12  # seconds that a flight lasts at least
 SHARED = 0.2  # of gravity, by which two flights that share it may differ, beside their errors
 LARGEST = 7.0  # of gravity: a larger acceleration is a blow, not a fall
 FAR = 0.8  # radii that a flight leads from where the law does, of strength log 2
+BRIEF = 0.15  # seconds of a flight by which half is known of what it breaks itself
 KNOWN = 0.4  # seconds of other flights by which half is known of the law
 DOWN = 0.7  # of its pull aside, which a flight down the picture is drawn down at least
 GROWS = 0.5  # difference of the areas' logarithms, from which a thing comes nearer or goes away
@@ -92,7 +94,7 @@ def falls(path: Path, piece: Piece) -> bool:
 def _grows(path: Path, piece: Piece) -> bool:
     """Say whether it comes nearer or goes away: what is seen of its motion is not its acceleration alone."""
     some = slice(path.index[piece.first], path.index[piece.last] + 1)
-    areas = path.track.areas[some][~path.track.at_border[some]]
+    areas = path.track.areas[some][path.track.whole[some]]
     if not len(areas):
         return False
     third = max(1, len(areas) // 3)
@@ -193,7 +195,12 @@ def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law |
     strength = _strength(path, after, own) / (1 + 0.5 * max(0.0, struck - 1))
     if law is not None and law.holds(after) and not lawful and _straight(before, own.size):
         strength *= RELEASED
-    strength *= _carried(evidence, path, after, own) * (1 - 0.8 * accompanied(evidence, path, after, own))
+    # What came flying and is not struck has come to no floor.
+    held = _carried(evidence, path, after, own)
+    if falls(path, before) and not _lies(path, after, own):
+        held = max(held, 1 - struck)
+    told = sum(piece.seconds for _, piece in own.flights)
+    strength *= held * told / (told + BRIEF) * (1 - 0.8 * accompanied(evidence, path, after, own))
     return _candidate(evidence, path, after, own.pull, strength)
 
 
@@ -211,19 +218,20 @@ def _carried(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
     pulled = float(piece.acceleration @ down) / law.size
     if not -0.3 < pulled < 1.3 or not _straight(piece, law.size):
         return 1.0
-    index = path.index[piece.first]
-    heights = path.track.steady @ -down
-    level = abs(float(piece.velocity(piece.middle) @ down)) * piece.seconds < 0.5 * path.radius
-    if (
-        level
-        and index
-        and float(np.median(heights[index : path.index[piece.last] + 1]))
-        < (float(heights[:index].min()) + REACH[0] + REACH[1] * path.radius)
-    ):
+    if _lies(path, piece, law):
         return LIES
     frames = path.frames[[piece.first, (piece.first + piece.last) // 2, piece.last]]
     edge = float(np.median([plainness(evidence, path, int(frame), down) for frame in frames]))
     return float(np.clip((1 - edge) / 0.4, 0.1, 1.0))
+
+
+def _lies(path: Path, piece: Piece, law: Law) -> bool:
+    """Say whether it stays as low as it ever was."""
+    index, down = path.index[piece.first], law.pull / law.size
+    heights = path.track.steady @ -down
+    level = abs(float(piece.velocity(piece.middle) @ down)) * piece.seconds < 0.5 * path.radius
+    low = float(np.median(heights[index : path.index[piece.last] + 1]))
+    return bool(level and index and low < float(heights[:index].min()) + REACH[0] + REACH[1] * path.radius)
 
 
 def _candidate(evidence: Evidence, path: Path, piece: Piece, pull: np.ndarray, strength: float) -> Candidate:
@@ -256,7 +264,7 @@ def accompanied(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float
     frames = path.frames[piece.first : piece.last + 1]
     near = np.zeros(len(frames), bool)
     falling = {id(whose.track) for whose, _ in law.flights}
-    for track in evidence.tracks:
+    for track in (one.track for one in followed(evidence)):
         both = (frames >= track.start) & (frames <= track.end)
         if track is own or track.area < PART * own.area or id(track) in falling or both.sum() < 2:
             continue

@@ -159,10 +159,10 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
         if float(meeting.changes[index] @ away) < FACING * sizes[index] or came < MUCH * radius:
             return None
         credit, gained = credit * UNTOUCHED, 0.0
-    t = meeting.frame
+    t, ratio = meeting.frame, parts / max(came, 0.1 * parts, 1e-9)
     weigh = [
         (float(np.log1p(max(0.0, min(gained / (SURE * error), gained / (MUCH * radius))))),
-         f"Two things part after frame {t} {parts / max(came, 0.1 * parts):.1f} times as fast as they came together."),
+         f"Two things part after frame {t} {ratio:.1f} times as fast as they came together."),
         (float(np.log1p(max(0.0, min(2 * uneven, max(sizes) / (SURE * error), max(sizes) / (MUCH * radius))))),
          f"One of two things that meet at frame {t} changes its velocity by {max(sizes) / radius:.1f} of its radii a "
          f"second, the other by {min(sizes) / radius:.1f}."),

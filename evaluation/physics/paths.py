@@ -2,10 +2,11 @@
 
 The velocity of a thing from one frame to the next is the median of the flow over its inside, with the camera's motion
 taken out; where the flow is lost, it is the step of its centre, if all of it is seen. Unlike the centre, the flow does
-not change with how much of the thing is seen. A path is cut where straight lines fitted to the velocities on both sides
-of the cut explain them better than one does, by more than the parameters cost (optimal partitioning, Jackson et al.,
-"An algorithm for optimal partitioning of data on an interval", 2005, with the penalty of Schwarz's criterion). The step
-in which something happens is of both pieces, and may be of none.
+not change with how much of the thing is seen. Where it has no outline of its own, its picture tells (`mending.py`). A
+path is cut where straight lines fitted to the velocities on both sides of the cut explain them better than one does, by
+more than the parameters cost (optimal partitioning, Jackson et al., "An algorithm for optimal partitioning of data on
+an interval", 2005, with the penalty of Schwarz's criterion). The step in which something happens is of both pieces, and
+may be of none.
 
 Places are steady pixels (x right, y down), times are seconds, and velocities pixels a second.
 """
@@ -21,6 +22,7 @@ from evaluation.evidence.camera import carry
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.looks import unlike
 from evaluation.evidence.tracks import Track
+from evaluation.physics.mending import Followed, followed
 
 FEWEST = 3  # steps of a piece
 SURE = 0.2  # least quality of a track that is judged
@@ -200,18 +202,20 @@ def paths(evidence: Evidence) -> tuple[Path, ...]:
     """Return the paths of all things that are followed well enough, the longest first."""
     known: tuple[Path, ...] | None = evidence.__dict__.get("_paths")
     if known is None:
-        found = [path for track in evidence.tracks if (path := path_of(evidence, track)) is not None]
+        found = [path for one in followed(evidence) if (path := path_of(evidence, one)) is not None]
         known = evidence.__dict__["_paths"] = tuple(sorted(found, key=lambda path: -len(path.times)))
     return known
 
 
-def path_of(evidence: Evidence, track: Track) -> Path | None:
+def path_of(evidence: Evidence, one: Followed) -> Path | None:
     """Return the path of one track, None if it is not followed well enough."""
+    track = one.track
     if track.quality < SURE or track.area < SMALLEST or len(track.frames) < 2 * FEWEST:
         return None
     fps, camera = evidence.clip.fps, evidence.camera
     steps = np.array([_step(evidence, track, i) for i in range(len(track.frames) - 1)])
     steps *= _gain(track, steps)
+    steps = np.where(np.isfinite(one.steps), one.steps, steps)
     known = np.isfinite(steps[:, 0])
     if camera.moves:
         known &= camera.reliable[track.frames[:-1]]
