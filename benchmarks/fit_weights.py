@@ -1,6 +1,6 @@
 """The weights that candidates of failures are weighed by, fitted anew: whenever what is measured of them changes.
 
-    python -m benchmarks.fit_weights [--what vanishing turning forming views] [--cases N] [--out DIR]
+    python -m benchmarks.fit_weights [--what vanishing turning marks forming views] [--cases N] [--out DIR]
 
 Paper clips are drawn, real ones are the half `dev` of the folder that KINORA_TEST_MEDIA names. The files in `out` are
 to be put in the place of those in `evaluation`; then `kinora evaluate benchmark --fit` fixes the scales of strengths.
@@ -29,17 +29,12 @@ from kinora.progress import Progress
 SEED = 5000  # of paper and edits; those that the scales of strengths are fitted to have others
 MOST = 20  # failures edited into a piece: one of every type
 
-Name = Literal["vanishing", "turning", "forming", "views"]
+Name = Literal["vanishing", "turning", "marks", "forming", "views"]
 Samples = dict[str, list[Sample]]
 
 
 def measure(
-    what: tuple[Literal["vanishing", "turning", "forming", "views"], ...] = (
-        "vanishing",
-        "turning",
-        "forming",
-        "views",
-    ),
+    what: tuple[Name, ...] = ("vanishing", "turning", "marks", "forming", "views"),
     cases: int = 480,
     clips: int = 100,
     pieces: int = 2,

@@ -1,18 +1,23 @@
 """What is another from a moment on, though nothing touched it: a part of the scene, or of something that moves in it.
 
-What moves is looked at where it goes (`turning.py`). A pixel of the steadied picture changes lastingly where two
-levels, one before and one after a moment, explain it far better than one (Page, "A test for a change in a parameter
-occurring at an unknown point", 1955). Pixels that change together are one surface. What comes to rest there, leaves, or
-passes is seen around it at that moment: the cause.
+What moves is looked at where it goes: regions that turn into something else (`turning.py`), and things whose inside
+gets another surface (`marks.py`). What may have stained them (`stains.py`) is a cause. A pixel of the steadied picture
+changes lastingly where two levels, one before and one after a moment, explain it far better than one (Page, "A test for
+a change in a parameter occurring at an unknown point", 1955). Pixels that change together are one surface. What comes
+to rest there, leaves, or passes is seen around it at that moment: the cause.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.marks import Mark, find_marks, log_odds, measure, new_colour, onset
 from evaluation.evidence.shots import Shot
+from evaluation.evidence.stains import stained, turned_to
 from evaluation.evidence.turning_measures import Turned
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
@@ -31,6 +36,8 @@ AROUND = 3  # pixels around a surface in which its cause would be seen
 SURE = 4.0  # times what may be chance: few faultless clips show as much
 MOST = 6  # changes
 MOVES = 0.75  # pixels a frame from which something moves
+LIKELY = -1.0  # log odds from which a source of a stain is looked for
+EXCUSED = 2.0  # log odds that it takes away
 KERNEL = np.ones((3, 3), np.uint8)
 
 
@@ -50,16 +57,35 @@ def state_change(evidence: Evidence) -> Finding:
     shot = max(evidence.shots, key=len)
     if len(shot) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames no state is seen to last", due=False)
-    found = [_marked(evidence, turned, shot.end) for turned in evidence.turned]
+    found = [_turned(evidence, turned, shot.end) for turned in evidence.turned]
+    marks = sorted(
+        ((log_odds(measure(evidence, mark)), mark) for mark in find_marks(evidence)), key=lambda one: -one[0]
+    )
+    found += [_marked(evidence, mark, odds, shot.end) for odds, mark in marks[:MOST]]
     return calibrated(TYPE, [*found, *_scenery(evidence, shot)])
 
 
-def _marked(evidence: Evidence, turned: Turned, end: int) -> Candidate:
+def _turned(evidence: Evidence, turned: Turned, end: int) -> Candidate:
+    turn, odds = turned.turn, turned.odds
+    if odds > LIKELY and stained(evidence, turn.a, turn.b, turn.mask, turn.at, turned_to(evidence, turn)):
+        odds -= EXCUSED
     text = (
         f"Something shows another surface from frame {turned.onset} on, by {turned.levels:.0f} levels, though nothing"
     )
     text += " touched it."
-    return Candidate(turned.onset, max(end, turned.onset), turned.strength, text, evidence.box(*turned.box))
+    return Candidate(turned.onset, max(end, turned.onset), _strength(odds), text, evidence.box(*turned.box))
+
+
+def _marked(evidence: Evidence, mark: Mark, odds: float, end: int) -> Candidate:
+    if odds > LIKELY and stained(evidence, mark.a, mark.b, mark.mask, mark.after[0], new_colour(evidence, mark)):
+        odds -= EXCUSED
+    start = onset(evidence, mark)
+    text = f"The surface of something that is followed is another from frame {start} on, though nothing touched it."
+    return Candidate(start, max(end, start), _strength(odds), text, evidence.box(*mark.box))
+
+
+def _strength(odds: float) -> float:
+    return float(np.logaddexp(0, odds)) / 2
 
 
 def _scenery(evidence: Evidence, shot: Shot) -> list[Candidate]:
@@ -68,7 +94,8 @@ def _scenery(evidence: Evidence, shot: Shot) -> list[Candidate]:
     if known.mean() < LEAST_SEEN:
         return []
     found = sorted(changes_of(frames, known, evidence.noise), key=lambda change: -change.strength)[:MOST]
-    changes = [replace(c, strength=c.strength * (1 - _moving(evidence, shot, c)) ** 2) for c in found]
+    usual = cache(lambda t: np.median(evidence.flow.backward[t], axis=(0, 1)))
+    changes = [replace(c, strength=c.strength * (1 - _moving(evidence, shot, c, usual)) ** 2) for c in found]
     return [_candidate(evidence, change, shot.start, shot.end, frames.shape[1:3]) for change in changes]
 
 
@@ -128,10 +155,11 @@ def _at(even: np.ndarray, best: np.ndarray, when: np.ndarray, t: int, noise: flo
     return found
 
 
-def _moving(evidence: Evidence, shot: Shot, change: Change) -> float:
+def _moving(evidence: Evidence, shot: Shot, change: Change, usual: Callable[[int], np.ndarray]) -> float:
     """Return in which share of a region and what surrounds it something moves before or after it changes, 0..1.
 
-    The frames beside the change are left out, as the change itself looks like motion there.
+    The frames beside the change are left out, as the change itself looks like motion there. `usual` is the flow that
+    most of a frame has.
     """
     height, width = evidence.luma.shape[1:]
     t = shot.start + change.frame
@@ -140,10 +168,10 @@ def _moving(evidence: Evidence, shot: Shot, change: Change) -> float:
         return 0.0
     grown = cv2.dilate(change.mask.astype(np.uint8), KERNEL, iterations=AROUND)
     region = cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    flows = evidence.flow.backward[pairs]
+    flows = np.stack([evidence.flow.backward[t][region] for t in pairs])
     if evidence.camera.moves:
-        flows = flows - np.median(flows, axis=(1, 2), keepdims=True)
-    return float((np.linalg.norm(flows[:, region], axis=-1) > MOVES).any(axis=0).mean())
+        flows -= np.stack([usual(t) for t in pairs])[:, None]
+    return float((np.linalg.norm(flows, axis=-1) > MOVES).any(axis=0).mean())
 
 
 def _steady(evidence: Evidence, shot: Shot) -> tuple[np.ndarray, np.ndarray]:

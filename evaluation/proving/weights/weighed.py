@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.consistency import view_inconsistency
-from evaluation.evidence import forming, turning_measures, weighing
+from evaluation.evidence import forming, marks, turning_measures, weighing
 from evaluation.evidence.changes import find_changes
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.turning_measures import find_turned
@@ -155,6 +155,11 @@ def _forming_spot(evidence: Evidence, arguments: tuple[Any, ...]) -> Spot:
     return Spot(Moment(*reform.frames), tuple((float(x0 + x1) / 2, float(y0 + y1) / 2) for x0, y0, x1, y1 in boxes))
 
 
+def _marks_spot(evidence: Evidence, arguments: tuple[Any, ...]) -> Spot:
+    mark = arguments[1]
+    return Spot(Moment(mark.a, mark.b), tuple((float(x), float(y)) for x, y in (mark.before[0], mark.after[0])))
+
+
 def _view_spot(evidence: Evidence, arguments: tuple[Any, ...]) -> Spot:
     return Spot(Moment(0, len(evidence.rgb) - 1))
 
@@ -178,6 +183,10 @@ def _formings(case: Case, known: Known) -> list[Moment]:
     return [_change(case, known)] if known.type == "identity_drift" and _other_form(case) else []
 
 
+def _marks(case: Case, known: Known) -> list[Moment]:
+    return _turnings(case, known) if known.type == "state_change" else []
+
+
 def _views(case: Case, known: Known) -> list[Moment]:
     return [Moment(known.start_frame, known.end_frame)] if known.type == "view_inconsistency" else []
 
@@ -199,6 +208,11 @@ MODELS = {
     "turning": Model(
         "evidence/turning_weights.py", turning_measures, "measure", find_turned, _turning_spot, _turnings, "turned",
         ridge=60.0, true_share=0.15,
+    ),
+    "marks": Model(
+        "evidence/marks_weights.py", marks, "measure",
+        lambda evidence: [marks.measure(evidence, mark) for mark in marks.find_marks(evidence)],
+        _marks_spot, _marks, "changed", ridge=30.0, true_share=0.15,
     ),
     "forming": Model(
         "evidence/forming_weights.py", forming, "measure_reform",

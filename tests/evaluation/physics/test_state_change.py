@@ -58,6 +58,22 @@ def test_mark_is_found_on_what_moves() -> None:
     assert best.box[1] <= 42 <= best.box[3]
 
 
+def test_stain_of_what_a_thing_passes_over_is_less_sure_than_one_of_nothing() -> None:
+    strengths = []
+    for beside in (False, True):
+        film = scenery()
+        if beside:
+            film[:, 56:60, 30:46] = [30.0, 40, 120]
+        for t in range(T):
+            mask = disc(10 + 1.8 * t, 40, 13)
+            film[t] = (1 - mask) * film[t] + mask * np.array([200.0, 160, 40])
+            if t >= 18:
+                mask = disc(6 + 1.8 * t, 44, 7)
+                film[t] = (1 - mask) * film[t] + mask * np.array([30.0, 40, 120])
+        strengths.append(judged(film).strength or 0)
+    assert strengths[1] < strengths[0] - 0.5
+
+
 def test_passing_coming_to_rest_and_light_have_causes() -> None:
     passing, resting, lit = scenery(), scenery(), scenery()
     for t in range(T):
