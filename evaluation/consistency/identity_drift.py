@@ -1,8 +1,11 @@
 """Things that turn into others: another look where nothing like it was near before, or another size or outline.
 
 What changes its look where it is, as it moves on, is found without knowing things (`turning.py`); sizes and outlines
-are those of the things that are followed (`forming.py`). Both are weighed by what was fitted to things made to change.
+are those of the things that are followed (`forming.py`). Both are weighed by what was fitted to things made to change;
+what shows both ways in one place and time is the surer.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,11 +13,12 @@ from evaluation.evidence.clip import Evidence
 from evaluation.evidence.forming import Reform, find_reforms, reform_odds
 from evaluation.evidence.turning_measures import Turned
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
+from evaluation.physics.vanishing import overlap
 
 TYPE = "identity_drift"
 SHORTEST = 10  # frames
 MOST = 6  # of those that take another form
-OUTLINE = 0.5  # of the strength of another look, with the same odds: outlines are often found otherwise
+NEAR = 3  # frames by which two sights of one change are off
 
 
 def identity_drift(evidence: Evidence) -> Finding:
@@ -22,7 +26,8 @@ def identity_drift(evidence: Evidence) -> Finding:
     if max(len(shot) for shot in evidence.shots) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames nothing is seen to change for good", due=False)
     looks = [_other_look(evidence, turned) for turned in evidence.turned]
-    return calibrated(TYPE, [*looks, *(_other_form(evidence, reform) for reform in find_reforms(evidence)[:MOST])])
+    forms = [_other_form(evidence, reform) for reform in find_reforms(evidence)[:MOST]]
+    return calibrated(TYPE, [*(_surer(look, forms) for look in looks), *(_surer(form, looks) for form in forms)])
 
 
 def _other_look(evidence: Evidence, turned: Turned) -> Candidate:
@@ -32,8 +37,21 @@ def _other_look(evidence: Evidence, turned: Turned) -> Candidate:
 
 
 def _other_form(evidence: Evidence, reform: Reform) -> Candidate:
-    last, first = reform.frames
-    strength = OUTLINE * float(np.logaddexp(0, reform_odds(evidence, reform))) / 2
-    text = f"The size of something changes by {100 * np.expm1(reform.size):.0f} % from frame {last + 1} to {first}, its"
+    start, end = reform.during
+    strength = reform.seen * float(np.logaddexp(0, reform_odds(evidence, reform))) / 2
+    text = f"The size of something changes by {100 * np.expm1(reform.size):.0f} % from frame {start} to {end}, its"
     text += f" outline by {100 * reform.form / 2:.0f} % of its radius."
-    return Candidate(last + 1, first, strength, text, evidence.box(*reform.box))
+    return Candidate(start, end, strength, text, evidence.box(*reform.box))
+
+
+def _surer(candidate: Candidate, others: list[Candidate]) -> Candidate:
+    """Return a candidate with the strength of what shows the same change otherwise, and less strongly, added."""
+    same = (
+        other.strength
+        for other in others
+        if other.strength <= candidate.strength
+        and other.start_frame <= candidate.end_frame + NEAR
+        and candidate.start_frame <= other.end_frame + NEAR
+        and overlap(candidate.box, other.box)
+    )
+    return replace(candidate, strength=candidate.strength + max(same, default=0.0))

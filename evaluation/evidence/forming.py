@@ -1,11 +1,12 @@
 """Things that are followed and take another size or outline: candidates, and how surely each is one.
 
 The outline of a segment changes for many reasons: it is cut by something before it, taken together with its
-neighbour, or found otherwise. So of every change it is measured whether the pixels between the two outlines were the
-scene's and are the thing's, whether the flow grows as the outline does, and what else is near.
+neighbour or with scenery, or found otherwise. So outlines are told anew by a thing's own colours, and of every
+change it is measured whether the pixels between the two outlines were the scene's and are the thing's, whether the
+flow grows as the outline does, and what else is near.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from evaluation.evidence.forming_weights import BIAS, WEIGHTS
 from evaluation.evidence.looks import COLOURS
+from evaluation.evidence.sharpening import sharpened
 from evaluation.evidence.tracks import Track, outline
 from evaluation.evidence.turning import cut_out
 
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
 
 SMALLEST, SUREST = 24.0, 0.15  # pixels and quality of a thing that is looked at
 WINDOW, FEWEST, MOST = 0.3, 3, 8  # seconds before and after, and frames of it
+SEEN = 0.2  # seconds that a form is to be seen, before and after, to be one
 SPANS = (0.0, 0.2, 0.5, 1.0)  # seconds that a change takes
 TURNS, HARMONICS = 32, slice(2, 8)  # directions of an outline, and what of its spectrum tells its form
 FORM = 2.0  # weight of an outline's harmonics beside the logarithm of the size
+BEGUN = 0.2, 0.8  # of the way to what it becomes, from which it is seen to change, and is done
+CLEAR = 0.2  # of its size, or of twice its radius, by which a thing changes where an eye sees it to
 OF_A_THING, CANDIDATES = 2, 8
 NEAR = 1.0  # radii between where a thing ends and another begins that takes its place
 
@@ -44,6 +49,22 @@ class Reform:
     def frames(self) -> tuple[int, int]:
         """Return the last frame before it changes and the first after."""
         return int(self.series.frames[self.i]), int(self.series.frames[self.j])
+
+    @property
+    def during(self) -> tuple[int, int]:
+        """Return the first frame in which it is on its way, and the first in which it is what it becomes."""
+        values, some = self.series.values[self.i : self.j + 1], 3
+        was = np.median(self.series.values[max(0, self.i + 1 - some) : self.i + 1], axis=0)
+        way = np.median(self.series.values[self.j : self.j + some], axis=0) - was
+        share = (values - was) @ way / max(float(way @ way), 1e-9)
+        begun, done = (int(np.argmax(np.append(share[1:], 1.0) >= part)) + 1 for part in BEGUN)
+        first, last = (int(self.series.frames[min(self.i + k, self.j)]) for k in (begun, max(begun, done)))
+        return first, last
+
+    @property
+    def seen(self) -> float:
+        """Return how far it changes of what an eye sees to change, 0 to 1."""
+        return min(1.0, float(np.hypot(self.size, 0.7 * self.form)) / CLEAR)
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -68,12 +89,16 @@ class Series:
 
 def find_reforms(evidence: "Evidence") -> list[Reform]:
     """Return the clearest candidates."""
-    found = [reform for series in _series(evidence.tracks) for reform in _reforms(series, evidence.clip.fps)]
+    found = [reform for series in _series(evidence) for reform in _reforms(series, evidence.clip.fps)]
     return sorted(found, key=lambda reform: -reform.clear)[:CANDIDATES]
 
 
-def _series(tracks: tuple[Track, ...]) -> Iterator[Series]:
-    good = [k for k in tracks if k.quality >= SUREST and k.area >= SMALLEST and len(k.frames) > FEWEST]
+def _series(evidence: "Evidence") -> Iterator[Series]:
+    good = [
+        sharpened(evidence, k)
+        for k in evidence.tracks
+        if k.quality >= SUREST and k.area >= SMALLEST and len(k.frames) > FEWEST
+    ]
     taken: set[int] = set()
     for number, track in enumerate(good):
         if number in taken:
@@ -103,13 +128,11 @@ def _series(tracks: tuple[Track, ...]) -> Iterator[Series]:
 
 def _reforms(series: Series, fps: float) -> list[Reform]:
     n, wide = len(series.frames), int(np.clip(round(WINDOW * fps), FEWEST, MOST))
-    until = [series.values[max(0, i + 1 - wide) : i + 1] for i in range(n)]
-    since = [series.values[j : j + wide] for j in range(n)]
-    levels = [np.stack([np.median(part, axis=0) for part in parts]) for parts in (until, since)]
-    spreads = [np.stack([part.std(axis=0) for part in parts]) for parts in (until, since)]
+    few = max(FEWEST, round(SEEN * fps))
+    levels, spreads = _windows(series.values, min(wide, n))
     found: list[Reform] = []
     for span in sorted({round(seconds * fps) for seconds in SPANS}):
-        for i in range(FEWEST - 1, n - FEWEST - span):
+        for i in range(few - 1, n - few - span):
             j = i + span + 1
             if series.frames[j] - series.frames[i] > span + 4:
                 continue
@@ -125,6 +148,20 @@ def _reforms(series: Series, fps: float) -> list[Reform]:
             if len(kept) == OF_A_THING:
                 break
     return kept
+
+
+def _windows(values: np.ndarray, wide: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the medians and deviations of `wide` sights up to each, and from each on; of fewer at the ends."""
+    full = np.lib.stride_tricks.sliding_window_view(values, wide, axis=0)
+    first = [values[: i + 1] for i in range(wide - 1)]
+    last = [values[len(values) - wide + 1 + i :] for i in range(wide - 1)]
+    measures: tuple[Callable[..., np.ndarray], ...] = (np.median, np.std)
+    found = []
+    for of in measures:
+        before, after = (np.array([of(part, axis=0) for part in parts]) for parts in (first, last))
+        middle = of(full, axis=-1)
+        found.append([np.concatenate([before, middle]), np.concatenate([middle, after])])
+    return found[0], found[1]
 
 
 def measure_reform(evidence: "Evidence", reform: Reform) -> dict[str, float]:
@@ -265,7 +302,7 @@ def _near(evidence: "Evidence", series: Series, i: int, j: int, radius: float) -
         t, (x0, y0, x1, y1) = int(track.frames[index]), (float(v) for v in track.boxes[index])
         edges.append(min(x0, y0, w - x1, h - y1))
         for another in evidence.tracks:
-            if any(another is mine for mine in series.tracks) or not another.start <= t <= another.end:
+            if any(another.frames is mine.frames for mine in series.tracks) or not another.start <= t <= another.end:
                 continue
             if another.area < 0.1 * track.area:
                 continue
@@ -273,8 +310,8 @@ def _near(evidence: "Evidence", series: Series, i: int, j: int, radius: float) -
             gap = max(left - x1, x0 - right, top - y1, y0 - bottom)
             gaps.append(gap / radius)
             overlap = max(overlap, float(gap < 0))
-    starts = [k.start for k in evidence.tracks if all(k is not mine for mine in series.tracks)]
-    ends = [k.end for k in evidence.tracks if all(k is not mine for mine in series.tracks)]
+    starts = [k.start for k in evidence.tracks if all(k.frames is not mine.frames for mine in series.tracks)]
+    ends = [k.end for k in evidence.tracks if all(k.frames is not mine.frames for mine in series.tracks)]
     a, b = int(series.frames[i]), int(series.frames[j])
     m = {
         "gap": float(np.clip(min(gaps), -1, 4)), "overlaps": overlap, "edge": float(np.clip(min(edges) / radius, 0, 2)),
