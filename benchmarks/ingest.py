@@ -1,6 +1,7 @@
 """Ingest of a person's files beside only decoding them; its memory; and an ingest that is killed at random.
 
-Run as `python -m benchmarks.ingest FOLDER [--rounds N] [--files N] [--kill N]`, where the folder holds real videos.
+Run as `python -m benchmarks.ingest FOLDER [--rounds N] [--sizes N ...] [--files N] [--kill N]`, where the folder holds
+real videos, of which some are also read enlarged to the sizes given, in pixels of the longer side.
 Times are of whole runs with all processes that they start, on the same cores, taken in turn: by the clock, and of the
 processors, which other work on the machine changes less. Memory is the peak of all processes together.
 """
@@ -22,7 +23,9 @@ import psutil
 import tyro
 
 from kinora.data.clips import ClipDataset
-from kinora.media import write_video
+from kinora.media import clip_writer, open_video, write_video
+
+ENLARGED = 15  # videos
 
 DECODE = """
 import sys
@@ -91,6 +94,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 def speed(source: Path, rounds: int, work: Path) -> None:
     """Print the time of ingest as a multiple of that of decoding alone; reading is all but the program's start."""
+    work.mkdir()
     (work / "decode.py").write_text(DECODE)
     times = []  # rounds x three x (by the clock, of processors)
     for number in range(rounds):
@@ -105,6 +109,17 @@ def speed(source: Path, rounds: int, work: Path) -> None:
             ratios = [row[place][kind] / row[0][kind] for row in times]
             seconds, middle = statistics.median(row[place][kind] for row in times), statistics.median(ratios)
             print(f"| {name} | {seconds:.1f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
+
+
+def enlarged(source: Path, side: int, folder: Path) -> Path:
+    """Write some of a folder's videos with so many pixels a longer side."""
+    videos = sorted(source.glob("*.mp4"))
+    for path in videos[:: max(1, len(videos) // ENLARGED)][:ENLARGED]:
+        with open_video(path) as video, clip_writer(folder / path.name, video.fps) as write:
+            factor = side / max(video.size)
+            for frame in video.frames():
+                write(frame.rgb((round(video.size[0] * factor), round(video.size[1] * factor)))[None])
+    return folder
 
 
 def small_videos(folder: Path, count: int) -> Path:
@@ -152,12 +167,21 @@ def kills(source: Path, times: int, work: Path) -> None:
     print(f"| killed {done} times at random | {same}, {len(killed)} clips |")
 
 
-def main(folder: Annotated[Path, tyro.conf.Positional], rounds: int = 5, files: int = 10_000, kill: int = 10) -> None:
+def main(
+    folder: Annotated[Path, tyro.conf.Positional],
+    rounds: int = 5,
+    sizes: tuple[int, ...] = (),
+    files: int = 10_000,
+    kill: int = 10,
+) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         if rounds:
-            speed(folder, rounds, work)
+            speed(folder, rounds, work / "own")
+        for side in sizes:
+            print(f"\n{ENLARGED} of the videos at {side} pixels:")
+            speed(enlarged(folder, side, work / f"videos-of-{side}"), rounds, work / f"of-{side}")
         if kill:
             kills(folder, kill, work)
         if files:

@@ -125,8 +125,8 @@ def _letters(strokes: np.ndarray) -> np.ndarray:
     if cv2.countNonZero(strokes) < FEWEST_LETTERS * SMALLEST_LETTER:
         return np.empty((0, 4), np.int32)
     within = strokes[top : top + rows, left : left + columns]
-    # The default algorithm gives the same, and takes three times as long.
-    _, _, found, _ = cv2.connectedComponentsWithStatsWithAlgorithm(within, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    # The quickest way: pictures are too small for more than 65,535 of them.
+    found = cv2.connectedComponentsWithStats(within, connectivity=8, ltype=cv2.CV_16U)[2]
     found = found[1:] + np.array([left, top, 0, 0, 0], np.int32)  # without the background
     width, height, area = found[:, 2], found[:, 3], found[:, 4]
     tallest = max(8.0, TALLEST_LETTER * len(strokes))

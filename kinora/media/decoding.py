@@ -32,6 +32,8 @@ MAX_VIDEO_PIXELS = 2**30  # of all frames that are held at once: 3 GiB
 class Frame:
     """One decoded frame, converted only when it is asked for. `start_s`: when it is shown."""
 
+    __slots__ = ("_frame", "_period_s", "_since_last_s", "_upright", "start_s")
+
     def __init__(self, frame: av.VideoFrame, upright: Upright, start_s: float, since_last_s: float, period_s: float):
         self._frame, self._upright, self.start_s = frame, upright, start_s
         self._since_last_s, self._period_s = since_last_s, period_s
@@ -54,7 +56,7 @@ class Frame:
     def thumbnail(self, side: int) -> np.ndarray:
         """Return the upright frame as grey `uint8 [side, side]`: quick, to tell frames from each other.
 
-        Of large frames each pixel is the mean of some of those that it stands for.
+        Each pixel is the mean of some of those that it stands for.
         """
         return self._upright.grey(self._frame, side)
 

@@ -19,6 +19,7 @@ from kinora.media.colour import usual_matrix
 from kinora.media.comment import Metadata, metadata_text
 from kinora.media.images import write_image
 from kinora.media.metadata import CLIP_JSON
+from kinora.media.nearly_lossless import write_nearly_lossless
 
 CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".webp", ".png")
 FRAME_NAME = "{:06d}.png"  # in a folder of frames, numbered from 0
@@ -120,7 +121,10 @@ def write_video(target: str | Path | BinaryIO, frames: np.ndarray, fps: float, *
     With `playable` every browser and player can show it (4:2:0 colour, even size); without, colour is kept at
     full resolution and nearly lossless, which training data wants.
     """
-    with _mp4_writer(target, fps, None, playable=playable) as write:
+    if not playable:
+        write_nearly_lossless(target, frames, fps)
+        return
+    with _mp4_writer(target, fps, None) as write:
         write(frames)
 
 
@@ -133,20 +137,13 @@ def video_bytes(frames: np.ndarray, fps: float, metadata: Metadata | None = None
 
 
 @contextmanager
-def _mp4_writer(
-    target: str | Path | BinaryIO, fps: float, metadata: Metadata | None, *, playable: bool = True
-) -> Iterator[Write]:
+def _mp4_writer(target: str | Path | BinaryIO, fps: float, metadata: Metadata | None) -> Iterator[Write]:
     options = {"crf": "16", "preset": "veryfast"}
-    if not playable:
-        # Half the work of `veryfast`; CAVLC's tables take longer to make than a clip, and what flatters the eye costs
-        # bytes. Clips are named by their bytes: with a fixed quantizer the same frames give the same bytes, while rate
-        # control now and then encodes very small ones by what happened to be in memory.
-        options = {"qp": "11", "preset": "ultrafast", "x264-params": "cabac=1:psy=0"}
     # A browser can start before the whole file has arrived; the muxer can only do that by opening the file again.
     flags = {"movflags": "faststart"} if isinstance(target, str | Path) else {}
     with (
         av.open(target, mode="w", format="mp4", options=flags) as container,
-        _encoder(container, "libx264", "yuv420p" if playable else "yuv444p", options, fps, metadata) as write,
+        _encoder(container, "libx264", options, fps, metadata) as write,
     ):
         yield write
 
@@ -156,7 +153,7 @@ def _webm_writer(path: Path, fps: float, metadata: Metadata | None) -> Iterator[
     options = {"crf": "20", "b": "0", "row-mt": "0", "deadline": "good", "cpu-used": "4"}
     with (
         av.open(path, mode="w", format="webm") as container,
-        _encoder(container, "libvpx-vp9", "yuv420p", options, fps, metadata) as write,
+        _encoder(container, "libvpx-vp9", options, fps, metadata) as write,
     ):
         yield write
 
@@ -165,7 +162,6 @@ def _webm_writer(path: Path, fps: float, metadata: Metadata | None) -> Iterator[
 def _encoder(
     container: av.container.OutputContainer,
     codec: str,
-    pixel_format: str,
     options: dict[str, str],
     fps: float,
     metadata: Metadata | None,
@@ -175,22 +171,20 @@ def _encoder(
         container.metadata["comment"] = metadata_text(metadata)
     stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
     assert isinstance(stream, av.VideoStream)
-    stream.pix_fmt = pixel_format
+    stream.pix_fmt = "yuv420p"
     stream.options = dict(options)
     stream.codec_context.thread_count = 1
-    even = pixel_format == "yuv420p"
-    converter = VideoReformatter()  # one for all frames: a small one takes longer to make than to use
 
     def write(frames: np.ndarray) -> None:
         for frame in frames:
-            picture = _with_even_sides(frame) if even else np.ascontiguousarray(frame)
+            picture = _with_even_sides(frame)
             if not stream.codec_context.is_open:
                 stream.height, stream.width = picture.shape[:2]
             matrix = usual_matrix(stream.width, stream.height)
             rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            # Shared, 4:2:0 now and then made x264 write other bytes of the same frames.
-            coded = (VideoReformatter() if even else converter).reformat(
-                rgb, format=pixel_format, dst_colorspace=matrix, interpolation="BILINEAR", threads=1
+            # Shared between frames, a converter now and then made x264 write other bytes of the same frames.
+            coded = VideoReformatter().reformat(
+                rgb, format="yuv420p", dst_colorspace=matrix, interpolation="BILINEAR", threads=1
             )
             container.mux(stream.encode(coded))
 

@@ -10,7 +10,6 @@ import av
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
-from pillow_heif import register_heif_opener
 
 from kinora.media.comment import Metadata, metadata_text
 from kinora.media.errors import MediaError, Source, require_file
@@ -77,6 +76,8 @@ def open_image(
     """
     require_file(source)
     if "HEIF" in formats:
+        from pillow_heif import register_heif_opener  # only here: processes that read videos start sooner without
+
         register_heif_opener(thumbnails=False)  # Pillow reads AVIF by itself, but not HEIC
     try:
         with warnings.catch_warnings():

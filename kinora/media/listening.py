@@ -29,6 +29,8 @@ class listening:  # used as a function, of which `contextmanager` would make a s
 
     def hear(self) -> None:
         """Fill in what has been said until now."""
+        if not self._logs:
+            return
         for level, name, message in self._logs:
             if level <= av.logging.ERROR and not message.startswith(HARMLESS):
                 text = " ".join(message.split()).rstrip(".")  # it becomes a part of a sentence

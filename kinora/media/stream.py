@@ -53,7 +53,8 @@ class PictureStream:
         self._begun = not BEGIN_ANYWHERE & self._formats
         self._decoded = 0  # frames
         self._reached = 0.0  # where the packets of all streams end, in seconds of the file's own clock
-        self._pictures: tuple[float, float] | None = None  # where the first and the last picture start
+        self._earliest: float | None = None  # where the first picture starts
+        self._latest: float | None = None  # where the last one does
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield the frames of the file, once, from its start.
@@ -88,7 +89,10 @@ class PictureStream:
                     raise self._damaged(said[0])
                 if packet is None:
                     return True
-                for frame in self._frames_of(packet, watch, said) if self._count(packet) else ():
+                self._count(packet)
+                if packet.stream.index != self._index:
+                    continue
+                for frame in self._frames_of(packet, watch, said):
                     self._begun = True
                     self._decoded += 1
                     watch.frames = self._decoded
@@ -97,17 +101,21 @@ class PictureStream:
                     ready.append(frame)
         return False
 
-    def _count(self, packet: Packet) -> bool:
-        """Take notice of where a packet is in time; say whether it is of the picture."""
+    def _count(self, packet: Packet) -> None:
+        """Take notice of where a packet is in time."""
         index, dts, pts = packet.stream.index, packet.dts, packet.pts
         tick = self._ticks.get(index)
-        if dts is not None and tick is not None:
-            start = (dts if pts is None else pts) * tick
-            self._reached = max(self._reached, start + (packet.duration or 0) * tick)
-            if index == self._index:
-                earliest, latest = self._pictures or (start, start)
-                self._pictures = (min(earliest, start), max(latest, start))
-        return bool(index == self._index)
+        if dts is None or tick is None:
+            return
+        start = (dts if pts is None else pts) * tick
+        end = start + (packet.duration or 0) * tick
+        if end > self._reached:
+            self._reached = end
+        if index == self._index:
+            if self._earliest is None or start < self._earliest:
+                self._earliest = start
+            if self._latest is None or start > self._latest:
+                self._latest = start
 
     def _frames_of(self, packet: Packet, watch: refusing, said: list[str]) -> list[av.VideoFrame]:
         """Return the frames that a packet completes; before the first key frame, none that cannot be decoded."""
@@ -117,8 +125,9 @@ class PictureStream:
             if said:
                 raise self._damaged(said[0])
             self._refuse_damaged_bytes(packet)
-            if any(frame.is_corrupt for frame in frames):
-                raise self._damaged("its decoder marks a frame as corrupt")
+            for frame in frames:
+                if frame.is_corrupt:
+                    raise self._damaged("its decoder marks a frame as corrupt")
             return frames
         try:
             with listening() as damage:
@@ -160,7 +169,7 @@ class PictureStream:
         frames = len(entries) if is_avi else self.promised
         if count < frames and count + sum(entry.is_discard for entry in entries) < frames:
             raise MediaError(self._source, "truncated", f"announces {frames} frames and holds {count}")
-        earliest, latest = self._pictures or (0.0, 0.0)
+        earliest, latest = self._earliest or 0.0, self._latest or 0.0
         period = max(1 / self.fps, (latest - earliest) / max(1, count - 1))
         reached = max(self._reached, latest + period)  # not every container says how long its last frame is shown
         seconds, late = self.promised / self.fps if is_avi else 0.0, 0.5 * period

@@ -39,6 +39,7 @@ class Upright:
         self.size = self._size(width, height)
         # One converter a size, on one thread: made anew for each frame it takes longer than decoding small ones.
         self._converters: dict[tuple[int, int], VideoReformatter] = {}
+        self._samples: dict[tuple[int, int, int, int], np.ndarray] = {}  # of thumbnails, by shape of frame and side
 
     def place(self, first: av.VideoFrame) -> None:
         """Take size and orientation of a file's first frame, which are those of all that follow."""
@@ -74,18 +75,29 @@ class Upright:
     def grey(self, frame: av.VideoFrame, side: int) -> np.ndarray:
         """Return a frame as grey `uint8 [side, side]`: quick, to tell frames from each other.
 
-        Of large frames each pixel is the mean of some of those that it stands for.
+        Each pixel is the mean of `SAMPLES` x `SAMPLES` of those that it stands for.
 
         Raises:
             MediaError: if it cannot be converted.
         """
         if frame.format.name not in WITH_LUMA:
             return self._turned(self._scaled(frame, (side, side), "gray8"))
-        luma, most = _luma(frame), SAMPLES * side
-        some = (min(frame.width, most), min(frame.height, most))
-        if some != (frame.width, frame.height):
-            luma = cv2.resize(luma, some, interpolation=cv2.INTER_NEAREST_EXACT)
-        return self._turned(cv2.resize(luma, (side, side), interpolation=cv2.INTER_AREA))
+        plane = frame.planes[0]
+        shape = (frame.width, frame.height, plane.line_size, side)
+        samples = self._samples.get(shape)
+        if samples is None:
+            samples = self._samples[shape] = self._places(*shape)
+        luma = np.frombuffer(plane, np.uint8).take(samples)  # type: ignore[call-overload]  # a buffer
+        return np.asarray(cv2.reduce(luma, 0, cv2.REDUCE_AVG)).reshape(side, side)
+
+    def _places(self, width: int, height: int, line: int, side: int) -> np.ndarray:
+        """Return where in a plane the samples of a thumbnail's upright pixels are, `[SAMPLES**2, side**2]`."""
+        rows, columns = (
+            ((np.arange(side * SAMPLES) + 0.5) * (length / (side * SAMPLES))).astype(int).reshape(side, SAMPLES)
+            for length in (height, width)
+        )
+        places = self._turned(rows[:, None, :, None] * line + columns[None, :, None, :])
+        return np.ascontiguousarray(places.reshape(side**2, SAMPLES**2).T)
 
     def _scaled(self, frame: av.VideoFrame, size: tuple[int, int], pixels: str) -> np.ndarray:
         converter = self._converters.get(size) or self._converters.setdefault(size, VideoReformatter())

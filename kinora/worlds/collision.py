@@ -1,12 +1,16 @@
 """Two things that run into each other and bounce off, computed by the rigid body engine Chipmunk through pymunk."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pymunk
 
 from kinora.worlds.drawing import Planar
 from kinora.worlds.figures import outline
 from kinora.worlds.motion import reach
 from kinora.worlds.scene import ANGLE, VX, VY, Body, Brief, Scene, X, Y, blank_states
+
+if TYPE_CHECKING:
+    import pymunk
 
 SIZE = 0.13
 SPEED = (0.18, 0.22)  # of each, world units per second
@@ -45,6 +49,8 @@ class Collision(Planar):
 
     def simulate(self, scene: Scene, frames: int, fps: float) -> np.ndarray:
         """Return the states, integrated in steps that divide the time between frames evenly."""
+        import pymunk  # only here: processes that read videos know of the worlds, and start sooner without
+
         space = pymunk.Space()
         movers = [_mover(space, body) for body in scene.bodies]
         substeps = int(np.ceil(STEPS_PER_SECOND / fps))
@@ -59,7 +65,9 @@ class Collision(Planar):
         return states
 
 
-def _mover(space: pymunk.Space, body: Body) -> pymunk.Body:
+def _mover(space: "pymunk.Space", body: Body) -> "pymunk.Body":
+    import pymunk
+
     corners = [tuple(corner) for corner in (outline(body) * CHIPMUNK_UNITS).tolist()]
     round_ = body.shape == "circle"
     radius = body.size * CHIPMUNK_UNITS

@@ -10,7 +10,7 @@ from kinora.errors import UsageError
 from kinora.worlds import WorldsConfig
 
 WORLDS = "worlds"
-READER = 4  # counts changes of what is made of an input: shards that another reader made are made again
+READER = 5  # counts changes of what is made of an input: shards that another reader made are made again
 
 
 @dataclass(frozen=True)
