@@ -48,7 +48,8 @@ def benchmark_page(rows: Rows, title: str = "Are the detectors right?") -> Page:
     page.heading("What must lose")
     page.table(
         [null_row(row) for row in figures.nulls(rows.table)] or [{"null": "none was judged"}],
-        "How often the null is more suspicious than the clip it is made of. Ties count against.",
+        "How often the null is more suspicious than the clip it is made of, or counts as failed because what is in "
+        "it can no longer be judged. Ties count against.",
     )
     page.heading("By way of failing")
     page.table([way_row(row) for row in figures.by_way(rows.table, fitted)], "Found at 1 % false alarms, by severity.")
@@ -187,7 +188,7 @@ def way_row(row: Mapping[str, Any]) -> dict[str, str]:
 def example(row: Mapping[str, Any]) -> Clip:
     """Return an example to look at."""
     frames, fps = read_video(Path(row["file"]), 400)
-    found = figures.alarms(pd.DataFrame([row]))[0]
+    found = row["measured"] and figures.alarms(pd.DataFrame([row]))[0]
     said = f"Not measurable: {row['reason']}." if not row["measured"] else row["explanation"] or "Nothing suspicious."
     verdict = "Found." if found else "Missed."
     where = f" Frames {row['start']}–{row['end']}:" if row["end"] >= 0 else ""
