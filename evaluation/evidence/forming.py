@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.forming_weights import BIAS, WEIGHTS
-from evaluation.evidence.looks import COLOURS
+from evaluation.evidence.looks import COLOURS, LOOK
 from evaluation.evidence.sharpening import sharpened
 from evaluation.evidence.tracks import Track, outline
 from evaluation.evidence.turning import cut_out
@@ -218,8 +218,9 @@ def measure_reform(evidence: "Evidence", reform: Reform) -> dict[str, float]:
 
 
 def _looks(series: Series, window: slice) -> np.ndarray:
+    """Return the colours of sights and, where a network looks on, what it sees of them."""
     pairs = zip(series.owner[window], series.index[window], strict=True)
-    return np.stack([series.tracks[o].look[k, :COLOURS] for o, k in pairs])
+    return np.stack([np.delete(series.tracks[o].look[k], slice(COLOURS, LOOK)) for o, k in pairs])
 
 
 def _between(evidence: "Evidence", series: Series, i: int, j: int) -> dict[str, float]:
