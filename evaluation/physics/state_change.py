@@ -27,6 +27,7 @@ SHORTEST = 12  # frames
 SETTLED, SHARE = 5, 0.1  # frames, and of all frames, before and after that a state is seen
 SPAN = 6  # frames over which it may change
 LEVELS, NOISES = 5.0, 1.5  # of a change, and times the noise, that may be chance
+CLEAR, FEWEST_THEN = 0.5, 3  # times what may be chance; pixels that change just then
 FEWEST = 12  # pixels at that size
 LEAST_SEEN = 0.4  # of the frame, all the time
 LARGEST = 0.3  # of the frame: more is light
@@ -115,25 +116,26 @@ def changes_of(frames: np.ndarray, known: np.ndarray, noise: float) -> list[Chan
     T, h, w, _ = frames.shape
     light = np.median(frames, axis=(1, 2), keepdims=True) + DARK
     even = (frames + DARK) * (light.mean(axis=0) / light)
-    sums = np.concatenate([np.zeros((1, h, w, 3), np.float32), np.cumsum(even, axis=0)])
-    squares = np.concatenate([np.zeros((1, h, w, 3), np.float32), np.cumsum(even**2, axis=0)])
+    planes = np.ascontiguousarray(even.transpose(0, 3, 1, 2))
+    squares = np.einsum("tchw,tchw->hw", planes, planes)
     settled = max(SETTLED, round(SHARE * T))
+    whole, first = planes.sum(axis=0), planes[: settled - 1].sum(axis=0)
     best, when = np.zeros((h, w), np.float32), np.zeros((h, w), int)
     for t in range(settled, T - settled + 1):
-        a, b = sums[t] / t, (sums[T] - sums[t]) / (T - t)
-        inside = (squares[T] - t * a**2 - (T - t) * b**2).sum(axis=-1) / (3 * T)
-        clear = np.abs(b - a).max(axis=-1) / (LEVELS + NOISES * noise + 2 * np.sqrt(np.maximum(inside, 0)))
+        first += planes[t - 1]
+        a, b = first / t, (whole - first) / (T - t)
+        inside = (squares - (t * a**2 + (T - t) * b**2).sum(axis=0)) / (3 * T)
+        clear = np.abs(b - a).max(axis=0) / (LEVELS + NOISES * noise + 2 * np.sqrt(np.maximum(inside, 0)))
         better = clear > best
         best[better], when[better] = clear[better], t
     best[~known] = 0
-    return [change for t in range(settled, T - settled + 1) for change in _at(even, best, when, t, noise)]
+    moments = np.flatnonzero(np.bincount(when[best > CLEAR]) >= FEWEST_THEN)
+    return [change for t in moments.tolist() for change in _at(even, best, when, t, noise)]
 
 
 def _at(even: np.ndarray, best: np.ndarray, when: np.ndarray, t: int, noise: float) -> list[Change]:
     """Return the regions that change at a frame, within which most pixels change there."""
-    mask = ((np.abs(when - t) <= SPAN // 2) & (best > 0.5)).astype(np.uint8)
-    if (when == t)[mask > 0].sum() < 3:
-        return []
+    mask = ((np.abs(when - t) <= SPAN // 2) & (best > CLEAR)).astype(np.uint8)
     mask = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, KERNEL), cv2.MORPH_CLOSE, KERNEL)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     found = []
