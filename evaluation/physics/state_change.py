@@ -35,7 +35,7 @@ DARK = 8.0  # levels added to tell ratios of light
 CROSSED = 80  # per cent of what surrounds a surface that a cause may leave as it is
 AROUND = 3  # pixels around a surface in which its cause would be seen
 SURE = 4.0  # times what may be chance: few faultless clips show as much
-MOST = 6  # changes
+MOST, MARKS = 6, 3  # changes of scenery; marks on what moves
 MOVES = 0.75  # pixels a frame from which something moves
 LIKELY = -1.0  # log odds from which a source of a stain is looked for
 EXCUSED = 2.0  # log odds that it takes away
@@ -59,10 +59,9 @@ def state_change(evidence: Evidence) -> Finding:
     if len(shot) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames no state is seen to last", due=False)
     found = [_turned(evidence, turned, shot.end) for turned in evidence.turned]
-    marks = sorted(
-        ((log_odds(measure(evidence, mark)), mark) for mark in find_marks(evidence)), key=lambda one: -one[0]
-    )
-    found += [_marked(evidence, mark, odds, shot.end) for odds, mark in marks[:MOST]]
+    marks = [(log_odds(measure(evidence, mark)), mark) for mark in find_marks(evidence)]
+    marks.sort(key=lambda pair: -pair[0])
+    found += [_marked(evidence, mark, odds, shot.end) for odds, mark in marks[:MARKS]]
     return calibrated(TYPE, [*found, *_scenery(evidence, shot)])
 
 
@@ -70,10 +69,8 @@ def _turned(evidence: Evidence, turned: Turned, end: int) -> Candidate:
     turn, odds = turned.turn, turned.odds
     if odds > LIKELY and stained(evidence, turn.a, turn.b, turn.mask, turn.at, turned_to(evidence, turn)):
         odds -= EXCUSED
-    text = (
-        f"Something shows another surface from frame {turned.onset} on, by {turned.levels:.0f} levels, though nothing"
-    )
-    text += " touched it."
+    text = f"Something shows another surface from frame {turned.onset} on, by {turned.levels:.0f} levels, though"
+    text += " nothing touched it."
     return Candidate(turned.onset, max(end, turned.onset), _strength(odds), text, evidence.box(*turned.box))
 
 
