@@ -29,6 +29,7 @@ BACK = 0.15  # of the momentum that a thing gets, by their sizes, which one that
 FLOORED = 0.3  # times the strength, where it turns as on a floor that is not seen
 UPRIGHT = 0.9  # cosine between the push of a floor and straight up
 FACING = 0.7  # cosine between the change of one that is struck, and the way from the other to it
+ALONG = 0.5  # cosine between the changes of two, from which they did not push each other
 FEWEST = 8  # frames
 
 
@@ -159,6 +160,8 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
         if float(meeting.changes[index] @ away) < FACING * sizes[index] or came < MUCH * radius:
             return None
         credit, gained = credit * UNTOUCHED, 0.0
+    elif float(one @ other) > ALONG * sizes[0] * sizes[1]:  # not by one another: they may be taken for each other
+        credit *= UNTOUCHED
     t, ratio = meeting.frame, parts / max(came, 0.1 * parts, 1e-9)
     weigh = [
         (float(np.log1p(max(0.0, min(gained / (SURE * error), gained / (MUCH * radius))))),
