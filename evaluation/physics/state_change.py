@@ -58,28 +58,28 @@ def state_change(evidence: Evidence) -> Finding:
     shot = max(evidence.shots, key=len)
     if len(shot) < SHORTEST:
         return unmeasurable(TYPE, f"in fewer than {SHORTEST} frames no state is seen to last", due=False)
-    found = [_turned(evidence, turned, shot.end) for turned in evidence.turned]
+    found = [_turned(evidence, turned) for turned in evidence.turned]
     marks = [(log_odds(measure(evidence, mark)), mark) for mark in find_marks(evidence)]
     marks.sort(key=lambda pair: -pair[0])
-    found += [_marked(evidence, mark, odds, shot.end) for odds, mark in marks[:MARKS]]
+    found += [_marked(evidence, mark, odds) for odds, mark in marks[:MARKS]]
     return calibrated(TYPE, [*found, *_scenery(evidence, shot)])
 
 
-def _turned(evidence: Evidence, turned: Turned, end: int) -> Candidate:
+def _turned(evidence: Evidence, turned: Turned) -> Candidate:
     turn, odds = turned.turn, turned.odds
     if odds > LIKELY and stained(evidence, turn.a, turn.b, turn.mask, turn.at, turned_to(evidence, turn)):
         odds -= EXCUSED
     text = f"Something shows another surface from frame {turned.onset} on, by {turned.levels:.0f} levels, though"
     text += " nothing touched it."
-    return Candidate(turned.onset, max(end, turned.onset), _strength(odds), text, evidence.box(*turned.box))
+    return Candidate(turned.onset, max(turn.b, turned.onset), _strength(odds), text, evidence.box(*turned.box))
 
 
-def _marked(evidence: Evidence, mark: Mark, odds: float, end: int) -> Candidate:
+def _marked(evidence: Evidence, mark: Mark, odds: float) -> Candidate:
     if odds > LIKELY and stained(evidence, mark.a, mark.b, mark.mask, mark.after[0], new_colour(evidence, mark)):
         odds -= EXCUSED
     start = onset(evidence, mark)
     text = f"The surface of something that is followed is another from frame {start} on, though nothing touched it."
-    return Candidate(start, max(end, start), _strength(odds), text, evidence.box(*mark.box))
+    return Candidate(start, max(mark.b, start), _strength(odds), text, evidence.box(*mark.box))
 
 
 def _strength(odds: float) -> float:
@@ -94,10 +94,10 @@ def _scenery(evidence: Evidence, shot: Shot) -> list[Candidate]:
     found = sorted(changes_of(frames, known, evidence.noise), key=lambda change: -change.strength)[:MOST]
     usual = cache(lambda t: np.median(evidence.flow.backward[t], axis=(0, 1)))
     changes = [replace(c, strength=c.strength * (1 - _moving(evidence, shot, c, usual)) ** 2) for c in found]
-    return [_candidate(evidence, change, shot.start, shot.end, frames.shape[1:3]) for change in changes]
+    return [_candidate(evidence, change, shot.start, frames.shape[1:3]) for change in changes]
 
 
-def _candidate(evidence: Evidence, change: Change, start: int, end: int, size: tuple[int, int]) -> Candidate:
+def _candidate(evidence: Evidence, change: Change, start: int, size: tuple[int, int]) -> Candidate:
     x, y, w, h = cv2.boundingRect(change.mask.astype(np.uint8))
     height, width = evidence.luma.shape[1:]
     across, down = width / size[1], height / size[0]
@@ -105,7 +105,7 @@ def _candidate(evidence: Evidence, change: Change, start: int, end: int, size: t
     t = start + change.frame
     text = f"A part of the scene is another from frame {t} on, by {change.levels:.0f} levels, though what surrounds it"
     text += f" changes by {change.around:.0f}."
-    return Candidate(t, end, float(change.strength), text, box)
+    return Candidate(t, t, float(change.strength), text, box)
 
 
 def changes_of(frames: np.ndarray, known: np.ndarray, noise: float) -> list[Change]:

@@ -138,7 +138,7 @@ def stained(bench: Bench, rng: np.random.Generator) -> Edited | None:
     t = int(rng.integers(T // 3, 2 * T // 3))
     frames = bench.frames.astype(np.float32)
     frames[t:] *= 1 - STAINS[severity] * alpha * rng.uniform(0.4, 1.0, 3).astype(np.float32)
-    return _bytes(frames), Known("state_change", t, T - 1, box, severity)
+    return _bytes(frames), Known("state_change", t, t, box, severity)
 
 
 def seen_from(frames: np.ndarray, right: np.ndarray, start: int) -> int:

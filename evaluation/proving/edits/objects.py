@@ -1,6 +1,7 @@
 """Edits of things that are in the footage: removed, put back, moved, recoloured, resized, exchanged."""
 
 from collections.abc import Iterator
+from math import ceil
 
 import cv2
 import numpy as np
@@ -108,7 +109,7 @@ def recoloured(bench: Bench, rng: np.random.Generator) -> Edited | None:
         alpha = soft(thing.mask(frame), 1, 0.7)
         share = TINTS[severity] * grown(frame - t, over)
         frames[frame] = ((1 - alpha) * frames[frame] + alpha * tinted(frames[frame], target, share)).round()
-    return frames, Known("identity_drift", t, thing.end, _place(thing, t), severity)
+    return frames, Known("identity_drift", t, min(t + ceil(over), thing.end), _place(thing, t), severity)
 
 
 def resized(bench: Bench, rng: np.random.Generator) -> Edited | None:
@@ -126,7 +127,7 @@ def resized(bench: Bench, rng: np.random.Generator) -> Edited | None:
         frames[frame] = _redrawn(
             bench, thing, frame, np.array([[scale, 0, cx - scale * cx], [0, scale, low - scale * low]])
         )
-    return frames, Known("identity_drift", t, thing.end, _place(thing, t), severity)
+    return frames, Known("identity_drift", t, min(t + ceil(over), thing.end), _place(thing, t), severity)
 
 
 def exchanged(bench: Bench, rng: np.random.Generator) -> Edited | None:
@@ -144,7 +145,7 @@ def exchanged(bench: Bench, rng: np.random.Generator) -> Edited | None:
         frames[frame] = bench.without(thing, frame)
         part = frames[frame, y0:y1, x0:x1]
         frames[frame, y0:y1, x0:x1] = ((1 - alpha) * part + alpha * image).round()
-    return frames, Known("identity_drift", t, thing.end, _place(thing, t), "gross")
+    return frames, Known("identity_drift", t, t, _place(thing, t), "gross")
 
 
 def _turning(bench: Bench, rng: np.random.Generator) -> tuple[Thing, int, str, np.ndarray] | None:
