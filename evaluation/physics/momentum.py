@@ -77,8 +77,10 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
 
 
 def _blurred(turn: Turn) -> bool:
-    """Say whether the motion before or after is known by a few steps that differ as much as it changes."""
+    """Say whether the motion before or after is known by too few steps, or by some that differ as much as it changes."""
     pieces = [piece for piece in (turn.before, turn.after) if piece.steps <= BRIEF]
+    if any(piece.steps < BRIEF for piece in pieces) and turn.gap:
+        return True
     return any(float(np.hypot(*piece.acceleration)) * piece.seconds > float(np.hypot(*turn.change)) for piece in pieces)
 
 
