@@ -77,7 +77,7 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
 
 
 def _blurred(turn: Turn) -> bool:
-    """Say whether the motion before or after is known by too few steps, or by some that differ as much as it changes."""
+    """Say whether the motion before or after is known by too few steps, or by few that differ as much as it changes."""
     pieces = [piece for piece in (turn.before, turn.after) if piece.steps <= BRIEF]
     if any(piece.steps < BRIEF for piece in pieces) and turn.gap:
         return True
