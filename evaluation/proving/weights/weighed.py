@@ -21,7 +21,6 @@ from evaluation.proving.case import Case, Known
 
 TRUE, FALSE, UNKNOWN = 1, 0, -1
 NEAR_FRAMES, NEAR_PIXELS = 2, 3.0  # by which a candidate may be off; pixels are of the size of measuring
-EDITED_SECONDS = 0.5  # that a thing in footage takes to become another; the rest of the failure it stays so
 
 
 @dataclass(frozen=True)
@@ -174,13 +173,15 @@ def _vanishings(case: Case, known: Known) -> list[Moment]:
 
 
 def _turnings(case: Case, known: Known) -> list[Moment]:
-    if known.type == "state_change" and "without" not in case.way:  # there, nothing changes that should
-        return [_change(case, known)]
-    return [_change(case, known)] if known.type == "identity_drift" and not _other_form(case) else []
+    if known.type == "state_change":
+        turns = "without" not in case.way  # there, nothing changes that should
+    else:
+        turns = known.type == "identity_drift" and not _other_form(case)
+    return [_lasting(known)] if turns else []
 
 
 def _formings(case: Case, known: Known) -> list[Moment]:
-    return [_change(case, known)] if known.type == "identity_drift" and _other_form(case) else []
+    return [_lasting(known)] if known.type == "identity_drift" and _other_form(case) else []
 
 
 def _marks(case: Case, known: Known) -> list[Moment]:
@@ -188,16 +189,15 @@ def _marks(case: Case, known: Known) -> list[Moment]:
 
 
 def _views(case: Case, known: Known) -> list[Moment]:
-    return [Moment(known.start_frame, known.end_frame)] if known.type == "view_inconsistency" else []
+    return [_lasting(known)] if known.type == "view_inconsistency" else []
+
+
+def _lasting(known: Known) -> Moment:
+    return Moment(known.start_frame, known.end_frame)
 
 
 def _other_form(case: Case) -> bool:
     return "size" in case.way or "shape" in case.way
-
-
-def _change(case: Case, known: Known) -> Moment:
-    edited = known.start_frame + round(EDITED_SECONDS * case.clip.fps)
-    return Moment(known.start_frame, min(known.end_frame, edited) if case.family == "real" else known.end_frame)
 
 
 MODELS = {
