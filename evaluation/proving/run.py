@@ -145,10 +145,9 @@ def made_cases(plan: Plan, workers: int | None = None) -> list[Drawn | Filmed]:
 
 def _drawn(plan: Plan) -> list[Drawn]:
     parts = -(-plan.cases // CASES_EACH)
+    extras = plan.made_of_faultless
     return [
-        Drawn(
-            family, min(CASES_EACH, plan.cases - part * CASES_EACH), plan.seed + part, plan.extras, plan.failures == 0
-        )
+        Drawn(family, min(CASES_EACH, plan.cases - part * CASES_EACH), plan.seed + part, extras, plan.faultless)
         for family in plan.families
         if family != "real"
         for part in range(parts)
