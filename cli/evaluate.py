@@ -63,14 +63,12 @@ def clips(
         backends: Networks that help.
     """
     from evaluation.clips import evaluate_path
-    from evaluation.report import failed_types
+    from evaluation.report import clips_verdict
 
     report = evaluate_path(path, out, backends)
-    records, unreadable = report["clips"], report["unreadable"]
-    for row in unreadable:
+    for row in report["unreadable"]:
         print(f"skipped {row['reason']}", file=sys.stderr)
-    failed = sum(bool(failed_types(record)) for record in records)
-    print(f"{len(records)} clips judged: {failed} have a failure. {len(unreadable)} could not be read.")
+    print(clips_verdict(report))
     print(out / "report.html")
     return 0
 

@@ -40,11 +40,7 @@ def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> P
         clip_of: reads the clip of a record, by its place; it is called for those that are shown, one after the other.
     """
     records = report["clips"]
-    unread = len(report.get("unreadable", ()))
-    page = Page(
-        "Failures found in clips",
-        verdict(records, "clip") + (f" {count(unread, 'file')} could not be read." if unread else ""),
-    )
+    page = Page("Failures found in clips", clips_verdict(report))
     checks = sum(len(record["measurable"]) for record in records)
     page.figures(
         {
@@ -101,6 +97,12 @@ def checkpoint_page(
     )
     unmeasured_table(page, records)
     return add_method(page, evaluation)
+
+
+def clips_verdict(report: Mapping[str, Any]) -> str:
+    """Return how many clips failed, and how many files could not be read, in a sentence or two."""
+    unread = len(report.get("unreadable", ()))
+    return verdict(report["clips"], "clip") + (f" {count(unread, 'file')} could not be read." if unread else "")
 
 
 def verdict(records: Sequence[Mapping[str, Any]], one: str) -> str:
