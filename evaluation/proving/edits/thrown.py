@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def recolouring(bench: Bench, rng: np.random.Generator, act: Act, motion: Motion
     mean = act.sprite.image[act.sprite.alpha > 0.5].mean(axis=0)
     over = CHANGE_SECONDS[severity] * bench.piece.fps
     tint = TINTS[severity] * grown(np.arange(len(act.at)) - t, over)
-    known = Known("identity_drift", t, len(act.at) - 1, act.box(bench, t), severity)
+    known = Known("identity_drift", t, min(t + ceil(over), len(act.at) - 1), act.box(bench, t), severity)
     return replace(act, tint=tint, colour=other_colour(mean, rng)), known
 
 
@@ -87,7 +88,7 @@ def growing(bench: Bench, rng: np.random.Generator, act: Act, motion: Motion) ->
     t, severity = _moment(bench, rng, act)
     final = SCALES[severity] if rng.random() < 0.6 else 1 / SCALES[severity]
     over = CHANGE_SECONDS[severity] * bench.piece.fps
-    known = Known("identity_drift", t, len(act.at) - 1, act.box(bench, t), severity)
+    known = Known("identity_drift", t, min(t + ceil(over), len(act.at) - 1), act.box(bench, t), severity)
     return replace(act, scale=final ** grown(np.arange(len(act.at)) - t, over)), known
 
 
@@ -99,7 +100,7 @@ def turning_into_another(bench: Bench, rng: np.random.Generator, act: Act, motio
     if not others:
         return None
     then = others[int(rng.integers(len(others)))].sized(height)
-    known = Known("identity_drift", t, len(act.at) - 1, act.box(bench, t), "gross")
+    known = Known("identity_drift", t, t, act.box(bench, t), "gross")
     return replace(act, then=then, turned=t), known
 
 

@@ -125,6 +125,10 @@ def test_cut_outs_move_rightly_and_fail_in_every_way(bench, mover):
             frames_wrong = drawn(bench, [wrong])
             before = known.start_frame if kind != "appearance" else 0
             assert (frames_wrong[:before] == right[:before]).all()
+            if kind == "identity_drift":  # the failure ends with the change, and not before
+                of_it = [wrong.tint, wrong.scale, np.arange(len(wrong.at)) >= wrong.turned]
+                steps_in = np.flatnonzero(np.any([np.diff(values) != 0 for values in of_it], axis=0)) + 1
+                assert (known.start_frame, known.end_frame) == (steps_in[0], steps_in[-1])
             assert any(seen(drawn(bench, [w]), right, k) for w, k in found), words
 
 
