@@ -119,7 +119,7 @@ def checkpoint(
 
 def benchmark(
     out: Out,
-    families: tuple[Literal["paper", "studio", "real"], ...] = ("studio", "real"),
+    families: tuple[Literal["paper", "clay", "studio", "real"], ...] = ("studio", "real"),
     half: Literal["dev", "report"] = "report",
     cases: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 240,
     clips: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 100,
@@ -141,7 +141,7 @@ def benchmark(
     in the output folder: a run that was interrupted goes on.
 
     Args:
-        families: Whose clips: of two renderers, and real footage.
+        families: Whose clips: of three renderers, and real footage.
         half: Half of the real clips: dev to build and fit on, report for figures to report.
         cases: Number of clips of each renderer.
         clips: Most real clips.
@@ -153,7 +153,7 @@ def benchmark(
         untrained: Folder of an untrained checkpoint of the transformer, whose clips must lose.
         again: Make the tables again from what is kept, without judging.
         fit: Write this calibration from the faultless clips: evaluation/calibration.json, or one for other networks.
-            Only on paper and the half dev.
+            Only on paper, clay and the half dev.
         segments: Network that tells things from the scene: a SAM 2.
         looks: Network that says, beside colour and texture, how things look: a DINOv2, or another vision transformer.
         calibration: What --fit wrote for these networks; none for scores that are not calibrated.
@@ -169,7 +169,7 @@ def benchmark(
     if min(cases, clips, pieces) < 1 or failures < 0:
         raise UsageError("there is nothing to judge; give 1 or more of cases, clips and pieces.")
     if fit is not None and ("studio" in families or half == "report"):
-        raise UsageError("what figures are reported on is not fitted on; give --families paper real --half dev.")
+        raise UsageError("what figures are reported on is not fitted on; give --families paper clay real --half dev.")
     backends = Backends(segments=segments, looks=looks, calibration=calibration)
     extras = Extras(autoencoder=autoencoder or reference_autoencoder())
     plan = Plan(families, half, cases, clips, pieces, failures, seed, extras, untrained, backends)

@@ -32,7 +32,7 @@ class Plan:
     """What the benchmark is run on.
 
     Attributes:
-        families: `paper`, `studio` and `real`, any of them.
+        families: `paper`, `clay`, `studio` and `real`, any of them.
         half: of the real clips, `dev` or `report`.
         cases: how many of each renderer.
         clips: how many real clips at most, the first by name.

@@ -16,7 +16,7 @@ import numpy as np
 from evaluation.evaluator import judge
 from evaluation.findings import TYPES, Candidate, ClipInput, Finding, unmeasurable
 from evaluation.overlay import boxed
-from evaluation.proving import paper, studio
+from evaluation.proving import clay, paper, studio
 from evaluation.proving.case import Case
 from evaluation.proving.edits.making import Making
 from evaluation.proving.edits.sprites import sprites_of
@@ -28,7 +28,7 @@ from kinora.recipes.backends import NONE, Backends
 
 KINDS = tuple(kind for kind in TYPES if kind != "prompt_mismatch")  # it is judged on prompts, in its own tests
 FAULTLESS, FAILING, NULL, RECONSTRUCTED = "faultless", "failing", "null", "reconstructed"
-FAMILIES = {"paper": paper.cases, "studio": studio.cases}
+FAMILIES = {"paper": paper.cases, "clay": clay.cases, "studio": studio.cases}
 
 
 @dataclass(frozen=True)
