@@ -160,12 +160,10 @@ def _flicker(shot: Shot) -> tuple[int, np.ndarray]:
 def state_fails(shot: Shot) -> Fault | None:
     """A mark that heals, one that comes of itself, or one that should come and does not."""
     way = str(shot.rng.choice(["heals", "comes of itself", "does not come"]))
+    if way == "does not come":
+        return leaves_no_mark(shot)
     fade = {"subtle": 4, "plain": 2, "gross": 0}[shot.severity]
-    starts = {
-        index: int(np.argmax(shot.take.mark[:, index] > 0))
-        for index in shot.things()
-        if shot.take.mark[:, index].max() > 0
-    }
+    starts = _marked(shot)
     for index in shot.things():
         if way == "heals" and index in starts:
             whole = shot.take.mark[:, index] >= 1
@@ -185,21 +183,30 @@ def state_fails(shot: Shot) -> Fault | None:
                 return Fault(
                     "state_change", "a mark comes of itself", shot.severity, take, start, start + fade, (index,)
                 )
-        elif way == "does not come" and index in starts:
-            start = starts[index]
-            told = any(other != index and start > earlier + shot.frames(0.3) for other, earlier in starts.items())
-            if told and shot.seen[start : start + shot.frames(0.3), index].min() > 0.6:
-                take = shot.changed(mark=(index, slice(None), 0.0))
-                return Fault(
-                    "state_change",
-                    "a cause without its mark",
-                    shot.severity,
-                    take,
-                    start,
-                    start + shot.frames(0.3),
-                    (index,),
-                )
     return None
+
+
+def leaves_no_mark(shot: Shot) -> Fault | None:
+    """What painted or broke one thing before everyone's eyes does nothing to the next that it happens to."""
+    starts, span = _marked(shot), shot.frames(0.3)
+    told = [start for index, start in starts.items() if start and _in_sight(shot, index, start, span)]
+    for index in shot.things():
+        start = starts.get(index, 0)
+        if any(start > earlier + span for earlier in told) and _in_sight(shot, index, start, span):
+            take, way = shot.changed(mark=(index, slice(None), 0.0)), "a cause without its mark"
+            end = min(start + span, shot.total - 1)
+            return Fault("state_change", way, shot.severity, take, start, end, (index,))
+    return None
+
+
+def _marked(shot: Shot) -> dict[int, int]:
+    """The first frame in which each thing has a mark, of those that get one."""
+    mark = shot.take.mark
+    return {index: int(np.argmax(mark[:, index] > 0)) for index in shot.things() if mark[:, index].max() > 0}
+
+
+def _in_sight(shot: Shot, index: int, start: int, span: int) -> bool:
+    return bool(shot.seen[start : start + span, index].min() > 0.6)
 
 
 def scene_bends(shot: Shot) -> Fault | None:

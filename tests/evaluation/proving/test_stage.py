@@ -201,3 +201,19 @@ def test_due_follows_from_what_can_be_seen():
     assert "gravity" not in types
     nothing = due(scene, take, np.zeros(take.angle.shape), np.zeros(take.angle.shape, bool))
     assert {"appearance", "teleport", "gravity", "permanence", "momentum"}.isdisjoint(nothing)
+
+
+def test_a_cause_without_its_mark_is_told_by_one_that_left_its_mark_before():
+    found = 0
+    for seed in range(160):
+        scene, take = drawn(seed)
+        if scene.kind not in ("paint", "break"):
+            continue
+        for fault in failures(scene, take, seed):
+            if fault.way == "a cause without its mark":
+                (index,), before = fault.things, fault.start - round(0.3 * scene.fps)
+                assert take.mark[-1, index] == 1
+                assert take.mark[fault.start, index] > 0 == fault.take.mark[:, index].max()
+                assert np.delete(fault.take.mark, index, axis=1)[before].max() > 0
+                found += 1
+    assert found > 5
