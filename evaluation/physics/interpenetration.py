@@ -21,12 +21,18 @@ from evaluation.physics.surfaces import Ground, grounds
 TYPE = "interpenetration"
 TOUCH = 0.12  # of the distance at which two touch, by which outlines are uncertain
 DEEP = 0.25  # of it, or of a radius, of strength log 2
-OPPOSED = -0.5  # cosine between the changes of two that push each other
+FACING = 0.7  # cosine between what changes of their relative velocity, and the line between two that push each other
+NEARER, STILL = 0.3, 0.3  # radii a second at which two came together, and parts of it at which they may go on so
+ONE = 0.6  # times the strength, where only one of two is surely pushed
 MIXED = 3.0  # times the frames that wholly show a mixture, to tell how surely things go through one another
-GROUND = 0.8  # times the strength, of what goes into a ground that nothing else tells
+GROUND, ALONE = 1.0, 0.8  # times the strength, of what goes into a ground that something lies on, or nothing else
+LYING, LOOSE = 5, 0.6  # sights that show it to lie there; times the strength, of what changes its shape
+AS_EVER, KNOWN = 0.2, 0.5  # difference of its area's logarithm, and least credit, of what tells where a ground is
+USUAL = 75  # percent of the sights of a thing, that show it to reach no lower below its centre
+LEAST = 0.5  # radii a second at which it falls in at least
 LARGER, STRIP = 1.4, 2.5  # times its area, of what is of another too; radii of ground that are seen at most
 TURNED = 1.2  # radii below the edge of a ground, above which something turns in it
-CLEAR, NEAR = 0.35, 1.5  # least quality of what may be in a ground, and pixels below its edge that are not in it
+CLEAR, NEAR = 0.2, 1.5  # least quality of what may be in a ground, and pixels below its edge that are not in it
 FEWEST = 8  # frames
 
 
@@ -43,24 +49,28 @@ def interpenetration(evidence: Evidence) -> Finding:
         return unmeasurable(TYPE, "nothing is seen to touch another thing, a floor or a wall", due=False)
     candidates = [c for meeting in met if (c := _within(evidence, meeting)) is not None]
     candidates += [_through(evidence, mixture) for mixture in crossed]
-    candidates += [c for path in known for level in levels if (c := _into(evidence, path, level)) is not None]
+    candidates += [c for path in known for level in levels if (c := _into(evidence, path, level, known)) is not None]
     return calibrated(TYPE, sorted(candidates, key=lambda c: -c.strength)[:5])
 
 
 def _within(evidence: Evidence, meeting: Meeting) -> Candidate | None:
-    """Return two that turn each other while in one another."""
-    changes = meeting.changes
-    sizes = [float(np.hypot(*change)) for change in changes]
-    moved = [
-        size > SURELY * error and size > MUCH * path.radius
-        for size, error, path in zip(sizes, meeting.errors, (meeting.one, meeting.other), strict=True)
-    ]
-    if not all(moved) or float(changes[0] @ changes[1]) > OPPOSED * sizes[0] * sizes[1]:
-        return None
+    """Return two that end each other's approach while in one another."""
+    towards = meeting.apart / max(float(np.hypot(*meeting.apart)), 1e-9)
+    away = (-towards, towards)
+    pushed = [float(change @ way) for change, way in zip(meeting.changes, away, strict=True)]
+    came = float((meeting.before[0] - meeting.before[1]) @ towards)
+    parts = float((meeting.after[1] - meeting.after[0]) @ towards)
+    error, radius = float(np.hypot(*meeting.errors)), min(meeting.one.radius, meeting.other.radius)
+    facing = sum(pushed) / max(float(np.hypot(*(meeting.changes[1] - meeting.changes[0]))), 1e-9)
     deep = meeting.depth - TOUCH - 2 * meeting.apart_error / meeting.touch
-    if deep <= 0:
+    if deep <= 0 or facing < FACING or came < max(error, NEARER * radius) or parts < -STILL * came:
         return None
+    both = [
+        push > SURELY * error and push > MUCH * path.radius
+        for push, error, path in zip(pushed, meeting.errors, (meeting.one, meeting.other), strict=True)
+    ]
     credit = min(meeting.one.credit, meeting.other.credit) * (0.5 if meeting.fewest < 4 else 1.0)
+    credit *= 1.0 if all(both) else ONE
     t = meeting.frame
     start, end = _overlap(meeting, t)
     text = (
@@ -96,40 +106,78 @@ def _overlap(meeting: Meeting, t: int) -> tuple[int, int]:
     return start, end
 
 
-def _into(evidence: Evidence, path: Path, level: Ground) -> Candidate | None:
+def _into(evidence: Evidence, path: Path, level: Ground, known: tuple[Path, ...]) -> Candidate | None:
     """Return a thing that falls into a ground: it turns up again within it, or leaves the picture through it."""
     track, radius = path.track, path.radius
     if track.shot != level.shot or track.quality < CLEAR:
         return None
-    lowest = track.boxes[:, 3] + track.steady[:, 1] - track.centres[:, 1]
-    lowest[track.areas > LARGER * track.area] = -np.inf  # it is one region with another
+    lowest = _lowest(path)
     below = np.flatnonzero(lowest > level.row + NEAR)
     if not len(below) or not below[0]:
         return None
-    deep = -np.inf
-    for turn in path.turns:
-        push = turn.change / max(float(np.hypot(*turn.change)), 1e-9)
-        if turned(turn) and push[1] < -UPRIGHT and turn.before.velocity(turn.time)[1] > turn.error:
-            first, last = (frame - track.start for frame in turn.span)
-            depth = float(lowest[first : last + 1].max()) - level.row
-            deep = max(deep, depth if depth < TURNED * radius else -np.inf)
-    if track.boxes[-1, 3] >= evidence.luma.shape[1] - 1:
-        entered = track.frames[below[0]]
-        for piece in path.pieces:
-            first, last = path.frames[[piece.first, piece.last]]
-            if (
-                first < entered - 1 <= last + LATE
-                and falls(path, piece)
-                and draws_down(piece)
-                and lowest[-1] > lowest[below[0]]
-            ):
-                depth = float(lowest[-1]) - level.row
-                deep = max(deep, depth if depth < STRIP * radius else -np.inf)
+    deep = max(_turned_in(path, lowest, level), _fallen_through(evidence, path, lowest, level))
     deep -= NEAR + 0.15 * radius
-    if deep <= 0:
+    others = [other for other in known if other is not path and other.track.shot == level.shot]
+    if deep <= 0 or any(_lies(other, level.row + NEAR + 0.15 * other.radius, np.inf) for other in others):
         return None
     frames = track.frames[below]
     text = f"From frame {frames[0]} on it is in the ground, up to {deep / radius:.1f} of its radii below its edge."
     box = box_about(evidence, (track,), int(frames[0]), int(frames[-1]))
-    strength = GROUND * float(np.log1p(deep / (DEEP * radius))) * path.credit * level.share
+    credit = track.quality**0.5 * min(1.0, track.area / SMALL) * (1.0 if track.rigid else LOOSE)
+    slack = NEAR + 0.15 * radius
+    credit *= GROUND if any(_lies(other, level.row - slack, level.row + slack) for other in others) else ALONE
+    strength = float(np.log1p(deep / (DEEP * radius))) * credit * level.share
     return Candidate(int(frames[0]), int(frames[-1]), strength, text, box)
+
+
+def _lowest(path: Path) -> np.ndarray:
+    """Return the row of the lowest pixel in every sight of a track, in steady pixels, `[n]`.
+
+    It is no lower than mostly below its centre: a shadow or another thing may be of one region with it.
+    """
+    track = path.track
+    reach = track.boxes[:, 3] - track.centres[:, 1]
+    most = float(np.percentile(reach[track.whole], USUAL)) if track.whole.any() else np.inf
+    return np.asarray(track.steady[:, 1] + np.minimum(reach, most))
+
+
+def _lies(path: Path, above: float, below: float) -> bool:
+    """Say whether something that is well known lies or rolls where its lowest pixel is between two rows."""
+    track = path.track
+    clear = track.whole & (np.abs(np.log(track.areas / track.area)) < AS_EVER)
+    lowest = _lowest(path)[clear]
+    return path.credit >= KNOWN and bool(((lowest > above) & (lowest < below)).sum() >= LYING)
+
+
+def _turned_in(path: Path, lowest: np.ndarray, level: Ground) -> float:
+    """Return how deep in a ground, in pixels, a thing that falls is when it turns up again."""
+    track, deep = path.track, -np.inf
+    alone = np.where(track.areas > LARGER * track.area, -np.inf, lowest)  # else it is one region with another
+    for turn in path.turns:
+        push = turn.change / max(float(np.hypot(*turn.change)), 1e-9)
+        if turned(turn) and push[1] < -UPRIGHT and turn.before.velocity(turn.time)[1] > turn.error:
+            first, last = (frame - track.start for frame in turn.span)
+            depth = float(alone[first : last + 1].max()) - level.row
+            deep = max(deep, depth if depth < TURNED * path.radius else -np.inf)
+    return deep
+
+
+def _fallen_through(evidence: Evidence, path: Path, lowest: np.ndarray, level: Ground) -> float:
+    """Return how deep in a ground, in pixels, a thing that falls is when it leaves the picture through it."""
+    track, radius = path.track, path.radius
+    if track.boxes[-1, 3] < evidence.luma.shape[1] - 1 or track.ends != "border":
+        return -np.inf
+    entered = len(lowest) - int(
+        np.argmax(lowest[::-1] <= level.row + NEAR)
+    )  # the first sight of the last stretch below
+    before = [piece for piece in path.pieces if path.frames[piece.first] < track.start + entered]
+    if entered >= len(lowest) or not before:
+        return -np.inf
+    piece = before[-1]
+    late = track.start + entered - 1 - path.frames[piece.last] > LATE
+    if late or not (falls(path, piece) and draws_down(piece)) or piece.velocity(piece.end)[1] < LEAST * radius:
+        return -np.inf
+    if track.steady[-1, 1] <= track.steady[entered - 1, 1]:
+        return -np.inf
+    depth = float(lowest[-1]) - level.row
+    return depth if depth < STRIP * radius else -np.inf
