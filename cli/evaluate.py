@@ -68,6 +68,8 @@ def clips(
     report = evaluate_path(path, out, backends)
     for row in report["unreadable"]:
         print(f"skipped {row['reason']}", file=sys.stderr)
+    if report["passed_over"]:
+        print(report["passed_over"], file=sys.stderr)
     print(clips_verdict(report))
     print(out / "report.html")
     return 0

@@ -5,7 +5,7 @@ from typing import Any
 
 from evaluation.evaluator import clip_record, evaluator, judge, summary
 from evaluation.findings import ClipInput
-from evaluation.loading import ClipFile, clip_files, read_clip
+from evaluation.loading import ClipFile, clip_files, passed_over, read_clip
 from evaluation.report import clips_page
 from kinora.config import write_json
 from kinora.errors import KinoraError
@@ -16,7 +16,8 @@ from kinora.recipes.backends import NONE, Backends
 def evaluate_path(path: Path, out: Path, backends: Backends = NONE) -> dict[str, Any]:
     """Judge every clip at `path`; write `out/report.html` and `out/report.json`, and return the latter's content.
 
-    Its `clips` are one record a clip, `unreadable` one row a file that cannot be read, with the reason.
+    Its `clips` are one record a clip, `unreadable` one row a file that cannot be read, with the reason, `passed_over`
+    what `evaluation.loading.passed_over` says.
 
     Raises:
         KinoraError: if there is no clip there that can be read, or a network of the backends cannot be had.
@@ -36,10 +37,19 @@ def evaluate_path(path: Path, out: Path, backends: Backends = NONE) -> dict[str,
             progress.update(done)
     if not judged:
         raise KinoraError(f"no clip at {path} can be read; the first: {unreadable[0]['reason']}")
-    report = {"evaluator": evaluator(backends), "clips": records, "unreadable": unreadable, "summary": summary(records)}
+    others = passed_over(path)
+    report = {
+        "evaluator": evaluator(backends),
+        "clips": records,
+        "unreadable": unreadable,
+        "passed_over": others,
+        "summary": summary(records),
+    }
     page = clips_page(report, lambda number: _read(judged[number]))  # again: all of them would not fit in memory
     if unreadable:
         page.heading("Not readable").table(unreadable)
+    if others:
+        page.text(others)
     write_json(out / "report.json", report)
     page.write(out / "report.html")
     return report

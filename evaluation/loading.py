@@ -11,9 +11,11 @@ import numpy as np
 from evaluation.findings import ClipInput
 from kinora.errors import KinoraError, UsageError
 from kinora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind, read_image, read_video
+from kinora.numbers import count
 
 LONGEST_SIDE = 320  # pixels; larger videos are reduced while they are read: detectors measure at less
 MAX_FRAMES = 1200
+NAMED = 5  # files that are passed over are named, at most
 WRITTEN_BY = ("human", "simulator")  # captions that a clip is held to; what a captioner wrote may be wrong
 
 
@@ -39,8 +41,26 @@ def clip_files(path: Path) -> list[ClipFile]:
         return [ClipFile(path.name, lambda: path)]
     clips = _dataset_clips(path) if (path / "clips.parquet").is_file() else _folder_clips(path)
     if not clips:
-        raise KinoraError(f"{path} holds no video or image; give a folder that does.")
+        raise KinoraError(f"{path} holds no video or image; give a folder that does. {passed_over(path)}".rstrip())
     return sorted(clips, key=lambda clip: clip.name)
+
+
+def passed_over(path: Path) -> str:
+    """Return a sentence about the files at or below a folder that are no clips by their names; "" if there are none.
+
+    Prompts beside clips and hidden files are not meant, nor is what lies in a dataset.
+    """
+    if path.is_file() or (path / "clips.parquet").is_file():
+        return ""
+    files = [file for file in path.rglob("*") if file.is_file()]
+    known = {file.with_suffix(".txt") for file in files if _is_medium(file)}
+    other = (file for file in files if not (_is_medium(file) or file in known or _hidden(file, path)))
+    names = sorted(file.relative_to(path).as_posix() for file in other)
+    if not names:
+        return ""
+    rest = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    said = f"{', '.join(names[:NAMED])}{rest}"
+    return f"{count(len(names), 'file')} not judged, for no video or image is named with such an ending: {said}."
 
 
 def read_clips(path: Path) -> Iterator[ClipInput | tuple[str, str]]:
@@ -88,8 +108,16 @@ def _dataset_clips(path: Path) -> list[ClipFile]:
 
 
 def _folder_clips(path: Path) -> list[ClipFile]:
-    found = (p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in VIDEO_SUFFIXES + IMAGE_SUFFIXES)
+    found = (file for file in path.rglob("*") if file.is_file() and _is_medium(file))
     return [ClipFile(file.relative_to(path).as_posix(), partial(Path, file)) for file in found]
+
+
+def _is_medium(file: Path) -> bool:
+    return file.suffix.lower() in VIDEO_SUFFIXES + IMAGE_SUFFIXES
+
+
+def _hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def _reduced(frames: np.ndarray) -> np.ndarray:

@@ -47,6 +47,26 @@ def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
     assert "gone.mp4" in page
 
 
+def test_files_that_are_no_clips_by_their_names_are_named(folder, tmp_path, capsys):
+    video, out = (folder / "right.mp4").read_bytes(), tmp_path / "out"
+    (folder / "sub").mkdir()
+    for name in ("take", "sub/notes.doc", ".hidden", "alone.txt"):  # the prompt beside right.mp4 is no such file
+        (folder / name).write_bytes(video)
+    assert main(["evaluate", "clips", str(folder), "--out", str(out)]) == 0
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "not judged" in line]
+    assert said.startswith("3 files not judged")
+    assert said.endswith(": alone.txt, sub/notes.doc, take.")
+    assert json.loads((out / "report.json").read_text())["passed_over"] == said
+    assert said in (out / "report.html").read_text()
+    for number in range(20):
+        (tmp_path / "none" / f"{number:02d}").mkdir(parents=True)
+        (tmp_path / "none" / f"{number:02d}" / "raw").touch()
+    assert main(["evaluate", "clips", str(tmp_path / "none"), "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "20 files not judged" in said
+    assert said.endswith(": 00/raw, 01/raw, 02/raw, 03/raw, 04/raw and 15 more.\n")
+
+
 def test_a_clip_dataset_gives_its_captions(tmp_path):
     ingest("worlds", tmp_path / "clips", IngestConfig(WorldsConfig(), SMALL))
     assert main(["evaluate", "clips", str(tmp_path / "clips"), "--out", str(tmp_path / "out")]) == 0
