@@ -16,6 +16,7 @@ from evaluation.consistency.identity_drift import identity_drift
 from evaluation.consistency.incoherence import incoherence
 from evaluation.consistency.view_inconsistency import view_inconsistency
 from evaluation.evidence.clip import gather
+from evaluation.evidence.gradients import gradients
 from evaluation.evidence.sharpness import blurred
 from evaluation.fidelity.promises import held_against
 from evaluation.fidelity.prompt import prompt_mismatch
@@ -58,6 +59,8 @@ OF_OBJECTS = {"prompt_mismatch"}
 # What needs the outlines of things. A clip that has none left is not excused: mush would pass for faultless.
 OF_OUTLINES = frozenset(kind for kind, of in TYPES.items() if of.group == "physics") | {"identity_drift"}
 BLURRED = "the picture is blurred until only its layout is left"
+# Where nothing was asked for, a gradient shows all that it has.
+GRADIENT = "the picture is a smooth gradient, with nothing in it to follow"
 # The files that decide scores. Reports and commands can change without making evaluations incomparable.
 DECIDING = ("abilities.py", "calibration.json", "calibration.py", "evaluator.py", "findings.py", "rates.py")
 DECIDING_FOLDERS = ("evidence", "objects", "physics", "consistency", "fidelity", "judges", "backends")
@@ -88,7 +91,9 @@ def _found(clip: ClipInput, seen: Observation | None, kinds: Collection[str], ba
         }
     if seen is not None:
         found = held_against(seen, found)
-    return found | {kind: unmeasurable(kind, BLURRED, due=True) for kind in DETECTORS if kind in unseen & set(kinds)}
+    smooth = bool(unseen) and gradients(evidence.rgb)
+    why, due = (GRADIENT, bool(clip.prompt)) if smooth else (BLURRED, True)
+    return found | {kind: unmeasurable(kind, why, due=due) for kind in DETECTORS if kind in unseen & set(kinds)}
 
 
 def evaluate_clips(clips: Iterable[ClipInput], backends: Backends = NONE) -> dict[str, Any]:

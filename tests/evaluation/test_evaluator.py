@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.evaluator import BLURRED, DETECTORS, OF_OUTLINES, evaluate_clips
+from evaluation.evaluator import BLURRED, DETECTORS, GRADIENT, OF_OUTLINES, evaluate_clips
 from evaluation.findings import TYPES, ClipInput
+from evaluation.loading import read_clip
 from evaluation.proving.reconstruction import softened
 from kinora import recipes
+from kinora.media import write_clip
 from kinora.worlds import draw_sample
 
 
@@ -73,6 +75,21 @@ def test_mush_is_not_excused(clips):
             assert {record["not_measurable"][kind] for kind in OF_OUTLINES} == {BLURRED}
     still = evaluate_clips([ClipInput("a picture", blurs[0][:1], 1.0)])
     assert still["clips"][0]["due"] == ["incoherence"]
+
+
+def test_a_gradient_is_said_to_have_nothing_in_it_to_follow(tmp_path):
+    y, x = np.mgrid[:48, :64] / 64
+    waves = [[127 + 120 * np.sin(2 * np.pi * (x / 2 + t / 120 + p / 3) + y) for p in range(3)] for t in range(12)]
+    frames = np.stack([np.stack(planes, axis=-1) for planes in waves]).round().astype(np.uint8)
+    write_clip(tmp_path / "hue.gif", frames, 12.5)
+    write_clip(tmp_path / "hue.webp", frames, 12.5)
+    for name in ("hue.gif", "hue.webp"):
+        (record,) = evaluate_clips([read_clip(tmp_path / name, name)])["clips"]
+        assert {record["not_measurable"][kind] for kind in OF_OUTLINES} == {GRADIENT}
+        assert not OF_OUTLINES & set(record["due"])
+        assert not record["failures"]
+    asked = evaluate_clips([ClipInput("asked", frames, 12.5, "A dog barks at a red car.")])["clips"][0]
+    assert set(asked["due"]) >= OF_OUTLINES  # it shows nothing of what was asked for
 
 
 def test_the_digest_follows_what_decides(monkeypatch, clips):
