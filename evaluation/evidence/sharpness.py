@@ -14,10 +14,10 @@ FINE, COARSE, FINEST = 0.006, 0.02, 0.6
 STEEPEST, STEEP = 0.02, 0.3  # share of the pixels that is looked at, and of the steepest slope that each of them has
 SHARPEST = 0.75  # quantile of these pixels, by how sharp they are, that stands for a frame
 FAINT = 0.3  # levels a pixel: a picture without a steeper slope is empty rather than blurred
-# Standard deviation of an edge in pixels, and in shares of the longer side beside them, from which a frame is blurred:
-# pixels, coding and lenses soften a sharp edge by about as much at any size, mush is as wide as its picture is long. The
-# last, in pixels, is above what an autoencoder makes of pictures of 32 to 64 pixels. Of 95 real clips the widest has half
-# of the limit, of 260 drawn ones 0.9 of it.
+# Standard deviation of an edge, in pixels and in shares of the longer side beside them, from which a frame is blurred:
+# pixels, coding and lenses soften a sharp edge as much at any size, mush is as wide as its picture is long. The last is
+# above what an autoencoder makes of pictures of 32 to 64 pixels. Of 95 real clips the widest has half of the limit, of
+# 260 drawn ones 0.9 of it.
 SOFT, WIDE, LEAST = 0.78, 0.0089, 1.35
 FRAMES, SOFTER = 9, 0.25  # that are looked at; the share of them that may be sharper where a clip is blurred
 
