@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.medians import median
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "freeze"
@@ -174,7 +175,7 @@ def still_there(evidence: Evidence, change: np.ndarray, stop: Stop) -> bool:
     size = evidence.luma.shape[2] // 2, evidence.luma.shape[1] // 2
     outside = np.r_[0 : stop.start + 1, stop.end + 2 : len(evidence.luma)]
     chosen = outside[np.unique(np.linspace(0, len(outside) - 1, 15).round().astype(int))]
-    usual = np.median([cv2.resize(evidence.rgb[t], size, interpolation=cv2.INTER_AREA) for t in chosen], axis=0)
+    usual = median(np.stack([cv2.resize(evidence.rgb[t], size, interpolation=cv2.INTER_AREA) for t in chosen]))
     held = cv2.resize(evidence.rgb[stop.start + 1], size, interpolation=cv2.INTER_AREA)
     around = cv2.dilate((moved > 0.3 * moved.max()).astype(np.uint8), np.ones((3, 3), np.uint8))
     where = np.asarray(cv2.resize(around, size, interpolation=cv2.INTER_NEAREST), bool)

@@ -48,7 +48,6 @@ def find_background(rgb_THWC: np.ndarray, camera: Camera, shots: Sequence[Shot],
     """Return the background of `uint8 [T, H, W, 3]`, whose noise is in levels."""
     T, H, W, _ = rgb_THWC.shape
     rgb, known, foreground = rgb_THWC.astype(np.float32), np.zeros((T, H, W), bool), np.zeros((T, H, W), bool)
-    pieces = 0
     for stretch in _stretches(camera, shots):
         if len(stretch) < FEWEST:
             continue
@@ -57,21 +56,25 @@ def find_background(rgb_THWC: np.ndarray, camera: Camera, shots: Sequence[Shot],
             lit = in_light_of(rgb_THWC[t], scene, seen)
             rgb[t] = lit if seen.all() else np.where(seen[..., None], lit, rgb[t])
             foreground[t] = seen & _differs(rgb_THWC[t], rgb[t], noise)
-            pieces += cv2.connectedComponents(foreground[t].astype(np.uint8))[0] - 1
-    reason = _objection(known, foreground, pieces / T, noise)
+    reason = _objection(known, foreground, noise)
     return Background(rgb, known, foreground, not reason, reason)
 
 
-def _objection(known: np.ndarray, foreground: np.ndarray, pieces: float, noise: float) -> str:
+def _objection(known: np.ndarray, foreground: np.ndarray, noise: float) -> str:
     if noise > MOST_NOISE:
         return "nothing stays as it is from frame to frame"
     if known.mean() < LEAST_KNOWN:
         return "too few frames show the same scene, or the camera's motion is not known"
-    if foreground.mean() > MOST_FOREGROUND:
+    share = foreground.mean()
+    if share > MOST_FOREGROUND:
         return "most of the picture moves"
-    if pieces > MOST_PIECES and foreground.mean() > SPECKS:
+    if share > SPECKS and np.mean([_pieces(mask) for mask in foreground]) > MOST_PIECES:
         return "the scene moves all over, as water, leaves and crowds do"
     return ""
+
+
+def _pieces(mask: np.ndarray) -> int:
+    return cv2.connectedComponents(mask.astype(np.uint8))[0] - 1
 
 
 def _stretches(camera: Camera, shots: Sequence[Shot]) -> Iterator[np.ndarray]:
@@ -113,11 +116,12 @@ def _views(rgb_THWC: np.ndarray, camera: Camera, frames: np.ndarray) -> Iterator
 def masked_median(pictures: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Return the median over n of `[n, H, W, 3]` where `inside` `[n, H, W]`, float32; 0 where nothing is inside."""
     if inside.all():
-        return np.asarray(np.median(pictures, axis=0), np.float32)
-    ordered = np.sort(np.where(inside[..., None], pictures.astype(np.int16), 256), axis=0)
+        return median(pictures)
+    shown = np.where(inside[..., None], pictures.astype(np.int16), 256)
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(shown, 0, -1)), axis=-1)
     count = inside.sum(axis=0)
     middle = [np.maximum(0, count - 1) // 2, np.minimum(len(pictures) - 1, count // 2)]
-    both = [np.take_along_axis(ordered, place[None, ..., None], axis=0)[0] for place in middle]
+    both = [np.take_along_axis(ordered, place[..., None, None], axis=-1)[..., 0] for place in middle]
     return np.asarray(np.where(count[..., None] > 0, (both[0] + both[1]) / 2, 0), np.float32)
 
 

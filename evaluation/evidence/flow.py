@@ -159,8 +159,7 @@ def largest(channels: np.ndarray) -> np.ndarray:
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
-    x, y = cv2.split(vectors)
-    return np.asarray(cv2.magnitude(x, y))
+    return np.asarray(np.abs(vectors.view(np.complex64))[..., 0])
 
 
 def _uncovered(

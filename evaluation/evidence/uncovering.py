@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.background import BEYOND, LEVELS
+from evaluation.evidence.medians import median
 from evaluation.evidence.shots import Shot
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _through(evidence: "Evidence", hole: _Hole) -> np.ndarray:
         masks.append(_warped(mask.astype(np.uint8), matrix))
     usual = (np.mean(masks, axis=0) >= 0.5).astype(np.uint8)
     hole.mask = cv2.dilate(usual, KERNEL).astype(bool)
-    return np.asarray(np.median(pictures, axis=0), dtype=np.float32)
+    return median(np.stack(pictures))
 
 
 def contrast(picture: np.ndarray) -> np.ndarray:

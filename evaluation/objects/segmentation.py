@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from evaluation.evidence.medians import median
 from evaluation.objects.camera import Camera, find_camera, still_camera
-from evaluation.objects.lit import Layers, find_layers, mattes
+from evaluation.objects.lit import Layers, find_layers, length, mattes
 
 LONGEST_SIDE = 96  # larger frames are measured at this size: what counts here is whole objects
 LIKE = 48.0  # RGB distance from the background's surface, in its shadows and bright spots too
@@ -78,9 +79,9 @@ def segment(pixels_THWC: np.ndarray) -> Segmentation:
     """Segment pixels `float32 [T, H, W, 3]` as `measuring_size` gives them."""
     T, H, W, _ = pixels_THWC.shape
     layers = find_layers(pixels_THWC, background_colour(pixels_THWC))
-    colours = np.median(layers.background.reshape(T, -1, 3), axis=1)
+    colours = median(layers.background.reshape(T, -1, 3).swapaxes(0, 1))
     cluttered = Segmentation(W, H, colours, [[] for _ in range(T)], False, still_camera(T, W, H), layers.stands_out)
-    like = np.linalg.norm(pixels_THWC - layers.background, axis=-1) < LIKE
+    like = length(pixels_THWC - layers.background) < LIKE
     if like.mean() < PLAIN_SHARE:
         return cluttered
     smallest = max(SMALLEST_PIXELS, SMALLEST * H * W)
@@ -100,7 +101,7 @@ def background_colour(pixels_THWC: np.ndarray) -> np.ndarray:
     every = pixels_THWC[::4].reshape(-1, 3)
     return max(
         (_commonest(border), _commonest(every)),
-        key=lambda colour: float((np.linalg.norm(every - colour, axis=-1) < LIKE).mean()),
+        key=lambda colour: float((length(every - colour) < LIKE).mean()),
     )
 
 
@@ -119,7 +120,7 @@ def _blob(frame: int, pixels: np.ndarray, colour: int, mask: np.ndarray, matte_H
     inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     shown = pixels[inside if inside.any() else mask]
     luma = shown @ LUMA
-    rgb = np.median(shown[luma >= np.median(luma)], axis=0)
+    rgb = median(shown[luma >= median(luma)])
     border = CUT * 2 * float(np.sqrt(area / np.pi))
     cut_x = (x0 == 0 and matte[:, 0].sum() > border) or (x1 == W and matte[:, -1].sum() > border)
     cut_y = (y0 == 0 and matte[0].sum() > border) or (y1 == H and matte[-1].sum() > border)
@@ -137,5 +138,5 @@ def _commonest(colours_NC: np.ndarray) -> np.ndarray:
         counts = np.bincount(keys)
         key = int(counts.argmax())
         if counts[key] > best_count:
-            best, best_count = np.median(colours_NC[keys == key], axis=0), int(counts[key])
+            best, best_count = median(colours_NC[keys == key]), int(counts[key])
     return best
