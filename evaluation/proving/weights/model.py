@@ -38,7 +38,7 @@ class Weights:
 
 
 def fit(samples: Sequence[Sample], names: Sequence[str], ridge: float, true_share: float) -> Weights:
-    """Return the weights of some measures that tell true candidates best.
+    """Return the weights of some measures that tell true candidates best, where every family counts alike.
 
     Args:
         samples: failing and faultless clips.
@@ -48,18 +48,20 @@ def fit(samples: Sequence[Sample], names: Sequence[str], ridge: float, true_shar
     """
     truth = np.concatenate([sample.truth for sample in samples])
     clip = np.repeat(np.arange(len(samples)), [len(sample.truth) for sample in samples])
+    family = np.array([sample.family for sample in samples])[clip]
     values = np.concatenate([_table(sample.measured, names) for sample in samples])
     told = truth >= FALSE
     middle, deviation = values[told].mean(axis=0), values[told].std(axis=0) + 1e-6
     values = (values - middle) / deviation
     chosen = told
     for _ in range(ROUNDS):
-        found = _logistic(values[chosen], truth[chosen] == TRUE, ridge, true_share)
+        true = truth[chosen] == TRUE
+        found = _logistic(values[chosen], true, _shares(true, family[chosen], true_share), ridge)
         odds = values @ found[:-1] + found[-1]
         chosen = truth == FALSE
         for number in np.unique(clip[truth == TRUE]):
-            true = np.flatnonzero((clip == number) & (truth == TRUE))
-            chosen[true[np.argmax(odds[true])]] = True
+            of_it = np.flatnonzero((clip == number) & (truth == TRUE))
+            chosen[of_it[np.argmax(odds[of_it])]] = True
     weights = found[:-1] / deviation
     bias = float(found[-1] - middle @ weights)
     return Weights(bias, dict(zip(names, weights.tolist(), strict=True)))
@@ -94,10 +96,20 @@ def _table(measured: Sequence[Mapping[str, float]], names: Sequence[str]) -> np.
     return np.array([[found[name] for name in names] for found in measured]).reshape(-1, len(names))
 
 
-def _logistic(values: np.ndarray, true: np.ndarray, ridge: float, true_share: float) -> np.ndarray:
+def _shares(true: np.ndarray, family: np.ndarray, true_share: float) -> np.ndarray:
+    """Return the weight of every candidate: those of each family that are true weigh alike together, and the false."""
+    weight = np.empty(len(true))
+    for kind, share in ((true, true_share), (~true, 1.0)):
+        families = np.unique(family[kind])
+        for one in families:
+            of_it = kind & (family == one)
+            weight[of_it] = share * (~true).sum() / len(families) / of_it.sum()
+    return weight
+
+
+def _logistic(values: np.ndarray, true: np.ndarray, weight: np.ndarray, ridge: float) -> np.ndarray:
     """Return the weights of measures `[n, k]` and the bias, `[k + 1]`."""
     columns = np.column_stack([values, np.ones(len(values))])
-    weight = np.where(true, true_share * (~true).sum() / true.sum(), 1.0)
     stiff = np.append(np.full(values.shape[1], ridge), 0.0)
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -8,7 +8,7 @@ from evaluation.proving.weights.weighed import Model
 from kinora.files import atomic_write
 
 WIDEST = 120  # characters of a line
-FILE = '''"""The weights of `{measures}.py`, fitted to {clips} clips of paper and real footage (half `dev`).
+FILE = '''"""The weights of `{measures}.py`, fitted to {clips} clips of paper, clay and real footage (half `dev`).
 
 Logistic regression with a ridge; of what fails, the surest candidate at its place and time is one that {said}, and of
 faultless clips none are. Weights are for the measures as they are, not scaled.
