@@ -176,7 +176,8 @@ def evaluator(backends: Backends = NONE) -> dict[str, Any]:
     """Return which evaluator this is: evaluations with different digests must not be compared."""
     root = Path(evaluation.__file__).parent
     files = [file for name in DECIDING if (file := root / name).exists()]
-    files += [file for folder in DECIDING_FOLDERS for file in sorted((root / folder).glob("*.py"))]
+    kinds = ("*.py", "*.onnx")
+    files += [file for folder in DECIDING_FOLDERS for kind in kinds for file in sorted((root / folder).glob(kind))]
     sources = {str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     words = {"palette": worlds.PALETTE, "backgrounds": worlds.BACKGROUNDS, "gravity": worlds.GRAVITY}
     helping = {name: value for name, value in asdict(backends).items() if value != getattr(NONE, name)}

@@ -1,8 +1,10 @@
-"""The segments of every frame: connected regions that are not the scene behind.
+"""The segments of every frame: the things that are not the scene behind, each on its own.
 
-Three things tell them, whichever can be known: they differ from the background's picture; they stand out from what
-surrounds them (an outline closed all around, and what is inside is no large even surface); they move by themselves.
-What rests all the time only stands out; what looks like its surroundings only differs or moves.
+Three things tell the regions, whichever can be known: they differ from the background's picture; they stand out from
+what surrounds them (an outline closed all around, and what is inside is no large even surface); they move by
+themselves. What rests all the time only stands out; what looks like its surroundings only differs or moves. A network
+that sees the regions tells the things (`instances.py`). Where it is unsure, as on most real footage, the regions
+themselves are the things, parted where they are plainly two.
 """
 
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ import numpy as np
 
 from evaluation.evidence.background import LEVELS
 from evaluation.evidence.flow import carried_along, pixel_grid
+from evaluation.evidence.instances import find_instances
 from evaluation.evidence.medians import median_level
 from evaluation.evidence.parting import apart, fullness
 from evaluation.evidence.uncovering import Outlines, contrast, scene_contrast, strongest, uncovered
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
 
 MOST = 16  # segments of one frame, the largest
+PARTED = 4  # times the smallest segment: the least that is parted
+DOUBTFUL = 0.65  # of what may be of things: where the network is unsure of as much, the regions are the things
 SMALLEST = 6e-4  # of the frame's pixels
 FEWEST = 6  # pixels
 MOVES = 0.75  # pixels a frame against the scene, from which a region is taken to move by itself
@@ -30,7 +35,6 @@ NARROW = 0.06  # of the shorter side: what is narrower does not stand out as a t
 LARGEST = 0.15  # of the frame that a thing takes
 SOLID = 0.55  # of its convex hull that a thing fills
 CLUTTER = 0.35  # of the frame: where more stands out, nothing does
-PARTED = 4  # times the smallest segment: the least that is parted
 DARKEST, HUE = 0.4, 0.07  # of the scene's light: what a shadow leaves, and how differently of its colours
 MOSTLY = 0.5  # of a region: what is left without its shadow
 WIDER = 5  # pixels: side of the surroundings that are searched for a pixel of the scene where the camera moves
@@ -47,13 +51,18 @@ def find_segments(evidence: "Evidence") -> tuple[np.ndarray, bool]:
         from evaluation.backends import segments  # brings in torch
 
         return segments.find_segments(evidence)
-    labels, outlined = _found(evidence)
+    regions, outlined = find_regions(evidence)
+    least = smallest(*evidence.luma.shape[1:])
+    told, doubt = find_instances(evidence, regions, least, MOST)
+    if doubt < DOUBTFUL:
+        return told, outlined
     for t, (rgb, luma) in enumerate(zip(evidence.rgb, evidence.luma, strict=True)):
-        labels[t] = apart(rgb, luma, labels[t], PARTED * smallest(*luma.shape), 2 * MOST)
-    return labels, outlined
+        regions[t] = apart(rgb, luma, regions[t], PARTED * least, 2 * MOST)
+    return regions, outlined
 
 
-def _found(evidence: "Evidence") -> tuple[np.ndarray, bool]:
+def find_regions(evidence: "Evidence") -> tuple[np.ndarray, bool]:
+    """Return which region every pixel is of, `uint8 [T, h, w]`, 0 none; and whether outlines are meant."""
     T = len(evidence.luma)
     steps = np.stack([contrast(frame) for frame in evidence.rgb])
     standing = np.stack([_standing_out(frame, evidence.noise) for frame in steps])

@@ -141,7 +141,7 @@ def test_what_is_another_is_not_linked(film):
 def test_what_keeps_its_shape_is_rigid(film):
     path = along(30, (25, 40), (100, 50))
     assert only(film([Drawn(path, "box", 14.0)])).rigid
-    assert not only(film([Drawn(path, "blob", 16.0)])).rigid
+    assert not only(film([Drawn(path, "blob", 24.0)])).rigid
 
 
 def test_things_of_paper_are_followed():

@@ -1,0 +1,1 @@
+"""The network that tells things in frames, fitted anew to made scenes."""
