@@ -36,8 +36,11 @@ def gate(argv: Sequence[str]) -> int:
             dataset: Folder of the captioned clip dataset that they were trained on.
         """
         from components.runtime.code_digest import code_digest
+        from evaluation.checkpoint import joined
         from evaluation.gate import decision_page
-        from evaluation.selection import TrainedModels, select_version
+        from evaluation.selection import TrainedModels, choose, select_version
+        from evaluation.task import evaluate_item
+        from kinora.config import read_json
         from kinora.data.clips import ClipDataset
         from kinora.generation.registry import Registry
         from kinora.storage import artifact_root as artifact_root_of
@@ -46,10 +49,17 @@ def gate(argv: Sequence[str]) -> int:
         registry = Registry(artifact_root_of(artifact_root, work))
         found = chosen(recipe, settings)
         judged = out.with_name(f"{out.name}-judged")
-        decision, version = select_version(models, evaluations, clips, found, code_digest(), registry, out, judged)
+        results = joined(read_json(folder / "evaluation.json") for folder in evaluations)
+        choice = choose(models, results, clips, found, registry, shards=1)
+        decisive = [
+            evaluate_item(item, transformer, autoencoder, clips, found, registry, judged / item)
+            for item in choice.items
+        ]
+        decision, version = select_version(models, choice, decisive, clips, found, code_digest(), registry, out)
         report = decision_page(decision).write(out / "report.html")
         print(f"{decision.reason} {report}")
-        print(f"What was judged is in {judged}.")
+        if choice.items:
+            print(f"What was judged is in {judged}.")
         print(f"The model version is {version.path}" + ("; `kinora promote` deploys it." if decision.promote else "."))
         return 0
 

@@ -108,7 +108,8 @@ def evaluation_of(records: Sequence[dict[str, Any]], name: str, judge: Mapping[s
 def joined(evaluations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return one evaluation a model, of those of its shards, in the order of their names.
 
-    What is measured of the clips as a whole against the dataset's is the shards' own, and left out.
+    The only shard of a model is its evaluation. Of several, what is measured of the clips as a whole against the
+    dataset's is the shards' own, and left out.
 
     Raises:
         KinoraError: if the shards of a model were not judged alike.
@@ -118,6 +119,9 @@ def joined(evaluations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         shards.setdefault(evaluation["name"], []).append(evaluation)
     whole = []
     for name, some in sorted(shards.items()):
+        if len(some) == 1:
+            whole.append(dict(some[0]))
+            continue
         if len({shard["evaluator"]["digest"] for shard in some}) > 1:
             raise KinoraError(f"parts of {name} were judged by different versions of the evaluator; evaluate it again.")
         records = sorted((record for shard in some for record in shard["clips"]), key=lambda one: str(one["clip"]))

@@ -49,7 +49,7 @@ def decision_questions(dataset: ClipDataset, recipe: Recipe, candidate: str) -> 
     Args:
         dataset: what the candidate was trained on.
         recipe: with which settings.
-        candidate: the digest of what was trained, in hexadecimal.
+        candidate: the digest of what was trained, in hexadecimal, its first 12 digits at least.
 
     Raises:
         KinoraError: if nothing is left that no checkpoint was chosen by.

@@ -4,22 +4,23 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from evaluation.checkpoint import evaluate_checkpoint, joined
 from evaluation.gate import Decision, already_deployed, budget, check_comparable, decide, measures
 from evaluation.gate.decision import INCUMBENT, UNTRAINED
-from evaluation.generating import Generates
-from evaluation.prompts import decision_questions, simulated
+from evaluation.prompts import decision_questions
+from evaluation.shards import asked_for_decision, work_items
 from kinora.config import digest, read_json, to_dict
 from kinora.data.clips import ClipDataset
+from kinora.errors import KinoraError
 from kinora.files import file_digest
-from kinora.generation import ModelVersion, Registry, VideoGenerator, write_version
-from kinora.generation.generator import usual_format
+from kinora.generation import ModelVersion, Registry, write_version
+from kinora.numbers import count
 from kinora.recipes.recipe import GatePlan, Recipe
+from kinora.report import Page
 
 
 @dataclass(frozen=True)
@@ -31,78 +32,147 @@ class TrainedModels:
     captioner: Path
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which checkpoint of a run asks to be deployed, and what it has to beat.
+
+    checkpoint: the best of those that were trained, by the evaluations to choose by.
+    candidate: the digest of what was trained, whatever is measured of it.
+    deployed: the version that is deployed and has to be beaten; "" where none is, and the rival is the untrained
+        checkpoint.
+    items: the evaluations that decide, as `evaluation.shards` names them; none where the candidate is what is deployed.
+    chosen_on_these: whether the checkpoint was chosen on some of what decides, for want of others.
+    """
+
+    checkpoint: str
+    candidate: str
+    deployed: str
+    items: tuple[str, ...]
+    chosen_on_these: bool = False
+
+
+def choose(
+    models: TrainedModels,
+    evaluations: Sequence[dict[str, Any]],
+    clips: ClipDataset,
+    recipe: Recipe,
+    registry: Registry,
+    shards: int,
+) -> Choice:
+    """Choose a checkpoint, and say what it and its rival are asked for, which nothing has touched.
+
+    Args:
+        models: what the run trained.
+        evaluations: of its checkpoints, the untrained one among them; all on the prompts to choose by.
+        clips: what the models were trained on.
+        recipe: with which settings.
+        registry: holds the version that is deployed, which the chosen one has to beat.
+        shards: how many tasks each of the two is dealt to; fewer where less is asked.
+
+    Raises:
+        KinoraError: if the evaluations were not made alike, or nothing is left to decide by.
+    """
+    chosen, untrained = ranked(evaluations, recipe.gate)
+    candidate = trained_digest(models, models.transformer / chosen["name"], recipe)
+    found = Choice(chosen["name"], candidate, registry.current() or "", ())
+    if found.deployed and any((d.candidate, d.version) == (candidate, found.deployed) for d in registry.decisions()):
+        return found
+    asked = decision_questions(clips, recipe, candidate)
+    sides = [asked_for_decision(name, candidate) for name in (chosen["name"], found.deployed or untrained["name"])]
+    known = set(measures.clusters(chosen)) & {measures.cluster(to_dict(one)) for one in asked}
+    items = tuple(work_items(sides, min(shards, len(asked))))
+    return replace(found, items=items, chosen_on_these=bool(known))
+
+
 def select_version(
     models: TrainedModels,
-    evaluations: Sequence[Path],
+    choice: Choice,
+    evaluations: Sequence[dict[str, Any]],
     clips: ClipDataset,
     recipe: Recipe,
     code: str,
     registry: Registry,
     out: Path,
-    judged: Path,
 ) -> tuple[Decision, ModelVersion]:
-    """Choose a checkpoint, judge it once on prompts that nothing has touched, and decide whether it is to be deployed.
+    """Make a version of the chosen checkpoint, and decide whether it is to be deployed.
 
     Args:
         models: what the run trained.
-        evaluations: folders with an `evaluation.json`, one a checkpoint or one a shard of it, the untrained one among
-            them; all on the prompts to choose by.
+        choice: which checkpoint, and what it has to beat.
+        evaluations: of the chosen checkpoint and of its rival, on what the choice's items ask.
         clips: what the models were trained on.
         recipe: with which settings.
         code: the digest of the code that trained them.
-        registry: holds the version that is deployed, which the new one has to beat, and the error that is spent.
+        registry: holds the version that is deployed, and the error that is spent.
         out: the version's folder is made here, named by its digest.
-        judged: gets the evaluations that decide, the candidate's in `candidate`, its rival's in `rival`.
+
+    Raises:
+        KinoraError: if another version has been deployed since the choice, which nothing was held against.
     """
-    chosen, untrained = ranked(joined(read_json(path / "evaluation.json") for path in evaluations), recipe.gate)
-    checkpoint, deployed = models.transformer / chosen["name"], registry.current()
-    candidate = trained_digest(models, checkpoint, recipe)
-    if deployed and any((line.candidate, line.version) == (candidate, deployed) for line in registry.decisions()):
-        return already_deployed(registry.deployment()), _copy(registry, deployed, out)
-    asked = decision_questions(clips, recipe, candidate)
-    worlds = recipe.ingest.worlds if simulated(clips) else None
-
-    def judge(generator: Generates, folder: str, name: str) -> dict[str, Any]:
-        plan = recipe.evaluation
-        how: dict[str, Any] = {"worlds": worlds, "dataset": clips, "features": plan.features, "backends": plan.backends}
-        return evaluate_checkpoint(generator, asked, judged / folder, name=name, **how)
-
-    evaluation = judge(_generator(models, checkpoint, recipe), "candidate", chosen["name"])
+    if (registry.current() or "") != choice.deployed:
+        raise KinoraError(
+            "another model version was deployed while the candidate and its rival were judged; run again, and they "
+            "are compared with that one."
+        )
+    if not choice.items:
+        return already_deployed(registry.deployment()), _copy(registry, choice.deployed, out)
+    (evaluation,) = (one for one in evaluations if one["name"] == choice.checkpoint)
+    (rival,) = (one for one in evaluations if one["name"] != choice.checkpoint)
     sources = Counter(chain.from_iterable(piece["caption_source"] for piece in clips.pieces(["caption_source"])))
     lineage = {
         "dataset": clips.digest,
         "data": clips.describe() | {"captions": dict(sorted(sources.items()))},
         "code": code,
         "evaluator": evaluation["evaluator"]["digest"],
-        "checkpoint": chosen["name"],
+        "checkpoint": choice.checkpoint,
         "parent": read_json(models.transformer / "config.json").get("initial_digest") or None,
     }
+    checkpoint = models.transformer / choice.checkpoint
     version = write_version(out, models.autoencoder, checkpoint, models.captioner, to_dict(recipe), evaluation, lineage)
-    with tempfile.TemporaryDirectory() as temporary:
-        if deployed:
-            incumbent = registry.fetch(deployed, Path(temporary))
-            rival = judge(VideoGenerator.from_version(incumbent.path), "rival", "the deployed model")
-        else:
-            first = models.transformer / untrained["name"]
-            rival = judge(_generator(models, first, recipe), "rival", untrained["name"])
     decision = decide(
         evaluation,
         rival,
         recipe.gate,
-        role=INCUMBENT if deployed else UNTRAINED,
-        attempt=budget.attempt(registry.decisions(), candidate, deployed or ""),
-        chosen_on_these=bool(set(measures.clusters(chosen)) & set(measures.clusters(evaluation))),
+        role=INCUMBENT if choice.deployed else UNTRAINED,
+        attempt=budget.attempt(registry.decisions(), choice.candidate, choice.deployed),
+        chosen_on_these=choice.chosen_on_these,
     )
     registry.note_decision(
-        candidate,
+        choice.candidate,
         version.name,
-        deployed or "",
+        choice.deployed,
         level=decision.level,
         chance=max(comparison.chance or 0.0 for comparison in decision.primary),
         outcome=decision.outcome,
         verdict=decision.reason,
     )
     return decision, version
+
+
+def choice_page(choice: Choice, evaluations: Sequence[dict[str, Any]], plan: GatePlan) -> Page:
+    """Return the page that says which checkpoint was chosen, by what, and what it is held against."""
+    footage = measures.footage(evaluations[0])
+    measure = measures.OVERALL if footage else plan.measure
+    rival = f"version {choice.deployed}, which is deployed," if choice.deployed else "the untrained checkpoint"
+    asked = f"It and {rival} are now asked for what nothing was asked for before, and the gate decides by that."
+    page = Page(
+        f"Chosen: {choice.checkpoint}",
+        f"Of {count(len(evaluations) - 1, 'trained checkpoint')} it has the best mean of this: "
+        f"{measures.label(measure)}. " + (asked if choice.items else "It is what is deployed, so nothing is judged."),
+    )
+    page.table(
+        [
+            {
+                "checkpoint": one["name"],
+                measures.label(measure): f"{measures.values(one, measure).mean():.1%}",
+                "overall score": f"{one['rates']['overall']:.1%}",
+                "clips": f"{len(one['clips'])}",
+            }
+            for one in evaluations
+        ],
+        f"Means over {'files' if footage else 'prompts'} that are for choosing only.",
+    )
+    return page
 
 
 def ranked(evaluations: Sequence[dict[str, Any]], plan: GatePlan) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -132,11 +202,6 @@ def trained_digest(models: TrainedModels, checkpoint: Path, recipe: Recipe) -> s
         for part in parts
     ]
     return digest({"weights": weights, "recipe": to_dict(recipe)})
-
-
-def _generator(models: TrainedModels, checkpoint: Path, recipe: Recipe) -> VideoGenerator:
-    """Return what generates as a version of this checkpoint would."""
-    return VideoGenerator.load(models.autoencoder, checkpoint, recipe.sampling, usual_format(to_dict(recipe)))
 
 
 def _copy(registry: Registry, name: str, out: Path) -> ModelVersion:

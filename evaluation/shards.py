@@ -1,4 +1,4 @@
-"""Shards of an evaluation: what a checkpoint is asked for is dealt to several tasks, and what they find is joined."""
+"""Shards of an evaluation: what a model is asked for is dealt to several tasks, and what they find is joined."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 Question = TypeVar("Question")
-ITEM = re.compile(r"(?P<checkpoint>.*?)(\.(?P<number>\d+)of(?P<of>\d+))?")
+ITEM = re.compile(r"(?P<model>.*?)(\.decision-(?P<candidate>[0-9a-f]{12}))?(\.(?P<number>\d+)of(?P<of>\d+))?")
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,36 @@ class Shard:
 WHOLE = Shard()
 
 
-def work_items(checkpoints: Sequence[str], shards: int) -> list[str]:
-    """Return a name for each shard of each checkpoint's evaluation, as `step-000100.1of2`; of one `step-000100`."""
+@dataclass(frozen=True)
+class Work:
+    """What one task of an evaluation has to do.
+
+    model: the checkpoint that is asked, by its name, or the deployed version, by its.
+    candidate: the first digits of the digest of the candidate whose decision asks; "" of what checkpoints are chosen
+        by.
+    shard: which part of what is asked.
+    """
+
+    model: str
+    candidate: str = ""
+    shard: Shard = WHOLE
+
+
+def asked_for_decision(model: str, candidate: str) -> str:
+    """Return the name, for `work_items`, of a model that is asked for what the decision about `candidate` asks."""
+    return f"{model}.decision-{candidate[:12]}"
+
+
+def work_items(models: Sequence[str], shards: int) -> list[str]:
+    """Return a name for each shard of each model's evaluation, as `step-000100.1of2`; of one `step-000100`."""
     if shards == 1:
-        return list(checkpoints)
-    return [f"{name}.{number}of{shards}" for name in checkpoints for number in range(1, shards + 1)]
+        return list(models)
+    return [f"{name}.{number}of{shards}" for name in models for number in range(1, shards + 1)]
 
 
-def shard_of(item: str) -> tuple[str, Shard]:
-    """Return the checkpoint and the shard that a name of `work_items` stands for."""
+def work_of(item: str) -> Work:
+    """Return what a name of `work_items` stands for."""
     found = ITEM.fullmatch(item)
     assert found is not None, item
-    return found["checkpoint"], Shard(int(found["number"]), int(found["of"])) if found["of"] else WHOLE
+    shard = Shard(int(found["number"]), int(found["of"])) if found["of"] else WHOLE
+    return Work(found["model"], found["candidate"] or "", shard)

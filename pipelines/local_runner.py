@@ -19,6 +19,7 @@ from kinora.config import from_dict, read_json
 from kinora.processes import adopt_orphans, end_descendants, end_with_parent
 from kinora.progress import PROGRESS_DIR
 from pipelines.events import Event, Kind
+from pipelines.state import component_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class TaskRecorder:
         # Earlier versions left entries without outputs where a run was ended, and every step of ours has some.
         found = cache.LocalCache.get
         cache.LocalCache.get = lambda entries, key: found(entries, key) or None
+
+        # As on a cluster, a component's second task, which Kubeflow calls NAME-2, finds what its first one made.
+        key_of = cache.LocalCache.compute_key
+        cache.LocalCache.compute_key = lambda entries, component_name, **call: key_of(
+            entries, component_of(component_name), **call
+        )
 
         exit_code = subprocess_task_handler.run_local_subprocess
 

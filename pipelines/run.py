@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.runtime.code_digest import code_digest
-from evaluation.shards import shard_of
+from evaluation.shards import work_of
 from kinora import recipes
 from kinora.config import digest
 from kinora.data.ingest.config import WORLDS
@@ -71,7 +71,7 @@ class RunResult:
     def report(self, step: str) -> Path:
         """Return the page of `step` (of a loop: for the chosen checkpoint, its first shard) beside the run page."""
         items = sorted(task.item for task in self.state.steps[step].tasks)
-        shards = [item for item in items if step == "evaluate" and shard_of(item)[0] == self.checkpoint]
+        shards = [item for item in items if step == "evaluate" and work_of(item).model == self.checkpoint]
         item = shards[0] if shards else ""
         return self.run.folder / report_name(self.workflow.steps.index(step) + 1, step, item)
 

@@ -17,7 +17,7 @@ from kinora.numbers import amount, count
 from kinora.report import Clip, Link, Page, add_navigation
 from pipelines.events import EventReader
 from pipelines.origins import Origin
-from pipelines.state import RunState, StepState, Task, gate_reason, outcome, promoted_by, report_name
+from pipelines.state import RunState, StepState, Task, component_of, gate_reason, outcome, promoted_by, report_name
 from pipelines.view import clock
 from pipelines.workspace import Run, Workspace
 
@@ -58,6 +58,7 @@ FIGURES = {
         "nearer to the truth than a frame held still: {nearer} of {clips} clips",
         "right motion: {motion:.0%}",
     ),
+    "choose": ("trained checkpoints: {trained}",),
     "gate": ("prompts or files decided on: {clusters}",),
     "measure-drift": (
         "requests: {requests}",
@@ -253,7 +254,7 @@ def _figures(step: str, task: Task | None) -> list[str]:
     for artifact in task.artifacts.values() if task else ():
         if artifact["type"] == "system.Metrics" and Path(artifact["path"]).is_file():
             values = {name: Amount(value) for name, value in read_json(artifact["path"]).items()}
-            texts = FIGURES.get(step) or [f"{name.replace('_', ' ')}: {{{name}}}" for name in values]
+            texts = FIGURES.get(component_of(step)) or [f"{name.replace('_', ' ')}: {{{name}}}" for name in values]
             return [text.format_map(values) for text in texts if _fields(text) <= values.keys()]
     return []
 

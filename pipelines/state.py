@@ -110,7 +110,7 @@ class RunState:
         """Return what the step's running tasks say of themselves, the newest last."""
         found = []
         for task in step.tasks:
-            component = re.sub(r"-\d+$", "", step.name)  # of a component's second task, which Kubeflow calls NAME-2
+            component = component_of(step.name)
             folder = self.progress_folder / (f"{component}-{task.item}" if task.item else component)
             if task.status == "running" and folder.is_dir():
                 found += [_read(path) for path in folder.glob("*.json") if not path.name.startswith(".")]
@@ -126,6 +126,11 @@ class RunState:
                 left = [progress.seconds_left or 0.0 for progress in self.progress(step)[-1:]]
                 total += max([step.expected - step.seconds(now), *left, 0.0])
         return total
+
+
+def component_of(step: str) -> str:
+    """Return the name of a step's component, whose second task Kubeflow calls NAME-2."""
+    return re.sub(r"-\d+$", "", step)
 
 
 def outcome(state: RunState) -> str:

@@ -19,7 +19,9 @@ MEASURED_SECONDS: dict[str, dict[str, float]] = {
         "encode-latents": 13,
         "pretrain": 330,
         "evaluate": 40,
-        "gate": 90,
+        "choose": 5,
+        "evaluate-2": 80,
+        "gate": 6,
         "promote": 3,
     },
     "smoke": {
@@ -34,7 +36,9 @@ MEASURED_SECONDS: dict[str, dict[str, float]] = {
         "encode-latents": 3,
         "pretrain": 20,
         "evaluate": 16,
-        "gate": 12,
+        "choose": 5,
+        "evaluate-2": 12,
+        "gate": 6,
         "promote": 3,
     },
 }

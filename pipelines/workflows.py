@@ -45,7 +45,7 @@ WORLD_SIMULATOR = Workflow(
     "world_simulator",
     "A run of the world simulator",
     "Raw clips to a promoted world simulator.",
-    (*PREPARE, "pretrain", "evaluate", "gate", "promote"),
+    (*PREPARE, "pretrain", "evaluate", "choose", "evaluate-2", "gate", "promote"),
 )
 SCALING_STUDY = Workflow(
     "scaling_study",

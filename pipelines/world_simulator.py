@@ -2,6 +2,7 @@
 
 from kfp import dsl
 
+from components.choose.component import choose
 from components.evaluate.component import evaluate
 from components.gate.component import gate
 from components.pretrain.component import pretrain
@@ -43,12 +44,13 @@ def world_simulator(
     # for in a loop within a loop the local runner hands the items of the inner one to both.
     with dsl.ParallelFor(trained.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as item:
         judged = stages.judging(evaluate(item=item, **configured, **made, **common))
-    # The gate and promotion look at what is deployed, which no cache key sees.
-    results = dsl.Collected(judged.outputs["evaluation"])
-    gated = stages.judging(
-        gate(evaluations=results, captioner=ready.captioner, **configured, artifact_root=artifact_root, **made),
-        cached=False,
-    )
+    # What looks at what is deployed is never cached, for no cache key sees that.
+    beside = {**made, **configured, "captioner": ready.captioner, "artifact_root": artifact_root}
+    chosen = stages.here(choose(evaluations=dsl.Collected(judged.outputs["evaluation"]), **beside), cached=False)
+    with dsl.ParallelFor(chosen.outputs["Output"], parallelism=EVALUATIONS_AT_ONCE) as item:
+        compared = stages.judging(evaluate(item=item, **configured, **made, **common))
+    results = dsl.Collected(compared.outputs["evaluation"])
+    gated = stages.here(gate(choice=chosen.outputs["choice"], evaluations=results, **beside), cached=False)
     # On a named value an If is silently false in the local runner.
     with dsl.If(gated.outputs["Output"] == "promote"):
         stages.here(

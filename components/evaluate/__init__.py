@@ -1,1 +1,1 @@
-"""The step `evaluate`: a checkpoint is judged."""
+"""The step `evaluate`: a checkpoint, or what is deployed, is judged."""

@@ -1,4 +1,4 @@
-"""One checkpoint is asked for what is held out, prompts or clips to continue, and what it makes is judged."""
+"""A checkpoint or the deployed version is asked for what is held out, and what it makes is judged."""
 
 from kfp import dsl
 
@@ -20,10 +20,11 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     arm: str = "",
 ) -> None:
-    """Let one checkpoint make what is held out: clips of prompts, whose failures are found, or continuations of clips.
+    """Let one model make what is held out: clips of prompts, whose failures are found, or continuations of clips.
 
-    `item` names a checkpoint and maybe a shard of what it is asked for, as `evaluation.shards` says. In a study, `arm`
-    is the name of one of its trainings, and an empty `item` its last checkpoint.
+    `item` names a checkpoint or, for a decision, maybe the deployed version, and maybe a shard of what it is asked for,
+    as `evaluation.shards` says. In a study, `arm` is the name of one of its trainings, and an empty `item` its last
+    checkpoint.
     """
     import shutil
     from pathlib import Path
@@ -31,33 +32,14 @@ def evaluate(
     from components.runtime.step import running
 
     with running("evaluate", artifact_root, item=arm or item) as step:
-        from evaluation.checkpoint import evaluate_checkpoint
-        from evaluation.prompts import selection_questions, simulated
-        from evaluation.shards import shard_of
+        from evaluation.task import evaluate_item
         from kinora import recipes
-        from kinora.config import to_dict
         from kinora.data.clips import ClipDataset
-        from kinora.generation import VideoGenerator
-        from kinora.generation.generator import usual_format
 
         chosen, out, dataset = recipes.get(recipe, settings), Path(evaluation.path), ClipDataset.open(clips.path)
-        asked, (checkpoint, shard) = selection_questions(dataset, chosen), shard_of(item)
-        worlds = chosen.ingest.worlds if simulated(dataset) else None
-        weights = Path(transformer.path) / checkpoint if checkpoint else max(Path(transformer.path).glob("step-*"))
-        usual = usual_format(to_dict(chosen))  # as the deployed model generates
-        generator = VideoGenerator.load(Path(autoencoder.path), weights, chosen.sampling, usual)
-        result = evaluate_checkpoint(
-            generator,
-            asked,
-            out,
-            name=arm or checkpoint,
-            worlds=worlds,
-            dataset=dataset,
-            backends=chosen.evaluation.backends,
-            shard=shard,
-            features=chosen.evaluation.features,
-        )
-        evaluation.metadata["checkpoint"] = weights.name
+        trained, coder = Path(transformer.path), Path(autoencoder.path)
+        result = evaluate_item(item, trained, coder, dataset, chosen, step.registry, out, name=arm)
+        evaluation.metadata["model"] = result["name"]
         shutil.copy(out / "report.html", report.path)
         counts = {"clips": len(result["clips"]), "clips_with_failure": result.get("clips_with_failure")}
         step.measured(metrics, result["rates"] | result.get("compared", counts))

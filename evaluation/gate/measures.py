@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.evaluator import failing
+from evaluation.evaluator import DETECTORS, failing
 from kinora.config import digest
 from kinora.errors import KinoraError
 
@@ -84,9 +84,8 @@ def guards(evaluation: Evaluation) -> list[str]:
     """Return the measures that must not get worse: of each failure type how often it is absent, of each attribute."""
     record = evaluation["clips"][0]
     wanted = AGREEMENT if footage(evaluation) else ATTRIBUTES
-    return [f"no {kind}" for kind in record.get("measurable", ())] + [
-        name for name in wanted if name in record["rates"]
-    ]
+    types = [f"no {kind}" for kind in DETECTORS if kind in record.get("measurable", ())]
+    return types + [name for name in wanted if name in record["rates"]]
 
 
 def label(measure: str) -> str:

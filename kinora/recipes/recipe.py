@@ -29,7 +29,8 @@ class EvaluationPlan:
     decision_prompts: other prompts, on which nothing is chosen, and the gate decides, `seeds` clips each.
     seed: of the first set. Each candidate's decision has seeds of its own.
     backends: networks that help to judge the clips.
-    shards: tasks that a checkpoint's prompts to choose by are dealt to, which run side by side where there is room.
+    shards: tasks that a checkpoint's prompts are dealt to, those to choose by and those that decide; they run side by
+        side where there is room.
     features: by which continuations of a person's footage are compared with the truth as distributions: a vision
         network, `hf:NAME`, or the latents of the model's own autoencoder if empty.
 

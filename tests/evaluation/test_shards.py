@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.checkpoint import evaluate_checkpoint, joined
-from evaluation.shards import WHOLE, Shard, shard_of, work_items
+from evaluation.shards import Shard, Work, asked_for_decision, work_items, work_of
 from kinora.errors import UsageError
 from kinora.recipes.recipe import EvaluationPlan
 from kinora.worlds import WorldsConfig, evaluation_prompts, simulate_prompt
@@ -27,16 +27,20 @@ class Worlds:
 def test_every_question_is_in_one_shard(shards):
     asked = list("abcdefg")
     items = work_items(["step-000000", "step-000100"], shards)
-    parts = [shard_of(item) for item in items]
+    parts = [work_of(item) for item in items]
     assert len(set(items)) == 2 * shards
     for name in ("step-000000", "step-000100"):
-        dealt = [pair for checkpoint, shard in parts if checkpoint == name for pair in shard.part(asked)]
+        dealt = [pair for work in parts if work.model == name for pair in work.shard.part(asked)]
         assert sorted(dealt) == list(enumerate(asked))
 
 
 def test_names_of_items_are_names_of_files():
     assert work_items(["step-000100"], 2) == ["step-000100.1of2", "step-000100.2of2"]
-    assert (shard_of("step-000100"), shard_of("")) == (("step-000100", WHOLE), ("", WHOLE))
+    assert (work_of("step-000100"), work_of("")) == (Work("step-000100"), Work(""))
+    assert work_of("step-000100.2of12") == Work("step-000100", shard=Shard(2, 12))
+    decided = work_items([asked_for_decision("4d90634f00493afd", "0123456789abcdef")], 2)
+    assert decided[0] == "4d90634f00493afd.decision-0123456789ab.1of2"
+    assert work_of(decided[1]) == Work("4d90634f00493afd", "0123456789ab", Shard(2, 2))
 
 
 def test_shards_that_would_have_nothing_are_refused():

@@ -118,11 +118,11 @@ def test_again_everything_comes_from_the_cache(first, work, root):
     assert json.loads((work / "runs" / "latest" / "request.json").read_text())["arguments"] == promoted
     assert again.returncode == 0, again.stderr[-2000:] + log(work)
     ran = {event.step for event in events(work) if event.kind == "finished"}
-    assert ran == {"gate"}
+    assert ran == {"choose", "gate"}
     assert "Already deployed since" in again.stdout
-    evidence = (work / "runs" / "latest" / "12-gate.html").read_text()
+    evidence = (work / "runs" / "latest" / "14-gate.html").read_text()
     links = re.findall(r'href="(\.\./[^"]*)"', evidence)
-    assert [link.rpartition("/")[2] for link in links] == ["12-gate.html", "13-promote.html"]
+    assert [link.rpartition("/")[2] for link in links] == ["14-gate.html", "15-promote.html"]
     assert all((work / "runs" / "latest" / link).is_file() for link in links)
     assert (work / "runs" / "latest" / "video.mp4").exists()
 

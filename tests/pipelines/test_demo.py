@@ -60,7 +60,7 @@ def test_the_evaluation_that_is_shown_is_of_the_chosen_checkpoint(tmp_path, shar
     result = RunResult(WORLD_SIMULATOR, state, run, {})
     number = WORLD_SIMULATOR.steps.index("evaluate") + 1
     assert result.report("evaluate").name == f"{number}-evaluate-{page}.html"
-    assert result.report("gate").name == f"{number + 1}-gate.html"
+    assert result.report("gate").name == f"{WORLD_SIMULATOR.steps.index('gate') + 1}-gate.html"
 
 
 def test_how_long_it_takes_is_said_wherever_a_person_looks_and_was_measured(root, capsys):

@@ -98,7 +98,7 @@ def test_the_form_has_few_parameters_and_a_dropdown_of_recipes(compiled):
 
 
 def test_only_what_looks_at_what_is_in_service_is_never_cached(compiled):
-    looking = {"gate", "promote", *CHECK_DRIFT.steps[: CHECK_DRIFT.steps.index(WORLD_SIMULATOR.steps[0])]}
+    looking = {"choose", "gate", "promote", *CHECK_DRIFT.steps[: CHECK_DRIFT.steps.index(WORLD_SIMULATOR.steps[0])]}
     for name, task in tasks_of(compiled[0]).items():
         assert bool(task.get("cachingOptions", {}).get("enableCache")) == (name not in looking)
 
@@ -107,7 +107,7 @@ def test_captions_and_judgements_may_come_from_an_endpoint_whose_key_is_in_a_sec
     _, platform = compile_one("world_simulator")
     secrets = {name: {one["secretName"] for one in step["secretAsEnv"]} for name, step in platform.items()}
     asking = {name for name, some in secrets.items() if "kinora-openai" in some}
-    assert asking == {"exec-caption", "exec-evaluate", "exec-gate"}
+    assert asking == {"exec-caption", "exec-evaluate", "exec-evaluate-2"}
 
 
 def test_every_step_gets_the_storage_keys_and_training_gets_a_gpu(compiled):
