@@ -59,7 +59,7 @@ def sentence(evaluation: Mapping[str, Any]) -> str:
 
 
 def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
-    """Return the page of one checkpoint: what it can, what it is compared with, and the clips.
+    """Return the page of one checkpoint: what it can, the clips, and what it is compared with.
 
     Args:
         evaluation: what `footage_evaluation` returned, with its `sentence`.
@@ -79,6 +79,16 @@ def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
             f"continued {counts['continuations']} times in all": str(counts["clips"]),
         }
     )
+    page.heading("Every held-out clip")
+    page.text(
+        "On the left what the clip shows, in the middle the continuation with its first seed, on the right the truth "
+        "through the autoencoder. While the strip below is blue, the frames are given; then the model goes on."
+    )
+    page.clips(
+        _shown(evaluation, folder),
+        f"{counts['clips'] - SHOWN_CLIPS} more clips are in evaluation.json." if counts["clips"] > SHOWN_CLIPS else "",
+        filter_by="failure",
+    )
     page.heading("How near the continuations are")
     page.table(
         [
@@ -92,16 +102,6 @@ def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
     )
     _detectors(page, evaluation)
     _distances(page, evaluation)
-    page.heading("Every held-out clip")
-    page.text(
-        "On the left what the clip shows, in the middle the continuation with its first seed, on the right the truth "
-        "through the autoencoder. While the strip below is blue, the frames are given; then the model goes on."
-    )
-    page.clips(
-        _shown(evaluation, folder),
-        f"{counts['clips'] - SHOWN_CLIPS} more clips are in evaluation.json." if counts["clips"] > SHOWN_CLIPS else "",
-        filter_by="failure",
-    )
     still = counts["clips"] - counts["moving"]
     if still:
         page.heading("Not measurable")

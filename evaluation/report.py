@@ -49,7 +49,6 @@ def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> P
             "checks could be measured": share(sum(sum(record["measurable"].values()) for record in records), checks),
         }
     )
-    type_table(page, report)
     page.heading("Clips, the worst first")
     page.text(STRIP)
     order = sorted(range(len(records)), key=lambda i: (not failed_types(records[i]), _quality(records[i])))
@@ -58,6 +57,7 @@ def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> P
         _rest(records, "report.json"),
         filter_by="failure",
     )
+    type_table(page, report)
     unmeasured_table(page, records)
     return add_method(page, report)
 
@@ -67,7 +67,7 @@ def checkpoint_page(
     clip_of: Callable[[int], ClipInput],
     reference_of: Callable[[int], np.ndarray | None] = lambda number: None,
 ) -> Page:
-    """Return the page of one checkpoint: rates, then the clips, beside references where there are any.
+    """Return the page of one checkpoint: headline, the clips, beside references where there are any, then the rates.
 
     Args:
         evaluation: the content of `evaluation.json`.
@@ -83,10 +83,6 @@ def checkpoint_page(
     failed = count_failed(records)
     overall = {METRIC_LABELS["overall"]: f"{evaluation['rates']['overall']:.0%}", "clips have a failure": failed}
     page.figures(overall | dict(rate_figure(evaluation, metric) for metric in METRICS[1:6]))
-    rates_table(page, evaluation)
-    world_table(page, evaluation)
-    ability_table(page, evaluation)
-    type_table(page, evaluation)
     page.heading("The prompts, the worst first")
     page.text(("On the left the generated clip, on the right the simulator's. " if beside else "") + STRIP)
     order = sorted(range(len(records)), key=lambda i: float(records[i]["rates"]["overall"]))
@@ -95,6 +91,10 @@ def checkpoint_page(
         _rest(records, "evaluation.json"),
         filter_by="failure",
     )
+    rates_table(page, evaluation)
+    world_table(page, evaluation)
+    ability_table(page, evaluation)
+    type_table(page, evaluation)
     unmeasured_table(page, records)
     return add_method(page, evaluation)
 

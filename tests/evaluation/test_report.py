@@ -62,6 +62,9 @@ def test_clips_are_chosen_by_failure_and_prompt(clips, prompts, tmp_path, in_bro
         checkpoint_page(evaluation, clips.__getitem__).write(tmp_path / "checkpoint.html"),
         clips_page(evaluate_clips(clips), clips.__getitem__).write(tmp_path / "clips.html"),
     ]
+    for page in pages:  # the clips are what a person came for: wide tables are below them, on a phone too
+        html = page.read_text()
+        assert html.index('class="figures"') < html.index("<video") < html.index("<table")
     script = """
     const [select, input] = document.querySelectorAll(".filter select, .filter input");
     const shown = (tag, words) => {
