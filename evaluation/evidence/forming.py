@@ -2,8 +2,8 @@
 
 The outline of a segment changes for many reasons: it is cut by something before it, taken together with its
 neighbour or with scenery, or found otherwise. So outlines are told anew by a thing's own colours, and of every
-change it is measured whether the pixels between the two outlines were the scene's and are the thing's, whether the
-flow grows as the outline does, and what else is near.
+change it is measured whether the pixels between the two outlines were the scene's and are the thing's, how much the
+flow grows meanwhile, and what else is near.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.forming_weights import BIAS, WEIGHTS
-from evaluation.evidence.looks import COLOURS, LOOK
 from evaluation.evidence.sharpening import sharpened
 from evaluation.evidence.tracks import Track, outline
 from evaluation.evidence.turning import cut_out
@@ -167,64 +166,31 @@ def _windows(values: np.ndarray, wide: int) -> tuple[list[np.ndarray], list[np.n
 def measure_reform(evidence: "Evidence", reform: Reform) -> dict[str, float]:
     """Return everything that a candidate is weighed by, by name."""
     series, i, j, fps = reform.series, reform.i, reform.j, evidence.clip.fps
-    n, wide = len(series.frames), int(np.clip(round(WINDOW * fps), FEWEST, MOST))
+    wide = int(np.clip(round(WINDOW * fps), FEWEST, MOST))
     windows = slice(max(0, i + 1 - wide), i + 1), slice(j, j + wide)
-    before, after = (series.values[w] for w in windows)
-    varies = np.maximum(before.std(axis=0), after.std(axis=0))
-    trend = max(abs(float(v[-1, 0] - v[0, 0])) for v in (before, after))
-    all_before, all_after = series.values[: i + 1], series.values[j:]
-    lasting = np.median(all_after, axis=0) - np.median(all_before, axis=0)
-    one, other = ((series.tracks[series.owner[k]], int(series.index[k])) for k in (i, j))
+    sizes = [series.values[w, 0] for w in windows]
+    places = [
+        np.array([series.tracks[o].steady[k] for o, k in zip(series.owner[w], series.index[w], strict=True)])
+        for w in windows
+    ]
+    paces = [(p[-1] - p[0]) / max(1, len(p) - 1) for p in places]
     a, b = reform.frames
-    radius = float(np.exp(min(np.median(before[:, 0]), np.median(after[:, 0]))) / np.sqrt(np.pi))
-    m = {
+    off = places[1][0] - places[0][-1] - (paces[0] + paces[1]) / 2 * (b - a)
+    radius = float(np.exp(min(np.median(v) for v in sizes)) / np.sqrt(np.pi))
+    return {
         "size": min(abs(reform.size), 1.0),
-        "grows": float(np.clip(reform.size, -1, 1)),
-        "form": min(reform.form, 2.0),
-        "clear": float(np.log(reform.clear + 0.1)),
-        "clear size": float(np.log((abs(reform.size) + 0.02) / (varies[0] + 0.02))),
-        "clear form": float(np.log((reform.form + 0.05) / (np.linalg.norm(varies[1:]) + 0.05))),
-        "varies": float(np.clip(varies[0], 0, 0.5)),
-        "form varies": min(float(np.linalg.norm(varies[1:])), 1.0),
-        "trend": min(trend, 0.6),
-        "lasting": float(np.clip(lasting[0] * np.sign(reform.size) / (abs(reform.size) + 0.05), -1, 1.5)),
-        "pace": float(np.log1p((b - a) / fps * 5)),
-        "sudden": float(b - a <= 1),
-        "handed": float(series.owner[i] != series.owner[j]),
+        "clear size": float(np.log((abs(reform.size) + 0.02) / (max(v.std() for v in sizes) + 0.02))),
+        "trend": min(max(abs(float(v[-1] - v[0])) for v in sizes), 0.6),
         "before": float(np.log(i + 1)),
-        "after": float(np.log(n - j)),
-        "quality": min(one[0].quality, other[0].quality),
-        "whole": min(float(k.whole.mean()) for k in (one[0], other[0])),
-        "rigid": float(one[0].rigid and other[0].rigid),
-        "pixels": float(2 * np.log(radius)),
+        "leap": min(float(np.hypot(*off)) / radius, 2.0),
+        **_between(evidence, series, i, j),
+        **_flow(evidence, series, i, j),
+        **_near(evidence, series, i, j),
     }
-    others = np.delete(series.values[:, 0], np.arange(max(0, i - wide), min(n, j + wide)))
-    m["restless"] = float(min(others.std(), 0.6)) if len(others) > 2 else 0.1
-    was, now = (np.median(_looks(series, window), axis=0) for window in windows)
-    m["looks"] = float(np.linalg.norm(now - was))
-    m |= _between(evidence, series, i, j)
-    m |= _grown(evidence, series, i, j, reform.size)
-    m |= _near(evidence, series, i, j, radius)
-    places = np.array([series.tracks[o].steady[k] for o, k in zip(series.owner, series.index, strict=True)])
-    few = places[windows[0]], places[windows[1]]
-    paces = [(p[-1] - p[0]) / max(1, len(p) - 1) for p in few]
-    speed = max(float(np.hypot(*p)) for p in paces)
-    m["speed"] = float(np.log1p(speed * fps / radius))
-    m["kick"] = float(np.log1p(np.hypot(*(paces[1] - paces[0])) * fps / radius))
-    m["leap"] = float(min(np.hypot(*(few[1][0] - few[0][-1] - (paces[0] + paces[1]) / 2 * (b - a))) / radius, 2.0))
-    m["noise"] = float(np.log(evidence.noise + 1))
-    m["size x quality"], m["size x clear"] = m["size"] * m["quality"], m["size"] * m["clear size"]
-    return m
-
-
-def _looks(series: Series, window: slice) -> np.ndarray:
-    """Return the colours of sights and, where a network looks on, what it sees of them."""
-    pairs = zip(series.owner[window], series.index[window], strict=True)
-    return np.stack([np.delete(series.tracks[o].look[k], slice(COLOURS, LOOK)) for o, k in pairs])
 
 
 def _between(evidence: "Evidence", series: Series, i: int, j: int) -> dict[str, float]:
-    """Return how much the pixels between the two outlines are the thing's before and after, and the scene's."""
+    """Return how far the pixels in both outlines change, and how far those in one alone become, or were, the scene."""
     views = []
     side = max(max(series.tracks[series.owner[k]].masks[series.index[k]].shape) for k in (i, j)) + 6
     for k in (i, j):
@@ -236,35 +202,22 @@ def _between(evidence: "Evidence", series: Series, i: int, j: int) -> dict[str, 
         picture = cut_out(evidence.rgb[t], at, (side, side))
         views.append((picture, cut_out(mask, at, (side, side)) > 0.5, scene, known & evidence.background.reliable))
     (was, mask_was, scene_was, known_was), (now, mask_now, scene_now, known_now) = views
-    core, apart = mask_was & mask_now, mask_was ^ mask_now
-    m = {"between": 0.0, "thing was": 0.0, "thing is": 0.0, "scene was": 0.0, "scene is": 0.0, "scene known": 0.0}
-    m |= {"core stays": 0.0, "stands out": 0.0, "one side": 0.0, "thing change": 0.0, "scene change": 0.0}
+    core, either, apart = mask_was & mask_now, mask_was | mask_now, mask_was ^ mask_now
+    m = {"core stays": 0.0, "scene change": 0.0}
     if not core.any() or not apart.any():
         return m
-    colour_was, colour_now = (np.median(p[core], axis=0) for p in (was, now))
-    far_was, far_now = np.abs(was - colour_was).mean(axis=-1), np.abs(now - colour_now).mean(axis=-1)
-    ring = (cv2.dilate((mask_was | mask_now).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~(mask_was | mask_now)
-    contrast = float(min(far_was[ring].mean(), far_now[ring].mean())) + 5 if ring.any() else 5.0
-    own = float(max(far_was[core].mean(), far_now[core].mean()))
-    m["between"] = float(apart.sum() / core.sum())
-    m["thing was"], m["thing is"] = (float(np.clip(f[apart].mean() / contrast, 0, 1.5)) for f in (far_was, far_now))
-    m["thing change"] = m["thing was"] - m["thing is"]
+    ring = (cv2.dilate(either.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~either
+    far = [np.abs(p - np.median(p[core], axis=0)).mean(axis=-1)[ring] for p in (was, now)]
+    contrast = min(float(f.mean()) for f in far) + 5 if ring.any() else 5.0
     m["core stays"] = float(np.clip(np.abs(was - now)[core].mean() / contrast, 0, 1.5))
-    m["stands out"] = float(np.log(contrast / (own + evidence.noise + 3)))
-    y, x = np.nonzero(apart)
-    centre = np.array(apart.shape) / 2 - 0.5
-    m["one side"] = float(np.hypot((x - centre[1]).mean(), (y - centre[0]).mean()) / np.sqrt(core.sum() / np.pi + 1))
     if (known_was & known_now)[apart].mean() > 0.5:
-        m["scene known"] = 1.0
-        m["scene was"], m["scene is"] = (
-            float(np.clip(np.abs(p - s).mean(axis=-1)[apart].mean() / contrast, 0, 1.5))
-            for p, s in ((was, scene_was), (now, scene_now))
-        )
-    return m | {"scene change": abs(m["scene was"] - m["scene is"])}
+        off = [np.abs(p - s).mean(axis=-1)[apart].mean() for p, s in ((was, scene_was), (now, scene_now))]
+        m["scene change"] = float(abs(np.subtract(*np.clip(np.divide(off, contrast), 0, 1.5))))
+    return m
 
 
-def _grown(evidence: "Evidence", series: Series, i: int, j: int, size: float) -> dict[str, float]:
-    """Return by how much the flow grows while the outline does, of that, and how much before and after."""
+def _flow(evidence: "Evidence", series: Series, i: int, j: int) -> dict[str, float]:
+    """Return by how much the flow grows while the outline changes, and what motion does not explain meanwhile."""
 
     def growth(k: int) -> float:
         track, index = series.tracks[series.owner[k]], int(series.index[k])
@@ -278,52 +231,37 @@ def _grown(evidence: "Evidence", series: Series, i: int, j: int, size: float) ->
         places = np.stack([x, y], axis=1) - [x.mean(), y.mean()]
         return float((places * (flow - flow.mean(axis=0))).sum() / max(float((places**2).sum()), 1.0))
 
-    grown = sum(growth(k) for k in range(i, j))
-    beside = [abs(growth(k)) for k in (*range(max(0, i - 3), i), *range(j, min(len(series.frames) - 1, j + 3)))]
-    residual = evidence.flow.residual
     levels = []
     for k in range(i + 1, j + 1):
         track, index = series.tracks[series.owner[k]], int(series.index[k])
         x0, y0, x1, y1 = (int(v) for v in track.boxes[index])
-        levels.append(float(residual[int(track.frames[index]) - 1, y0:y1, x0:x1].mean()))
+        levels.append(float(evidence.flow.residual[int(track.frames[index]) - 1, y0:y1, x0:x1].mean()))
     return {
-        "flow grows": float(np.clip(grown / (size + 0.05 * np.sign(size)), -1, 1.5)) if size else 0.0,
-        "flow grown": min(abs(grown), 0.8),
-        "flow beside": min(max(beside, default=0.0), 0.3),
+        "flow grown": min(abs(sum(growth(k) for k in range(i, j))), 0.8),
         "unexplained": float(np.log1p(max(levels))),
     }
 
 
-def _near(evidence: "Evidence", series: Series, i: int, j: int, radius: float) -> dict[str, float]:
-    """Return how near the frame's edge and other things are, and the ends of what is followed."""
-    h, w = evidence.luma.shape[1:]
-    gaps, edges, overlap = [4.0], [], 0.0
+def _near(evidence: "Evidence", series: Series, i: int, j: int) -> dict[str, float]:
+    """Return whether other things lie over it or end with the change, and how soon it comes and goes in part."""
+    others = [k for k in evidence.tracks if all(k.frames is not mine.frames for mine in series.tracks)]
+    overlaps = False
     for k in {max(0, i - 2), i, j, min(len(series.frames) - 1, j + 2)}:
         track, index = series.tracks[series.owner[k]], int(series.index[k])
-        t, (x0, y0, x1, y1) = int(track.frames[index]), (float(v) for v in track.boxes[index])
-        edges.append(min(x0, y0, w - x1, h - y1))
-        for another in evidence.tracks:
-            if any(another.frames is mine.frames for mine in series.tracks) or not another.start <= t <= another.end:
-                continue
-            if another.area < 0.1 * track.area:
-                continue
-            left, top, right, bottom = (float(v) for v in another.boxes[t - another.start])
-            gap = max(left - x1, x0 - right, top - y1, y0 - bottom)
-            gaps.append(gap / radius)
-            overlap = max(overlap, float(gap < 0))
-    starts = [k.start for k in evidence.tracks if all(k.frames is not mine.frames for mine in series.tracks)]
-    ends = [k.end for k in evidence.tracks if all(k.frames is not mine.frames for mine in series.tracks)]
+        t, (x0, y0, x1, y1) = int(track.frames[index]), track.boxes[index]
+        for another in others:
+            if another.start <= t <= another.end and another.area >= 0.1 * track.area:
+                left, top, right, bottom = another.boxes[t - another.start]
+                overlaps |= bool(left < x1 and x0 < right and top < y1 and y0 < bottom)
     a, b = int(series.frames[i]), int(series.frames[j])
-    m = {
-        "gap": float(np.clip(min(gaps), -1, 4)), "overlaps": overlap, "edge": float(np.clip(min(edges) / radius, 0, 2)),
-        "others begin": float(any(a - 1 <= t <= b + 1 and t > 0 for t in starts)),
-        "others end": float(any(a - 1 <= t <= b + 1 and t < len(evidence.rgb) - 1 for t in ends)),
-    }  # fmt: skip
-    last, first = series.tracks[-1], series.tracks[0]
+    first, last = series.tracks[0], series.tracks[-1]
     partly = ("border", "occluded", "merged", "blended")
-    m["comes"] = float(first.begins in partly) * float(np.exp(-(a - first.start) / 6))
-    m["goes"] = float(last.ends in partly) * float(np.exp(-(last.end - b) / 6))
-    return m
+    return {
+        "overlaps": float(overlaps),
+        "others end": float(any(a - 1 <= k.end <= b + 1 and k.end < len(evidence.rgb) - 1 for k in others)),
+        "comes": float(first.begins in partly) * float(np.exp(-(a - first.start) / 6)),
+        "goes": float(last.ends in partly) * float(np.exp(-(last.end - b) / 6)),
+    }
 
 
 def reform_odds(evidence: "Evidence", reform: Reform) -> float:

@@ -1,14 +1,11 @@
 """What a vision transformer sees in frames, and looks with it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from evaluation.backends.looks import FEATURES, PATCHES, WEIGHT, seen_in
 from evaluation.evidence.clip import gather
-from evaluation.evidence.forming import find_reforms, measure_reform
 from evaluation.evidence.looks import LOOK, regions
 from evaluation.findings import ClipInput
 from kinora.errors import KinoraError
@@ -57,18 +54,6 @@ def test_looks_go_on_with_what_the_network_sees(vision, rolling):
     inside = track.mask(2, 64, 64)
     mean = evidence(rolling, vision("dinov2")).features(2)[inside].mean(axis=0)
     assert track.look[2, LOOK:] == pytest.approx(mean, abs=0.02)
-
-
-def test_what_the_network_sees_of_a_thing_tells_that_it_is_another(rolling):
-    found = gather(ClipInput("clip", rolling, 8.0))
-    (track,) = found.tracks
-    last, first = find_reforms(found)[0].frames
-    features = np.zeros((len(track.frames), FEATURES))
-    features[first:, 7] = 0.3
-    seen = gather(found.clip)
-    seen.__dict__["tracks"] = (replace(track, look=np.concatenate([track.look, features], axis=1)),)
-    plain, other = ({r.frames: measure_reform(e, r)["looks"] for r in find_reforms(e)} for e in (found, seen))
-    assert other[last, first] == pytest.approx(np.hypot(plain[last, first], 0.3), abs=1e-6)
 
 
 def test_regions_without_features_are_as_ever(rolling):
