@@ -5,16 +5,19 @@ and of its direction that it is rather down the picture than not. A flight of an
 does a thing that falls and then does otherwise, with nothing near that carries, strikes or releases it. Where nothing
 falls down the picture, what flies in a bend up or sideways is odd by itself. What moves along a straight line may be
 carried, by what has an edge below it.
+
+Velocities must tell of it, and the places of the outline too: flow lags in what is plain, outlines are frayed by what
+is near, and seldom do both err alike.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.contacts import REACH, between, cause_of, plainness
+from evaluation.physics.laws import Law, law_of
 from evaluation.physics.mending import followed
 from evaluation.physics.paths import GAP, Path, Piece, Turn, paths
 
@@ -22,45 +25,23 @@ TYPE = "gravity"
 SURE = 4.0  # standard errors of an acceleration
 LEAST = 1.0  # radii a second squared: a smaller acceleration is no fall
 FLIGHT = 0.12  # seconds that a flight lasts at least
-SHARED = 0.2  # of gravity, by which two flights that share it may differ, beside their errors
 LARGEST = 7.0  # of gravity: a larger acceleration is a blow, not a fall
 FAR = 0.8  # radii that a flight leads from where the law does, of strength log 2
 BRIEF = 0.15  # seconds of a flight by which half is known of what it breaks itself
 KNOWN = 0.4  # seconds of other flights by which half is known of the law
-DOWN = 0.7  # of its pull aside, which a flight down the picture is drawn down at least
+DOWN = 1.2  # of its pull aside, which a flight down the picture is drawn down at least
 GROWS = 0.5  # difference of the areas' logarithms, from which a thing comes nearer or goes away
 LITTLE = 30.0  # pixels: what is smaller tells nothing of a law
 RELEASED = 0.4  # times the strength, of what went straight and then falls as the others: it may have been held
 LIES = 0.2  # times the strength, of what lies as low as it ever was
-CLEAR = 0.1  # of an acceleration: the error of what tells the law
 WEAK = 0.25  # of gravity: what is accelerated less does not fly
 LONE = 0.6  # times the strength, where no other flight tells the law
 PART = 0.6  # of a thing's area: less does not carry it
+CARRIED, TOUCHED = 0.8, 0.5  # how much less is known of what another thing moves along with, and is near to
+FEWEST_SIGHTS, BLUR = 4, 0.2  # whole sights that tell an acceleration, and pixels of error of each at least
+UNSEEN = 0.5  # times the strength, of what has fewer
+EARLY = 0.3  # of the surest break of a law, by which an earlier one of the same thing is where it begins
 FEWEST = 8  # frames
-
-Flight = tuple[Path, Piece]
-
-
-@dataclass(frozen=True, eq=False)
-class Law:
-    """The acceleration `[2]` in pixels / s² that flights share, its standard error, and those flights."""
-
-    pull: np.ndarray
-    error: float
-    flights: tuple[Flight, ...]
-
-    @property
-    def size(self) -> float:
-        """Its size."""
-        return float(np.hypot(*self.pull))
-
-    def holds(self, piece: Piece) -> bool:
-        """Say whether a piece keeps to it, within the errors and a part of it."""
-        return float(np.hypot(*(piece.acceleration - self.pull))) < self.margin(piece) + SHARED * self.size
-
-    def margin(self, piece: Piece) -> float:
-        """Return how far a piece may be off by its error and the law's."""
-        return 2.5 * float(np.hypot(piece.acceleration_error, self.error))
 
 
 def gravity(evidence: Evidence) -> Finding:
@@ -74,13 +55,25 @@ def gravity(evidence: Evidence) -> Finding:
     if not flights:
         return unmeasurable(TYPE, "nothing falls or flies", due=False)
     law = law_of([flight for flight in flights if draws_down(flight[1])])
-    if law is None:
-        found = [_upwards(evidence, path, piece) for path, piece in flights]
-    else:
-        found = [_odd(evidence, path, piece, law) for path, piece in flights]
-    found += [_changes(evidence, turn, known, law) for path in known for turn in path.turns]
+    found = [_broken(evidence, path, known, law) for path in known]
     candidates = [candidate for candidate in found if candidate is not None]
     return calibrated(TYPE, sorted(candidates, key=lambda c: -c.strength)[:5])
+
+
+def _broken(evidence: Evidence, path: Path, known: tuple[Path, ...], law: Law | None) -> Candidate | None:
+    """Return where a path breaks the law most surely, from where it does so at all clearly on."""
+    flights = [piece for piece in path.pieces if falls(path, piece)]
+    if law is None:
+        found = [_upwards(evidence, path, piece) for piece in flights]
+    else:
+        found = [_odd(evidence, path, piece, law) for piece in flights]
+    found += [_changes(evidence, turn, known, law) for turn in path.turns]
+    candidates = [candidate for candidate in found if candidate is not None]
+    if not candidates:
+        return None
+    most = max(candidate.strength for candidate in candidates)
+    first = min((c for c in candidates if c.strength >= EARLY * most), key=lambda c: (c.start_frame, -c.strength))
+    return replace(first, strength=most)
 
 
 def falls(path: Path, piece: Piece) -> bool:
@@ -127,33 +120,13 @@ def draws_down(piece: Piece) -> bool:
     return bool(y > DOWN * abs(x))
 
 
-def law_of(flights: Sequence[Flight]) -> Law | None:
-    """Return the law that most flights keep to, None if there is none."""
-    best, most = None, 0.0
-    vague = [piece.acceleration_error / np.hypot(*piece.acceleration) for _, piece in flights]
-    clear = [flight for flight, off in zip(flights, vague, strict=True) if off <= max(CLEAR, min(vague))]
-    for _, own in clear:
-        law = Law(own.acceleration, own.acceleration_error, ())
-        alike = tuple(flight for flight in flights if law.holds(flight[1]))
-        weight = sum(_weight(path, piece) for path, piece in alike)
-        if weight > most:
-            weights = np.array([piece.acceleration_error**-2 for _, piece in alike])
-            pull = weights @ [piece.acceleration for _, piece in alike] / weights.sum()
-            best, most = Law(pull, float(weights.sum() ** -0.5), alike), weight
-    return best
-
-
-def _weight(path: Path, piece: Piece) -> float:
-    return float(piece.seconds * path.track.quality * path.credit)
-
-
 def _odd(evidence: Evidence, path: Path, piece: Piece, law: Law) -> Candidate | None:
     """Return a flight that is not accelerated as the others are."""
     if law.holds(piece) or not WEAK * law.size < float(np.hypot(*piece.acceleration)) < LARGEST * law.size:
         return None
     seconds = sum(other.seconds for whose, other in law.flights if whose is not path or other.end < piece.start)
     strength = _strength(path, piece, law) * seconds / (seconds + KNOWN)
-    strength *= _carried(evidence, path, piece, law) * (1 - 0.8 * accompanied(evidence, path, piece, law))
+    strength *= _carried(evidence, path, piece, law) * _alone(evidence, path, piece, law)
     return _candidate(evidence, path, piece, law.pull, strength)
 
 
@@ -164,7 +137,7 @@ def _upwards(evidence: Evidence, path: Path, piece: Piece) -> Candidate | None:
     rises = piece.acceleration[1] < -0.7 * size
     if draws_down(piece) or (_straight(piece, size) and not rises):
         return None
-    strength = LONE * _strength(path, piece, law) * (1 - 0.8 * accompanied(evidence, path, piece, law))
+    strength = LONE * _strength(path, piece, law) * _alone(evidence, path, piece, law)
     return _candidate(evidence, path, piece, law.pull, strength)
 
 
@@ -182,10 +155,11 @@ def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law |
     else:
         return None
     size = float(np.hypot(*after.acceleration))
+    others = law is not None and any(whose is not path for whose, _ in law.flights)
     if (
         own.holds(after)
         or size > LARGEST * own.size
-        or (law is not None and not WEAK * law.size < own.size < LARGEST * law.size)
+        or (others and law is not None and not WEAK * law.size < own.size < LARGEST * law.size)
     ):
         return None
     if cause_of(evidence, turn, known, -own.pull / own.size).border < 2:
@@ -200,7 +174,7 @@ def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law |
     if falls(path, before) and not _lies(path, after, own):
         held = max(held, 1 - struck)
     told = sum(piece.seconds for _, piece in own.flights)
-    strength *= held * told / (told + BRIEF) * (1 - 0.8 * accompanied(evidence, path, after, own))
+    strength *= held * told / (told + BRIEF) * _alone(evidence, path, after, own)
     return _candidate(evidence, path, after, own.pull, strength)
 
 
@@ -209,7 +183,27 @@ def _strength(path: Path, piece: Piece, law: Law) -> float:
     off = float(np.hypot(*(piece.acceleration - law.pull)))
     sure = off / (0.4 * law.margin(piece) * SURE)
     far = 0.5 * off * piece.seconds**2 / (FAR * path.radius)
-    return float(np.log1p(min(sure, far, off / (0.4 * law.size)))) * path.credit
+    strength = float(np.log1p(min(sure, far, off / (0.4 * law.size)))) * path.credit
+    upright = max(0.0, float(law.pull[1])) / law.size
+    return strength * upright**2 * (1 - 1 / (piece.steps - 1)) * _outlined(path, piece, law)
+
+
+def _outlined(path: Path, piece: Piece, law: Law) -> float:
+    """Return how far the places of its outline tell the same as its velocities do, 0..1."""
+    sights = np.arange(path.index[piece.first], path.index[piece.last] + 2)
+    sights = sights[path.track.whole[sights]]
+    if len(sights) < FEWEST_SIGHTS:
+        return UNSEEN
+    times = path.track.frames[sights] / path.fps
+    powers = np.stack([np.ones(len(times)), times - times.mean(), (times - times.mean()) ** 2 / 2], axis=1)
+    inverse = np.linalg.pinv(powers)
+    fitted = inverse @ path.track.steady[sights]
+    left = path.track.steady[sights] - powers @ fitted
+    spread = max(BLUR, float(np.sqrt((left**2).sum() / max(1, 2 * len(sights) - 6))))
+    off = piece.acceleration - law.pull
+    along = float((fitted[2] - law.pull) @ off) / float(np.hypot(*off))
+    sure = max(0.0, along) / (spread * float(np.linalg.norm(inverse[2])))
+    return float(np.clip(along / np.hypot(*off), 0, 1)) * sure / (sure + SURE)
 
 
 def _carried(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
@@ -230,7 +224,7 @@ def _lies(path: Path, piece: Piece, law: Law) -> bool:
     index, down = path.index[piece.first], law.pull / law.size
     heights = path.track.steady @ -down
     level = abs(float(piece.velocity(piece.middle) @ down)) * piece.seconds < 0.5 * path.radius
-    low = float(np.median(heights[index : path.index[piece.last] + 1]))
+    low = float(np.percentile(heights[index : path.index[piece.last] + 1], 10))
     return bool(level and index and low < float(heights[:index].min()) + REACH[0] + REACH[1] * path.radius)
 
 
@@ -245,7 +239,7 @@ def _candidate(evidence: Evidence, path: Path, piece: Piece, pull: np.ndarray, s
         does = f"{-now:.1f} up"
     else:
         does = f"{now:.1f}"
-    t, end = int(path.frames[piece.first]), int(path.frames[piece.last])
+    t, end = int(path.frames[piece.first]) + (piece.first > 0), int(path.frames[piece.last])
     text = (
         f"It does not fall as things fall here from frame {t} on, though it touches nothing: its acceleration is "
         f"{does}, not {size / radius:.1f}, in its radii a second squared."
@@ -255,23 +249,25 @@ def _candidate(evidence: Evidence, path: Path, piece: Piece, pull: np.ndarray, s
     return Candidate(t, end, strength, text, evidence.box(low[0], low[1], high[2], high[3]))
 
 
-def accompanied(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
-    """Return the share of a piece's frames in which another thing is within reach that moves along, and may carry it.
+def _alone(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
+    """Return how far nothing else can be what accelerates it, 0..1: another thing is seldom within reach.
 
-    What falls itself carries nothing.
+    What moves along may carry it, but for what falls itself.
     """
     own, reach = path.track, REACH[0] + REACH[1] * path.radius
     frames = path.frames[piece.first : piece.last + 1]
-    near = np.zeros(len(frames), bool)
+    near, along = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
     falling = {id(whose.track) for whose, _ in law.flights}
     for track in (one.track for one in followed(evidence)):
         both = (frames >= track.start) & (frames <= track.end)
-        if track is own or track.area < PART * own.area or id(track) in falling or both.sum() < 2:
+        if track is own or track.area < PART * own.area or not both.any():
             continue
         mine, its = (t.steady[frames[both] - t.start] for t in (own, track))
-        if float(np.hypot(*((its - mine)[-1] - (its - mine)[0]))) > 1 + 0.5 * float(np.hypot(*(mine[-1] - mine[0]))):
-            continue
-        for k in np.flatnonzero(both & ~near):
+        apart, way = (its - mine)[-1] - (its - mine)[0], mine[-1] - mine[0]
+        carries = id(track) not in falling and both.sum() > 1 and np.hypot(*apart) < 1 + 0.5 * np.hypot(*way)
+        for k in np.flatnonzero(both):
             i, j = frames[k] - own.start, frames[k] - track.start
-            near[k] = between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j]) < reach
-    return float(near.mean())
+            if between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j]) < reach:
+                near[k] = True
+                along[k] |= carries
+    return float(1 - max(CARRIED * along.mean(), TOUCHED * near.mean()))
