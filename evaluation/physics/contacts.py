@@ -15,6 +15,8 @@ from evaluation.physics.mending import followed
 from evaluation.physics.paths import Path, Turn
 
 REACH = 2.5, 0.25  # pixels, and radii, within which a thing may touch another
+BESIDE, UNSEEN = 2, 6  # frames from a turn in which things may touch, and by which one may be lost or found beside it
+STEADY, NEAREST = 5, 15  # sights that tell how a thing goes, and percent of its pixels that may touch another
 PART = 0.2  # of a thing's area: less is no thing that pushes it
 DEPTHS = np.arange(-6, 9)  # pixels from the outline in which a surface is looked for
 WINDOW = 3  # pixels on both sides of an edge
@@ -54,6 +56,43 @@ def cause_of(evidence: Evidence, turn: Turn, paths: tuple[Path, ...], push: np.n
     facing = np.array([push[0], push[1], -push[0], -push[1]]) > FACING
     border = float(sides[facing].min())
     return Cause(other, nearest, border, surface(evidence, turn, -push))
+
+
+def ran_into(evidence: Evidence, turn: Turn, push: np.ndarray) -> float:
+    """Return how surely a thing that turns ran into another one, or was run into, where the push came from, 0..1.
+
+    What is lost or found a few frames from then counts where it was last seen, or is seen first.
+    """
+    path, found = turn.path, 0.0
+    own, reach, change = path.track, REACH[0] + REACH[1] * path.radius, float(np.hypot(*turn.change)) / path.fps
+    first, last = (int(np.clip(frame, own.start, own.end)) for frame in (turn.span[0] - BESIDE, turn.span[1] + BESIDE))
+    velocity = turn.before.velocity(turn.time) / path.fps
+    for track in (one.track for one in followed(evidence)):
+        if track is own or track.area < PART * own.area or track.shot != own.shot:
+            continue
+        lost = 0 if track.ends in ("border", "clip") else UNSEEN
+        new = 0 if track.begins in ("border", "clip") else UNSEEN
+        frames = range(max(first, track.start - new), min(last, track.end + lost) + 1)
+        sights = np.flatnonzero(track.frames <= turn.span[0] + 1)[-STEADY:]
+        went = np.polyfit(sights, track.steady[sights], 1)[0] if len(sights) > 1 else np.zeros(2)
+        closing = float(np.clip(4 * float((went - velocity) @ push) / change - 0.2, 0, 1))
+        for t in frames if closing > 0 else ():
+            i, j = t - own.start, int(np.clip(t, track.start, track.end)) - track.start
+            apart = between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j])
+            near = float(np.clip(1.5 - apart / reach, 0, 1))
+            if near * closing > found:
+                away = _away(own.centres[i], track.masks[j], track.boxes[j])
+                found = max(found, near * closing * float(np.clip((away @ push - 0.3) / 0.4, 0, 1)))
+    return found
+
+
+def _away(centre: np.ndarray, mask: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Return the direction, `[2]`, to a place from the nearest part of a mask."""
+    y, x = np.nonzero(mask)
+    off = centre - np.stack([x, y], axis=1) - box[:2]
+    far = np.hypot(*off.T)
+    way = off[far <= np.percentile(far, NEAREST) + 1].mean(axis=0)
+    return np.asarray(way / max(float(np.hypot(*way)), 1e-9))
 
 
 def between(mask: np.ndarray, box: np.ndarray, other: np.ndarray, other_box: np.ndarray) -> float:

@@ -167,9 +167,7 @@ def _fallen_through(evidence: Evidence, path: Path, lowest: np.ndarray, level: G
     track, radius = path.track, path.radius
     if track.boxes[-1, 3] < evidence.luma.shape[1] - 1 or track.ends != "border":
         return -np.inf
-    entered = len(lowest) - int(
-        np.argmax(lowest[::-1] <= level.row + NEAR)
-    )  # the first sight of the last stretch below
+    entered = len(lowest) - int(np.argmax(lowest[::-1] <= level.row + NEAR))
     before = [piece for piece in path.pieces if path.frames[piece.first] < track.start + entered]
     if entered >= len(lowest) or not before:
         return -np.inf

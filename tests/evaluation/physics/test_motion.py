@@ -110,6 +110,23 @@ def test_a_collision_keeps_the_momentum(evidence):
     assert strength(interpenetration(clip)) < 0.3
 
 
+def test_two_that_both_stop_where_they_meet_lose_the_momentum(evidence):
+    one, other = collision()
+    one, other = turned(one, 18, (0.0, 0.0)), np.tile(other[0], (40, 1))
+    finding = momentum(evidence("stopped", Drawn(one, "disc"), Drawn(other, "disc", colour=BLUE)))
+    found = max(finding.candidates, key=lambda c: c.strength)
+    assert found.strength > 0.8
+    assert abs(found.start_frame - 18) <= 2
+
+
+def test_a_bounce_off_another_thing_is_not_a_push_by_nothing(evidence):
+    path = turned(moving(40, (30, 50), (50.0, 0.0)), 18, (-30.0, 0.0))
+    wall = np.tile([path[17, 0] + 20.0, 50.0], (40, 1))
+    alone = momentum(evidence("returns", Drawn(path, "disc")))
+    off_it = momentum(evidence("bounces", Drawn(path, "disc"), Drawn(wall, "disc", colour=BLUE)))
+    assert strength(alone) > 2 * strength(off_it)
+
+
 def test_things_that_pass_one_another_do_not_meet(evidence):
     paths_ = moving(40, (20.0, 45.0), (50.0, 0.0)), moving(40, (105.0, 52.0), (-45.0, 0.0))
     clip = evidence("passing", Drawn(paths_[0], "disc"), Drawn(paths_[1], "disc", colour=BLUE))
@@ -123,6 +140,17 @@ def test_things_that_turn_within_one_another_are_found(evidence):
     assert met
     assert max(meeting.depth for meeting in met) > 0.3
     assert strength(interpenetration(clip)) > 0.3
+
+
+def test_what_is_thrown_back_within_another_is_found_where_that_one_goes_on(evidence):
+    one = turned(moving(40, (20.0, 50.0), (50.0, 0.0)), 18, (-45.0, 0.0))
+    starts = {"thrown back within": one[17] + [10.0, -10.6], "thrown back beside": one[17] + [21.0, -10.6]}
+    within, beside = (
+        evidence(name, Drawn(moving(40, start, (0.0, 15.0)), "disc", colour=BLUE), Drawn(one, "disc"))
+        for name, start in starts.items()
+    )
+    assert strength(interpenetration(within)) > 0.2
+    assert strength(interpenetration(beside)) < 0.1
 
 
 def test_what_is_seen_through_another_goes_through_it():
@@ -140,24 +168,38 @@ def test_what_is_seen_through_another_goes_through_it():
     assert 20 < found.end_frame < 36
 
 
-def fallen(end):
-    """A disc that falls to a level ground at row 80, whose lowest point is at most `end`; then it lies there."""
-    lowest = np.minimum(22 + 0.5 * 160 * (np.arange(40) / FPS) ** 2, end)
+def fallen(lowest, *rests):
+    """A disc that falls to a level ground at row 80, and others that lie on rows; there is a line at row 60."""
     rng = np.random.default_rng(3)
     scene = rng.normal(0, 2, (96, 128, 1)) + np.array([150, 160, 170])
     scene[80:] -= np.array([60, 90, 110])
-    frames = np.stack([scene.round().astype(np.uint8)] * 40)
+    scene[60:80] -= 25
+    frames = np.stack([scene.round().astype(np.uint8)] * len(lowest))
+    for k, row in enumerate(rests):
+        for frame in frames:
+            cv2.circle(frame, (22 + 84 * k, row - 10), 10, (40, 60, 200), -1)
     for frame, y in zip(frames, lowest, strict=True):
         cv2.circle(frame, (64, round(y) - 11), 11, (210, 60, 40), -1)
         cv2.circle(frame, (61, round(y) - 14), 4, (240, 190, 60), -1)
     return gather(ClipInput("fallen", frames, FPS))
 
 
+def falling(speed=0.0, frames=40):
+    return 22 + speed * np.arange(frames) / FPS + 0.5 * 160 * (np.arange(frames) / FPS) ** 2
+
+
 def test_what_falls_through_the_ground_is_in_it():
-    through, lies = interpenetration(fallen(150.0)), interpenetration(fallen(80.0))
+    through, lies = interpenetration(fallen(falling())), interpenetration(fallen(np.minimum(falling(), 80)))
     assert strength(through) > 0.5 > 10 * strength(lies)
     found = max(through.candidates, key=lambda c: c.strength)
     assert abs(found.start_frame - np.sqrt(2 * 58 / 160) * FPS) <= 2
+
+
+def test_what_falls_past_a_line_to_where_others_lie_is_in_no_ground():
+    lands = np.argmax(falling() >= 80)
+    bounces = np.minimum(falling(), 80 - 0.5 * (falling()[lands : lands + 1] - 22) * np.sin(np.arange(40) / 6) ** 2)
+    bounces[:lands] = falling()[:lands]
+    assert strength(interpenetration(fallen(bounces, 80))) < 0.2
 
 
 def test_a_flight_that_does_not_fall_as_others_do_breaks_gravity(evidence):
