@@ -9,7 +9,7 @@ nothing ever moves is one repeated picture if most of its pixels never change: w
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -129,9 +129,12 @@ def stopped(evidence: Evidence, change: np.ndarray, activity: np.ndarray, alive:
     found = stops(activity, evidence.clip.fps)
     if not found:
         return None
-    weights = [dying(alive, s, evidence.clip.fps) * (1 if still_there(evidence, change, s) else AGAIN) for s in found]
-    judged = [Stop(s.start, s.end, s.strength * weight) for s, weight in zip(found, weights, strict=True)]
-    best = max(judged, key=lambda stop: stop.strength)
+    best = Stop(0, 0, -1.0)
+    for stop in sorted((weighed(s, dying(alive, s, evidence.clip.fps)) for s in found), key=lambda s: -s.strength):
+        if stop.strength <= best.strength:
+            break
+        stop = stop if still_there(evidence, change, stop) else weighed(stop, AGAIN)
+        best = max(best, stop, key=lambda s: s.strength)
     start, end = grown(activity, best)
     moved, rest = np.median(activity[max(0, start - BEFORE) : start]), np.median(activity[start : end + 1])
     text = (
@@ -141,13 +144,20 @@ def stopped(evidence: Evidence, change: np.ndarray, activity: np.ndarray, alive:
     return Candidate(start + 1, end + 1, best.strength / SURE, text)
 
 
+def weighed(stop: Stop, weight: float) -> Stop:
+    """Return a stop that is `weight` times as strong."""
+    return replace(stop, strength=stop.strength * weight)
+
+
 def stops(activity: np.ndarray, fps: float) -> list[Stop]:
     """Return the strongest stop of every length, if it is one."""
     found = []
     total = len(activity)
     padded = np.concatenate([np.full(BEFORE, np.nan), activity, np.full(BEFORE, np.nan)])
     sides = np.lib.stride_tricks.sliding_window_view(padded, BEFORE)  # [T, BEFORE]: the steps before step t
-    beside = np.array([np.nanmedian(s) if np.isfinite(s).sum() >= 2 else 0.0 for s in sides])
+    ordered, known = np.sort(sides, axis=1), np.isfinite(sides).sum(axis=1)  # what is not known comes last
+    middle = np.stack([np.maximum(known - 1, 0) // 2, known // 2], axis=1)
+    beside = np.where(known >= 2, np.take_along_axis(ordered, middle, axis=1).mean(axis=1), 0.0)
     for length in LENGTHS:
         if length > total - 2:
             break

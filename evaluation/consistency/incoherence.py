@@ -199,7 +199,8 @@ def _box(evidence: Evidence, there: np.ndarray) -> tuple[int, int, int, int] | N
 
 
 def _cells(difference: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.resize((difference**2).sum(axis=-1), (4, 4), interpolation=cv2.INTER_AREA))
+    squares = np.einsum("hwc,hwc->hw", difference, difference)
+    return np.asarray(cv2.resize(squares, (4, 4), interpolation=cv2.INTER_AREA))
 
 
 def _small(rgb_THWC: np.ndarray) -> np.ndarray:

@@ -67,11 +67,12 @@ def follow_camera(luma_THW: np.ndarray, shots: Sequence[Shot]) -> Camera:
     to_first = np.tile(np.eye(3), (T, 1, 1))
     times = 2 if max(H, W) < SMALL else 1
     enlarge = np.array([[times, 0, (times - 1) / 2], [0, times, (times - 1) / 2], [0, 0, 1]])
+    shrink = np.linalg.inv(enlarge)
     for shot in shots:
         follower = _Follower(_even(luma_THW[shot.start], times))
         for t in range(shot.start, shot.end):
             matrix, reliable[t] = follower.step(_even(luma_THW[t + 1], times))
-            to_first[t + 1] = _unit(np.linalg.inv(enlarge) @ matrix @ enlarge)
+            to_first[t + 1] = _unit(shrink @ matrix @ enlarge)
             to_next[t] = _unit(np.linalg.inv(to_first[t + 1]) @ to_first[t])
     corners = _corners(W, H)
     strayed = [np.abs(carry(matrix, corners) - corners).max() for matrix in to_first]
