@@ -12,7 +12,7 @@ import numpy as np
 from evaluation.evidence.clip import Evidence
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.gravity import draws_down, falls
-from evaluation.physics.meetings import LATE, MUCH, SURELY, Meeting, meetings, nearest, turned
+from evaluation.physics.meetings import LATE, MUCH, SURELY, Meeting, meetings, turned
 from evaluation.physics.mixing import Mixture, mixtures
 from evaluation.physics.momentum import UPRIGHT, box_about
 from evaluation.physics.paths import SMALL, Path, paths
@@ -28,6 +28,7 @@ MIXED = 3.0  # times the frames that wholly show a mixture, to tell how surely t
 GROUND, ALONE = 1.0, 0.8  # times the strength, of what goes into a ground that something lies on, or nothing else
 LYING, LOOSE = 5, 0.6  # sights that show it to lie there; times the strength, of what changes its shape
 AS_EVER, KNOWN = 0.2, 0.5  # difference of its area's logarithm, and least credit, of what tells where a ground is
+UNEVEN = 0.25  # radii by which what turns reaches lower and higher
 USUAL = 75  # percent of the sights of a thing, that show it to reach no lower below its centre
 LEAST = 0.5  # radii a second at which it falls in at least
 LARGER, STRIP = 1.4, 2.5  # times its area, of what is of another too; radii of ground that are seen at most
@@ -72,7 +73,7 @@ def _within(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     credit = min(meeting.one.credit, meeting.other.credit) * (0.5 if meeting.fewest < 4 else 1.0)
     credit *= 1.0 if all(both) else ONE
     t = meeting.frame
-    start, end = _overlap(meeting, t)
+    start, end = _overlap(meeting, came, parts)
     text = (
         f"Two things that push each other at frame {t} are {100 * meeting.depth:.0f} % of the way into one another: "
         f"their centres are {np.hypot(*meeting.apart):.1f} pixels apart, their outlines touch at {meeting.touch:.1f}."
@@ -94,16 +95,14 @@ def _through(evidence: Evidence, mixture: Mixture) -> Candidate:
     return Candidate(start, end, float(np.log1p(MIXED * mixture.amount * mixture.share**2)) * credit, text, box)
 
 
-def _overlap(meeting: Meeting, t: int) -> tuple[int, int]:
-    """Return the frames about one in which the outlines touch."""
-    start = end = t
+def _overlap(meeting: Meeting, came: float, parts: float) -> tuple[int, int]:
+    """Return the first and last frame in which two are in one another, by how fast they came together and part."""
+    fps, inside = meeting.one.fps, meeting.touch - float(np.hypot(*meeting.apart))
     first = max(meeting.one.track.start, meeting.other.track.start)
     last = min(meeting.one.track.end, meeting.other.track.end)
-    while start > first and nearest(meeting.one, meeting.other, start - 1, start - 1) < 1.5:
-        start -= 1
-    while end < last and nearest(meeting.one, meeting.other, end + 1, end + 1) < 1.5:
-        end += 1
-    return start, end
+    start = int(np.ceil((meeting.time - inside / came) * fps))
+    end = int((meeting.time + inside / parts) * fps) if parts * (last / fps - meeting.time) > inside else last
+    return min(max(start, first), meeting.frame), max(min(end, last), meeting.frame)
 
 
 def _into(evidence: Evidence, path: Path, level: Ground, known: tuple[Path, ...]) -> Candidate | None:
@@ -116,7 +115,7 @@ def _into(evidence: Evidence, path: Path, level: Ground, known: tuple[Path, ...]
     if not len(below) or not below[0]:
         return None
     deep = max(_turned_in(path, lowest, level), _fallen_through(evidence, path, lowest, level))
-    deep -= NEAR + 0.15 * radius
+    deep -= NEAR + UNEVEN * radius
     others = [other for other in known if other is not path and other.track.shot == level.shot]
     if deep <= 0 or any(_lies(other, level.row + NEAR + 0.15 * other.radius, np.inf) for other in others):
         return None
