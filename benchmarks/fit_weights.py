@@ -2,11 +2,13 @@
 
     python -m benchmarks.fit_weights [--what vanishing turning marks forming views] [--cases N] [--out DIR]
 
-Paper clips are drawn, real ones are the half `dev` of the folder that KINORA_TEST_MEDIA names. The files in `out` are
-to be put in the place of those in `evaluation`; then `kinora evaluate benchmark --fit` fixes the scales of strengths.
+Clips of paper and clay are drawn, real ones are the half `dev` of the folder that KINORA_TEST_MEDIA names. The files in
+`out` are to be put in the place of those in `evaluation`; then `kinora evaluate benchmark --fit` fixes the scales of
+strengths.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,8 +18,11 @@ import numpy as np
 import tyro
 
 from evaluation.evidence.clip import gather
+from evaluation.proving import clay, paper
+from evaluation.proving.case import Case
+from evaluation.proving.filming import film
 from evaluation.proving.run import Plan, made_cases
-from evaluation.proving.shards import Drawn, Filmed
+from evaluation.proving.shards import Filmed
 from evaluation.proving.summary import table
 from evaluation.proving.weights.model import Weights, cross_validated, figures, fit
 from evaluation.proving.weights.weighed import MODELS, Model, Sample, sample
@@ -26,16 +31,33 @@ from kinora.errors import UsageError
 from kinora.parallel import ordered_map
 from kinora.progress import Progress
 
-SEED = 5000  # of paper and edits; those that the scales of strengths are fitted to have others
+SEED = 5000  # of drawn clips and edits; those that the scales of strengths are fitted to have others
 MOST = 20  # failures edited into a piece: one of every type
+CASES_EACH = 12  # drawn in one part
+STAGES = {"paper": paper.stage, "clay": clay.stage}
 
 Name = Literal["vanishing", "turning", "marks", "forming", "views"]
 Samples = dict[str, list[Sample]]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Cases of a family: faultless ones, and those that fail in some ways."""
+
+    family: str
+    count: int
+    seed: int
+    types: frozenset[str]
+
+    def cases(self) -> Iterator[tuple[Case, None]]:
+        """Yield the cases; nothing else is known of what happens in them."""
+        for case in film(self.family, STAGES[self.family], self.count, self.seed, faultless=False, types=self.types):
+            yield case, None
+
+
 def measure(
     what: tuple[Name, ...] = ("vanishing", "turning", "marks", "forming", "views"),
-    cases: int = 480,
+    cases: int = 240,
     clips: int = 100,
     pieces: int = 2,
     seed: int = SEED,
@@ -45,14 +67,21 @@ def measure(
 
     Args:
         what: the models.
-        cases: paper clips.
+        cases: clips of each drawn family.
         clips: real clips at most, the first by name.
         pieces: of each at most.
         seed: of what is drawn and edited.
         out: a folder.
     """
     samples: Samples = {name: [] for name in what}
-    shards = made_cases(Plan(("paper", "real"), "dev", cases, clips, pieces, MOST, seed))
+    types = frozenset().union(*(MODELS[name].types for name in what))
+    drawn = [
+        Drawn(family, min(CASES_EACH, cases - first), seed + number, types)
+        for number, first in enumerate(range(0, cases, CASES_EACH))
+        for family in STAGES
+    ]
+    filmed = made_cases(Plan(("real",), "dev", 0, clips, pieces, MOST, seed))
+    shards = [*drawn, *(replace(one, kinds=sorted(types)) for one in filmed if isinstance(one, Filmed))]
     with Progress("weigh candidates", len(shards), "parts") as progress:
         for found in ordered_map(partial(weighed, what=what), shards, processes=True):
             for name in what:
@@ -88,15 +117,26 @@ def refitted(name: str, samples: list[Sample], out: Path) -> list[dict[str, str]
     model = MODELS[name]
     names, told = names_of(model, samples), (model.ridge, model.true_share)
     anew = cross_validated(samples, names, *told)
+    families = sorted({one.family for one in samples})
+    unseen = np.full(len(samples), np.nan)
+    if len(families) > 1:
+        unseen = cross_validated(samples, names, *told, looks=True)
     write(model, fit(samples, names, *told), len(samples), out)
     bias, weights = model.present
     known = set(names) >= set(weights)
     present = np.array([Weights(bias, weights).surest(one) if known else np.nan for one in samples])
-    families = sorted({one.family for one in samples})
     groups = [(family, np.array([one.family == family for one in samples])) for family in families]
     groups.append(("all", np.ones(len(samples), bool)))
-    return [_row(name, family, [samples[i] for i in np.flatnonzero(there)], anew[there], present[there])
-            for family, there in groups]  # fmt: skip
+    surest = {"anew": anew, "of an unseen look": unseen, "present": present}
+    return [
+        _row(
+            name,
+            family,
+            [samples[i] for i in np.flatnonzero(there)],
+            {whose: odds[there] for whose, odds in surest.items()},
+        )
+        for family, there in groups
+    ]
 
 
 def names_of(model: Model, samples: list[Sample]) -> list[str]:
@@ -106,12 +146,12 @@ def names_of(model: Model, samples: list[Sample]) -> list[str]:
     return [*present, *(name for name in measured if name not in present)]
 
 
-def _row(name: str, family: str, samples: list[Sample], anew: np.ndarray, present: np.ndarray) -> dict[str, str]:
+def _row(name: str, family: str, samples: list[Sample], surest: dict[str, np.ndarray]) -> dict[str, str]:
     failing = sum(one.failing for one in samples)
     row = {"model": name, "clips": family, "failing": str(failing), "faultless": str(len(samples) - failing)}
-    for whose, surest in (("anew", anew), ("present", present)):
-        told = 0 < failing < len(samples) and np.isfinite(surest).all()
-        area, found = figures(samples, surest) if told else (np.nan, np.nan)
+    for whose, odds in surest.items():
+        told = 0 < failing < len(samples) and np.isfinite(odds).all()
+        area, found = figures(samples, odds) if told else (np.nan, np.nan)
         row |= {f"AUROC, {whose}": f"{area:.3f}", f"found at 1 %, {whose}": f"{found:.2f}"}
     return row
 

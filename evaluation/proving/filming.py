@@ -1,7 +1,7 @@
 """From scenes to cases: takes are painted, failures checked to be visible, pictures finished and compressed."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,11 +46,16 @@ class Painter(Protocol):
 Stage = Callable[[np.random.Generator, Scene | None, tuple[int, int] | None], tuple[Scene, Painter]]
 
 
-def film(family: str, stage: Stage, count: int, seed: int, *, faultless: bool) -> Iterator[Case]:
-    """`count` cases of a family; `stage` draws a scene and who paints it, as long and large as another one if asked."""
+def film(
+    family: str, stage: Stage, count: int, seed: int, *, faultless: bool, types: Collection[str] | None = None
+) -> Iterator[Case]:
+    """`count` cases of a family, of some types of failures alone if they are named.
+
+    `stage` draws a scene and who paints it, as long and large as another one if asked.
+    """
     made, number = 0, 0
     while made < count:
-        for case in _of_one_base(family, stage, seed, number, faultless):
+        for case in _of_one_base(family, stage, seed, number, faultless, types):
             yield case
             made += 1
             if made == count:
@@ -58,7 +63,9 @@ def film(family: str, stage: Stage, count: int, seed: int, *, faultless: bool) -
         number += 1
 
 
-def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: bool) -> Iterator[Case]:
+def _of_one_base(
+    family: str, stage: Stage, seed: int, number: int, faultless: bool, types: Collection[str] | None = None
+) -> Iterator[Case]:
     rng = np.random.default_rng([seed, number, zlib.crc32(family.encode())])
     scene, painter = stage(rng, None, None)
     take = simulate(scene)
@@ -83,7 +90,7 @@ def _of_one_base(family: str, stage: Stage, seed: int, number: int, faultless: b
         return
     done: set[str] = set()
     for fault in faults(scene, take, seen, inside, rng):
-        if fault.type in done:
+        if fault.type in done or (types is not None and fault.type not in types):
             continue
         if fault.mix is None:
             failed = painter.paint(fault.take)

@@ -18,6 +18,7 @@ from evaluation.findings import TYPES, Candidate, ClipInput, Finding, unmeasurab
 from evaluation.overlay import boxed
 from evaluation.proving import clay, paper, studio
 from evaluation.proving.case import Case
+from evaluation.proving.edits.making import KINDS as ALL
 from evaluation.proving.edits.making import Making
 from evaluation.proving.edits.sprites import sprites_of
 from evaluation.proving.edits.workbench import Bench, Sprite
@@ -61,7 +62,7 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Filmed:
-    """Cases of one real clip: its pieces, and failures edited into each."""
+    """Cases of one real clip: its pieces, and failures of some kinds edited into each."""
 
     footage: Footage
     row: dict[str, Any]
@@ -70,6 +71,7 @@ class Filmed:
     sprites: Sequence[Sprite]
     seed: int
     extras: Extras
+    kinds: Sequence[str] = tuple(ALL)
 
     def cases(self) -> Iterator[tuple[Case, frozenset[str] | None]]:
         """Yield the cases, and what the caption says of the clip."""
@@ -78,7 +80,7 @@ class Filmed:
                 return
             rng = np.random.default_rng([self.seed, zlib.crc32(piece.name.encode())])
             foreign = lambda rng, file=piece.file: self.footage.piece_of_another(file, rng)  # noqa: E731
-            for case in Making(Bench(piece, self.sprites, foreign), rng, self.failures).cases():
+            for case in Making(Bench(piece, self.sprites, foreign), rng, self.failures, self.kinds).cases():
                 yield case, piece.physics
 
 

@@ -1,11 +1,12 @@
 """Weights fitted anew from the candidates in a part's cases, beside the present ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.fit_weights import refitted, weighed
+from benchmarks.fit_weights import Drawn, refitted, weighed
 from evaluation.consistency.view_inconsistency import WEIGHTS
-from evaluation.proving.shards import Drawn, Extras
 from evaluation.proving.weights.weighed import FALSE, TRUE, Sample
 from kinora.errors import UsageError
 
@@ -22,9 +23,10 @@ def views(count: int, names: list[str]) -> list[Sample]:
 
 
 def test_a_part_gives_the_candidates_of_the_models_asked_for():
-    found = weighed(Drawn("paper", 1, 0, Extras(), faultless=True), ["views"])
-    assert list(found) == ["views"]
-    assert [one.base for one in found["views"]] == ["paper-0-0"]
+    found = weighed(Drawn("clay", 2, 0, frozenset({"identity_drift"})), ["forming", "turning"])
+    assert list(found) == ["forming", "turning"]
+    assert {one.base for name in found for one in found[name]} == {"clay-0-0"}
+    assert not any(one.failing and one.measured and (one.truth == FALSE).all() for one in found["turning"])
 
 
 def test_a_new_measure_gets_a_weight_beside_those_of_now(tmp_path):
@@ -36,6 +38,17 @@ def test_a_new_measure_gets_a_weight_beside_those_of_now(tmp_path):
     written = (tmp_path / "view_inconsistency.py").read_text()
     assert '"beside even motion"' in written
     assert '"new"' in written
+
+
+def test_figures_are_also_of_looks_that_nothing_was_fitted_to(tmp_path):
+    drawn, filmed = views(80, list(WEIGHTS)), views(80, list(WEIGHTS))
+    for one in filmed:  # what tells there tells the other way round
+        one.measured[0][list(WEIGHTS)[-1]] *= -1
+    samples = [*drawn, *(replace(one, family="real", base=f"real {one.base}") for one in filmed)]
+    rows = refitted("views", samples, tmp_path)
+    assert float(rows[0]["AUROC, of an unseen look"]) < 0.3
+    assert float(rows[0]["AUROC, anew"]) > 0.3
+    assert np.isnan(float(refitted("views", drawn, tmp_path)[0]["AUROC, of an unseen look"]))  # there is one look alone
 
 
 def test_without_failing_clips_nothing_is_written(tmp_path):

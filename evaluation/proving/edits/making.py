@@ -1,7 +1,7 @@
 """Cases made of one piece of footage: itself, and failures of every type that it lets be edited in."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -60,20 +60,21 @@ DUE_OF = {"glides": {"momentum"}, "lies": set(), "is thrown": {"gravity", "momen
 
 @dataclass
 class Making:
-    """What is made of one piece, at most `failures` failures; each kind of cut-out's motion is shown rightly once."""
+    """What is made of a piece: at most `failures` failures of some kinds, and each motion of a cut-out once rightly."""
 
     bench: Bench
     rng: np.random.Generator
     failures: int
+    kinds: Sequence[str] = field(default_factory=lambda: KINDS)
     acts: dict[str, tuple[Act, Motion] | None] = field(default_factory=dict)
 
     def cases(self) -> Iterator[Case]:
         """Yield the piece, and cases with failures of types that take turns over the pieces."""
         piece = self.bench.piece
         yield case_of(piece, piece.frames, "as filmed")
-        first = zlib.crc32(piece.name.encode()) % len(KINDS)
+        first = zlib.crc32(piece.name.encode()) % len(self.kinds)
         made = 0
-        for kind in [*KINDS[first:], *KINDS[:first]]:
+        for kind in [*self.kinds[first:], *self.kinds[:first]]:
             if made == self.failures:
                 return
             for way in self._ways(kind):

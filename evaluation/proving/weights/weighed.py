@@ -52,6 +52,7 @@ class Model:
         spot: tells of a candidate by the arguments of `measures` when and where it is.
         moments: of a failing clip, what the model should find; nothing where it is for other failures.
         said: what a true candidate did.
+        types: of the failures that it is for.
         ridge: of the fit, for measures of deviation 1.
         true_share: how much true candidates weigh together, for a weight of 1 of the false.
         left_out: measures without a weight, as they told nothing.
@@ -64,6 +65,7 @@ class Model:
     spot: Callable[[Evidence, tuple[Any, ...]], Spot]
     moments: Callable[[Case, Known], list[Moment]]
     said: str
+    types: frozenset[str]
     ridge: float
     true_share: float
     left_out: frozenset[str] = frozenset()
@@ -203,24 +205,25 @@ def _other_form(case: Case) -> bool:
 MODELS = {
     "vanishing": Model(
         "evidence/weights.py", weighing, "measure", find_changes, _vanishing_spot, _vanishings, "vanished",
+        frozenset({"disappearance", "appearance", "permanence"}),
         ridge=40.0, true_share=1.0, left_out=frozenset({"around", "off scene"}),
     ),
     "turning": Model(
         "evidence/turning_weights.py", turning_measures, "measure", find_turned, _turning_spot, _turnings, "turned",
-        ridge=60.0, true_share=0.15,
+        frozenset({"identity_drift", "state_change"}), ridge=30.0, true_share=0.15,
     ),
     "marks": Model(
         "evidence/marks_weights.py", marks, "measure",
         lambda evidence: [marks.measure(evidence, mark) for mark in marks.find_marks(evidence)],
-        _marks_spot, _marks, "changed", ridge=30.0, true_share=0.15,
+        _marks_spot, _marks, "changed", frozenset({"state_change"}), ridge=30.0, true_share=0.15,
     ),
     "forming": Model(
         "evidence/forming_weights.py", forming, "measure_reform",
         lambda evidence: [forming.reform_odds(evidence, reform) for reform in forming.find_reforms(evidence)],
-        _forming_spot, _formings, "changed", ridge=30.0, true_share=0.15,
+        _forming_spot, _formings, "changed", frozenset({"identity_drift"}), ridge=30.0, true_share=0.15,
     ),
     "views": Model(
         "consistency/view_inconsistency.py", view_inconsistency, "measure", view_inconsistency.view_inconsistency,
-        _view_spot, _views, "swerved", ridge=3.0, true_share=1.0,
+        _view_spot, _views, "swerved", frozenset({"view_inconsistency"}), ridge=3.0, true_share=1.0,
     ),
 }  # fmt: skip

@@ -45,6 +45,16 @@ def test_what_tells_true_candidates_gets_weight_by_its_own_unit_and_chance_none(
     assert abs(weights["chance"]) * 100 < 0.2 * weights["more"]
 
 
+def test_every_family_counts_alike_however_many_clips_it_has():
+    few = clips(100)
+    other = [
+        replace(one, family="clay", measured=tuple({**m, "more": -m["more"]} for m in one.measured)) for one in few
+    ]
+    alone, both = (fit(some, ["more"], ridge=3, true_share=1).of["more"] for some in (few, [*few, *other * 10]))
+    assert alone > 0.5
+    assert abs(both) < 0.05 * alone  # what is told by more of it in one is told by less in the other
+
+
 def test_clips_are_judged_by_weights_fitted_to_others():
     area, found = figures(made := clips(200), cross_validated(made, NAMES, 3, 1))
     assert area > 0.95
