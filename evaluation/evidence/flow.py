@@ -140,9 +140,8 @@ def beyond(a: np.ndarray, b: np.ndarray, origin: np.ndarray, grid: np.ndarray) -
     fast = _length(origin - grid) > FAST
     if fast.any():
         np.copyto(levels, outside(b, seen, 1 + 2 * REACH), where=fast)
-    x, y = cv2.split(origin)
-    levels[(x < 0) | (y < 0) | (x > a.shape[1] - 1) | (y > a.shape[0] - 1)] = 0
-    return levels
+    within = cv2.inRange(origin, (0, 0), (a.shape[1] - 1, a.shape[0] - 1))
+    return np.asarray(cv2.bitwise_and(levels, within))
 
 
 def outside(frame: np.ndarray, seen: np.ndarray, side: int) -> np.ndarray:
