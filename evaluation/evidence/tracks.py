@@ -27,7 +27,7 @@ HIDDEN = ("occluded", "merged", "blended", "unexplained")  # beginnings and ends
 UNSURE = 0.5  # times the quality of what is told by its motion alone, where the scene behind is not known
 TURNS = 16  # directions in which outlines are compared
 SAMPLES = 16  # outlines that are
-RESHAPED, JAGGED = 0.03, 0.3  # of the radius, and pixels: how far outlines of one shape mostly differ
+RESHAPED, JAGGED = 0.03, 0.25  # of the radius, and pixels: how far outlines of one shape mostly differ
 
 
 @dataclass(frozen=True, eq=False)
