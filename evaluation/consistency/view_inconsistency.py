@@ -4,7 +4,8 @@ Points of the scene are followed a quarter of a second forwards and backwards. H
 point swerves: not at all where it rests or moves evenly, however near or far it is while the camera goes its way. The
 camera's own swerve, and what that does to near and far things, is taken off. What is left is weighed: whether all of
 the scene has it, in one pattern, from a moment on, and how much there is beside even motion. Water, leaves and crowds
-swerve as well, but from the first frame on, and each part in its own way.
+swerve as well, but from the first frame on, and each part in its own way. What bends as a whole is weighed once more,
+by what most of the scene does (`bending`).
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from evaluation.consistency import bending
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.flow import sample
 from evaluation.evidence.shots import Shot
@@ -75,7 +77,11 @@ def view_inconsistency(evidence: Evidence) -> Finding:
     swerve *= ((MOST_SWERVE / np.fmax(length, MOST_SWERVE)) * followed * moments[:, None])[..., None]
     chosen = np.ix_(moments, followed)
     measured = measure(swerve[chosen], np.minimum(length[chosen], MOST_SWERVE), seen.even[chosen])
-    odds = BIAS + sum(weight * measured[name] for name, weight in WEIGHTS.items())
+    bent = bending.measure(measured, swerve[chosen], seen.even[chosen], seen.known[chosen], float(followed.mean()))
+    odds = np.logaddexp(
+        BIAS + sum(weight * measured[name] for name, weight in WEIGHTS.items()),
+        bending.BIAS + sum(weight * bent[name] for name, weight in bending.WEIGHTS.items()),
+    )
     start = begun(cells, shot, seen, swerve)
     late = length[seen.frames >= min(start, seen.frames[moments][-1])][:, followed]
     text = (
