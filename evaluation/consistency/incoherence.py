@@ -1,17 +1,19 @@
 """Incoherence: noise, frames that do not follow from the frame before, and scenes that turn into others.
 
-Four things are measured. Neighbouring pixels of noise are unrelated. What no motion explains of a frame is large beside
+Five things are measured. Neighbouring pixels of noise are unrelated. What no motion explains of a frame is large beside
 the picture's contrast, or beside what it usually is in this clip. Of two frames between which the picture changes at
 once, hardly anything is found again in the other. And a scene that turns into another is, half-way, the mean of the two
-(nothing that moves is), though they have nothing in common. A camera that goes on to new places does none of these.
+(nothing that moves is), though they have nothing in common. And what was light turns dark at once, in the whole picture
+or in a part of it. A camera that goes on to new places does none of these.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
+from evaluation.consistency.negatives import negated
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.shots import unlike
 from evaluation.findings import Candidate, Finding, calibrated
@@ -29,6 +31,7 @@ SUDDEN, USUAL = 3.1, 0.02
 CHANGED, PEAKS = 0.7, 3
 # Frames within which what was interrupted returns; the share then not found again, beside what was not.
 RETURNS, SAME = 12, 0.3
+NEGATIVE, SUREST = 0.025, 10.0  # share of a frame that is turned over: no faultless clip has any; the highest strength
 LED_BACK = 100  # frames before a change that may be a part of it
 SPANS = (2, 3, 4, 6, 9, 13)  # frames before and after the middle of what turns into something else
 MIXED, TRIED = 9.4, 2  # levels by which few faultless clips seem to turn into something else; moments tried
@@ -117,7 +120,17 @@ def change(evidence: Evidence, small: np.ndarray) -> Candidate | None:
     end = end if back is None else back - 1
     text = f"Of frame {step + 1} {share:.0%} is not found in the frame before; so it is from frame {start} to {end}."
     strength = share / (1.05 - share) * (1.05 - CHANGED) / CHANGED  # 1 at CHANGED, 10 where nothing is found
-    return Candidate(start, end, strength, text)
+    return max(negative(small, steps), Candidate(start, end, strength, text), key=lambda one: one.strength)
+
+
+def negative(small: np.ndarray, steps: Sequence[int]) -> Candidate:
+    """Return the first step, of some, at which much of the picture turns into its negative, until it turns back."""
+    turned = {step: negated(small[step], small[step + 1]) for step in sorted(steps)}
+    step, share = next((step, share) for step, share in turned.items() if share >= SAME * max(turned.values()))
+    later = range(step + 2, len(small)) if share else ()
+    end = next((t - 1 for t in later if negated(small[t - 1], small[t]) > SAME * share), len(small) - 1)
+    text = f"From frame {step + 1} on {share:.0%} of the picture is the negative of what it was."
+    return Candidate(step + 1, end, min(SUREST, share / NEGATIVE), text)
 
 
 def as_one(found: Candidate | None, steps: list[Candidate]) -> list[Candidate]:

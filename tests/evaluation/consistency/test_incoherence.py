@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from evaluation.consistency.incoherence import incoherence
+from evaluation.consistency.negatives import negated
 from evaluation.evidence.clip import gather
 from evaluation.findings import ClipInput
 
@@ -35,6 +36,17 @@ def pan():
 def other():
     wide = scene(5)
     return np.stack([wide[:, t : t + W] for t in range(T)])
+
+
+@pytest.mark.parametrize("part", [np.s_[:, :, W // 2 :], np.s_[:, H // 2 :], np.s_[:]], ids=["right", "lower", "all"])
+def test_what_turns_into_its_negative_until_it_turns_back(pan, part):
+    assert negated(*(cv2.resize(frame, (32, 21)).astype(np.float32) for frame in pan[14:16])) == 0
+    for last in (24, T - 1):
+        turned = pan.copy()
+        turned[15 : last + 1][part] = 255 - turned[15 : last + 1][part]
+        finding, worst = judged(turned)
+        assert finding.score > 0.6
+        assert (worst.start_frame, worst.end_frame) == (15, last)
 
 
 def test_a_pan_and_what_passes_are_coherent(pan):
