@@ -29,6 +29,11 @@ def test_a_part_gives_the_candidates_of_the_models_asked_for():
     assert not any(one.failing and one.measured and (one.truth == FALSE).all() for one in found["turning"])
 
 
+def test_only_failures_of_the_types_named_are_drawn():
+    cases = [case for case, _ in Drawn("paper", 3, 0, frozenset({"flicker"})).cases()]
+    assert [case.failure and case.failure.type for case in cases] == [None, "flicker", None]
+
+
 def test_a_new_measure_gets_a_weight_beside_those_of_now(tmp_path):
     rows = refitted("views", views(80, [*WEIGHTS, "new"]), tmp_path)
     assert [row["clips"] for row in rows] == ["paper", "all"]

@@ -151,6 +151,8 @@ def test_everything_made_of_a_piece_is_compressed_and_named_after_it(bench):
     assert cases[0].failure is None
     assert {case.base for case in cases} == {"made-up.mp4"}
     assert len({case.clip.name for case in cases}) == len(cases)
+    named = Making(bench, np.random.default_rng(0), len(KINDS), ["flicker", "freeze"]).cases()
+    assert sorted(case.failure.type for case in named if case.failure) == ["flicker", "freeze"]
     assert not any(
         (case.clip.frames == bench.frames).all() for case in cases if case.clip.frames.shape == bench.frames.shape
     )
