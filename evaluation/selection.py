@@ -157,8 +157,9 @@ def choice_page(choice: Choice, evaluations: Sequence[dict[str, Any]], plan: Gat
     asked = f"It and {rival} are now asked for what nothing was asked for before, and the gate decides by that."
     page = Page(
         f"Chosen: {choice.checkpoint}",
-        f"Of {count(len(evaluations) - 1, 'trained checkpoint')} it has the best mean of this: "
-        f"{measures.label(measure)}. " + (asked if choice.items else "It is what is deployed, so nothing is judged."),
+        f"Of {count(len(evaluations) - 1, 'trained checkpoint')} it is the best by this: {measures.label(measure)}; of "
+        "equal ones, by the overall score. "
+        + (asked if choice.items else "It is what is deployed, so nothing is judged."),
     )
     page.table(
         [

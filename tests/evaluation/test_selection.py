@@ -265,7 +265,7 @@ def test_the_page_of_the_choice_says_what_was_chosen_and_what_it_is_held_against
     results = joined(read_json(evaluations[name] / "evaluation.json") for name in names)
     said = choice_page(gate.choose(names), results, GatePlan()).write(tmp_path / "page.html").read_text()
     assert f"Chosen: {GOOD}" in said
-    assert "Of 2 trained checkpoints it has the best mean" in said
+    assert "Of 2 trained checkpoints it is the best by this: clips without any failure;" in said
     assert "It and the untrained checkpoint are now asked for" in said
     good, version = gate(names, tmp_path / "good")
     gate.registry.promote(version.path, verdict=good.reason, run="first")

@@ -118,6 +118,18 @@ def test_every_step_has_its_result_its_time_and_figures_with_units(first):
     assert found["evaluate step-2"] == ["ran", "49 s", figures]
 
 
+def test_a_component_s_second_step_has_the_figures_of_the_first(workspace, tmp_path):
+    made = artifacts(tmp_path / "made", "<body>made</body>", {"overall": 0.5, "clips": 6, "clips_with_failure": 2})
+    item = "4d90634f00493afd.decision-0123456789ab.1of2"
+    events = [
+        Event("started", "evaluate-2", item, at=STARTED),
+        Event("finished", "evaluate-2", item, at=STARTED + 9, artifacts=made),
+    ]
+    run = Run(workspace, "2026-11-21-110203")
+    found = rows(write_run_page(run, record(run, events), WORLDS, "A run"))
+    assert found[f"evaluate-2 {item}"] == ["ran", "9 s", "overall score: 50%  ·  clips with a failure: 2 of 6"]
+
+
 def test_reports_link_back_to_the_run_and_to_their_neighbours(first):
     run, state = first
     write_run_page(run, state, WORLDS, "A run")
