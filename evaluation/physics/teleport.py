@@ -3,7 +3,8 @@
 Two places of one thing in successive frames are suspected where a thing that is followed steps farther than its pace
 before and after allows, where the flow does, and where a frame shows what motion does not explain. The pixels decide:
 the thing is found at the new place as it was at the old one, and not where its motion, before or after, would have it.
-A collision changes the pace, not the place; what moves fast goes on as fast.
+A collision changes the pace, not the place; what moves fast goes on as fast, or as evenly accelerated. What is no more
+alike from frame to frame elsewhere is not known by its look, and what rests and is seen again is the scene.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from evaluation.evidence.clip import Evidence
 from evaluation.evidence.flow import largest, sample
 from evaluation.evidence.tracks import Track
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
+from evaluation.physics.parts import FEWEST, Part, cut, inside, regions, sight
 from evaluation.physics.steps import excess, pace_after, pace_before
 
 TYPE = "teleport"
@@ -27,40 +29,15 @@ LEAST = 1.5  # pixels, beside a tenth of the radius, that motion must leave unex
 GAP = 3  # frames between two tracks of what may be one thing
 ANOTHER_SIZE = 0.9  # difference of the areas' logarithms from which it is another
 CLEAR, NOISES = 8.0, 4.0  # levels, and times the noise, that motion does not explain
-SMALLEST, LARGEST = 6e-4, 0.2  # of the frame: regions that are looked for elsewhere
-FEWEST = 16  # pixels of such a region
 JERK = 3.0  # pixels by which the flow of a frame differs from that before and after
 JOLT = 0.3  # of the frame: where more is out of step the camera is, or all is another
 REACH, FARTHEST = 2, 40  # pixels about a place within which a thing is found; farthest that a pace is searched for
 OFF = 4.0  # levels that a thing may look otherwise
 FAR = 1.3  # radii from which a step is as far as it needs to be
-SURE = 1.0  # natural logarithm of how much less it differs at the new place than where it should be
+LITTLE = 25.0  # pixels, of which half as much is known as of a large thing
+STILL = 0.5  # pixels a frame, of what rests
+COVERED = 6  # frames in which it may be seen again where it rested
 KERNEL = np.ones((3, 3), np.uint8)
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What is followed of a frame: a box x0, y0, x1, y1 (the last two exclusive), and a mask of it."""
-
-    frame: int
-    box: tuple[int, int, int, int]
-    mask: np.ndarray
-
-    @property
-    def corner(self) -> np.ndarray:
-        """Upper left corner of the box, x and y."""
-        return np.array(self.box[:2], dtype=float)
-
-    @property
-    def middle(self) -> np.ndarray:
-        """Mean of the pixels."""
-        y, x = np.nonzero(self.mask)
-        return np.asarray(np.array([x.mean(), y.mean()]) + self.corner)
-
-    def moved(self, frame: int, by: np.ndarray) -> "Part":
-        """Return the same part of another frame, elsewhere."""
-        x, y = (round(float(v)) for v in self.corner + by)
-        return Part(frame, (x, y, x + self.mask.shape[1], y + self.mask.shape[0]), self.mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +113,9 @@ class _Clip:
             if step is not None:
                 yield after.moved(after.frame - 1, step), after
                 continue
-            unlike = self._distances(after, after.frame - 1)
+            unlike, corner = self._distances(after, after.frame - 1, after.corner, max(self.rgb.shape))
             y, x = np.unravel_index(int(unlike.argmin()), unlike.shape)
-            yield after.moved(after.frame - 1, np.array([x, y]) - after.corner), after
+            yield after.moved(after.frame - 1, np.array([x, y]) + corner - after.corner), after
 
     def _followed(self) -> Iterator[tuple[Part, Part]]:
         tracks = self.evidence.tracks
@@ -159,7 +136,7 @@ class _Clip:
 
     def _step(self, k: Track, i: int, q: Track, j: int) -> tuple[float, Part, Part]:
         """Return how far a step from a sight to another is beyond both paces, in radii, 0 if it is not; and both."""
-        parts = [_sight(k, i), _sight(q, j)]
+        parts = [sight(k, i), sight(q, j)]
         gap = parts[1].frame - parts[0].frame
         paces = pace_before(k.steady, i, SIGHTS) * gap, pace_after(q.steady, j, SIGHTS) * gap
         step = q.steady[j] - k.steady[i] if k.shot == q.shot else q.centres[j] - k.centres[i]
@@ -179,7 +156,7 @@ class _Clip:
                 continue
             smooth = cv2.morphologyEx(cv2.medianBlur(mask, 3), cv2.MORPH_CLOSE, KERNEL)
             beside = [self.unexplained(s) for s in (t - 1, t + 1) if 1 <= s < len(self.rgb)]
-            for part in _regions(smooth, t):
+            for part in regions(smooth, t):
                 x0, y0, x1, y1 = part.box
                 here, *around = (float(some[y0:y1, x0:x1][part.mask].sum()) for some in (levels, *beside))
                 yield here - max(around, default=0.0), part, None
@@ -199,34 +176,62 @@ class _Clip:
             if not mask.any() or mask.mean() > JOLT:
                 continue
             whole = cv2.resize(cv2.medianBlur(mask, 3), (w, h), interpolation=cv2.INTER_NEAREST)
-            for part in _regions(whole, t):
+            for part in regions(whole, t):
                 x0, y0, x1, y1 = part.box
                 step = np.median(flow.backward[t - 1][y0:y1, x0:x1][part.mask], axis=0)
                 yield float(np.hypot(*step)) * 255 / JERK * np.sqrt(part.mask.sum()), part, step
 
-    def _distances(self, part: Part, t: int) -> np.ndarray:
-        """Return by how many levels a part differs from frame t at every place of its box's corner."""
-        picture, mask = _cut(self.rgb[part.frame], part)
-        weight = np.repeat(mask.astype(np.float32)[..., None], 3, axis=-1)
-        squares = cv2.matchTemplate(self.rgb[t].astype(np.float32), picture, cv2.TM_SQDIFF, mask=weight)
-        return np.asarray(np.sqrt(np.maximum(squares, 0) / max(1, 3 * mask.sum())))
+    def _distances(self, part: Part, t: int, place: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return by how many levels a part differs from frame t, its box's corner being at places near one (x, y).
 
-    def _pace(self, part: Part, t: int, reach: int) -> np.ndarray | None:
-        """Return by how much a part is elsewhere in frame t than the camera alone has it, None if nobody knows."""
+        With the map, empty where none of them is in the frame, comes the place of its upper left corner.
+        """
+        picture, mask = cut(self.rgb[part.frame], part)
+        (h, w), (height, width) = mask.shape, self.rgb.shape[1:3]
+        x, y = (round(float(v)) for v in place)
+        left, top = max(0, x - reach), max(0, y - reach)
+        right, bottom = min(width - w, x + reach), min(height - h, y + reach)
+        if right < left or bottom < top:
+            return np.zeros((0, 0), np.float32), np.array([left, top])
+        weight = np.repeat(mask.astype(np.float32)[..., None], 3, axis=-1)
+        there = self.rgb[t, top : bottom + h, left : right + w].astype(np.float32)
+        squares = cv2.matchTemplate(there, picture, cv2.TM_SQDIFF, mask=weight)
+        return np.sqrt(np.maximum(squares, 0) / max(1, 3 * mask.sum())), np.array([left, top])
+
+    def _least(self, part: Part, t: int, place: np.ndarray, reach: int, outside: float) -> float:
+        """Return the least difference near a place, and `outside` where that is off the frame."""
+        some, _ = self._distances(part, t, place, reach)
+        return float(some.min()) if some.size else outside
+
+    def _found(self, part: Part, t: int, reach: int, guess: np.ndarray) -> tuple[np.ndarray, float] | None:
+        """Return by how much a part is elsewhere in frame t than the camera alone has it, and how unlike it is there.
+
+        It is looked for about a guess. None if nobody knows.
+        """
         if not self.known(min(t, part.frame), max(t, part.frame)):
             return None
         at = part.corner + self.carried(part, t)
-        unlike, corner = _around(self._distances(part, t), at, reach)
+        unlike, corner = self._distances(part, t, at + guess, reach)
         if not unlike.size:
             return None
         y, x = np.mgrid[: unlike.shape[0], : unlike.shape[1]]
         away = np.stack([x, y], axis=-1) + corner - at
-        best = np.argmin(unlike + 0.02 * np.linalg.norm(away, axis=-1))
-        return np.asarray(away.reshape(-1, 2)[best])
+        best = int(np.argmin(unlike + 0.02 * np.linalg.norm(away - guess, axis=-1)))
+        return np.asarray(away.reshape(-1, 2)[best]), float(unlike.ravel()[best])
+
+    def _drift(self, part: Part, way: int, pace: np.ndarray) -> np.ndarray:
+        """Return the pace that a part had before those along a way in time, 1 or -1, evenly accelerated."""
+        second = self._found(part, part.frame + 2 * way, 2 + int(np.hypot(*pace)), 2 * pace)
+        return pace if second is None else 3 * pace - second[0]
+
+    def _rests(self, part: Part, frames: range) -> float:
+        """Return by how many levels what rests differs where it is, in some frames, from what it was, at least."""
+        places = [(t, part.corner + self.carried(part, t)) for t in frames]
+        return min((self._least(part, t, place, 1, np.inf) for t, place in places), default=np.inf)
 
     def jump(self, start: Part, end: Part) -> Jump | None:
         """Return what the pixels say of a step, None if it is none."""
-        before, after = (_inside(part, *self.rgb.shape[1:3]) for part in (start, end))
+        before, after = (inside(part, *self.rgb.shape[1:3]) for part in (start, end))
         if before is None or after is None or not self.known(before.frame, after.frame):
             return None
         gap = after.frame - before.frame
@@ -234,67 +239,46 @@ class _Clip:
         step = after.middle - before.middle - there
         length = float(np.hypot(*step))
         reach = int(min(FARTHEST, length + 4))
-        came, goes = self._pace(before, before.frame - 1, reach), self._pace(after, after.frame + 1, reach)
+        came = self._found(before, before.frame - 1, reach, np.zeros(2))
+        goes = self._found(after, after.frame + 1, reach, np.zeros(2))
         if came is None or goes is None:
             return None
-        came, goes = -gap * came, gap * goes
-        beyond = excess(step, came[None], goes[None])
-        radius = np.sqrt(before.mask.sum() / np.pi)
-        if beyond < LEAST + 0.1 * radius:
+        least = LEAST + 0.1 * np.sqrt(before.mask.sum() / np.pi)
+        paces = -gap * came[0][None], gap * goes[0][None]
+        if excess(step, *paces) < least:
             return None
-        now, then = self._distances(before, after.frame), self._distances(after, before.frame)
-        found = max(_least(now, before.corner + there + step, REACH), _least(then, after.corner + back - step, REACH))
+        drifts = -gap * self._drift(before, -1, came[0]), gap * self._drift(after, 1, goes[0])
+        beyond = excess(step, *(np.stack([pace[0], drift]) for pace, drift in zip(paces, drifts, strict=True)))
+        if beyond < least:
+            return None
+
+        def differs(way: np.ndarray, reach: int, outside: float = 0.0) -> tuple[float, float]:
+            return (
+                self._least(before, after.frame, before.corner + there + way, reach, outside),
+                self._least(after, before.frame, after.corner + back - way, reach, outside),
+            )
+
+        found = max(differs(step, REACH))
         near = int(np.clip(beyond / 3, 1, 4))
-        ways = [came + share * (goes - came) for share in (0.0, 0.5, 1.0)]
-        missed = min(
-            min(_least(now, before.corner + there + way, near), _least(then, after.corner + back - way, near))
-            for way in ways
-        )
-        ratio = missed / (found + OFF + self.evidence.noise)
-        far = min(1.0, beyond / (FAR * radius))
-        return Jump(before, after, length, found, missed, far * max(0.0, float(np.log(max(ratio, 1e-3)))) / SURE)
+        ways = [paces[0][0] + share * (paces[1][0] - paces[0][0]) for share in (0.0, 0.5, 1.0)]
+        # Off the frame it may have left, or have come in: so far as its pace goes, not as it may have been accelerated.
+        missed = min(*(min(differs(way, near)) for way in ways), *(min(differs(way, near, np.inf)) for way in drifts))
+        # What is covered for a while, and what was, is the scene where something else goes by.
+        if np.hypot(*came[0]) < STILL:
+            missed = min(missed, self._rests(before, self._known_from(after.frame, 1)))
+        if np.hypot(*goes[0]) < STILL:
+            missed = min(missed, self._rests(after, self._known_from(before.frame, -1)))
+        unlike = max(found, came[1], goes[1]) + OFF + self.evidence.noise
+        area = float(before.mask.sum())
+        sure = min(1.0, beyond / (FAR * float(np.sqrt(area / np.pi)))) * area / (area + LITTLE)
+        return Jump(before, after, length, found, missed, sure * max(0.0, float(np.log(max(missed / unlike, 1e-3)))))
 
-
-def _sight(track: Track, index: int) -> Part:
-    x0, y0, x1, y1 = (int(v) for v in track.boxes[index])
-    return Part(int(track.frames[index]), (x0, y0, x1, y1), track.masks[index])
-
-
-def _regions(mask: np.ndarray, t: int) -> Iterator[Part]:
-    """Yield the connected regions of a mask that are neither small nor large."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    for i in range(1, count):
-        x, y, w, h, area = (int(v) for v in stats[i])
-        if max(FEWEST, SMALLEST * mask.size) <= area <= LARGEST * mask.size:
-            yield Part(t, (x, y, x + w, y + h), labels[y : y + h, x : x + w] == i)
-
-
-def _inside(part: Part, height: int, width: int) -> Part | None:
-    """Return what of a part is within the frame, None if little is."""
-    x0, y0, x1, y1 = part.box
-    left, top, right, bottom = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
-    if (left, top, right, bottom) == part.box:
-        return part
-    mask = part.mask[top - y0 : max(top, bottom) - y0, left - x0 : max(left, right) - x0]
-    return Part(part.frame, (left, top, right, bottom), mask) if mask.sum() > 0.7 * part.mask.sum() else None
-
-
-def _cut(frame: np.ndarray, part: Part) -> tuple[np.ndarray, np.ndarray]:
-    x0, y0, x1, y1 = part.box
-    return frame[y0:y1, x0:x1].astype(np.float32), part.mask
-
-
-def _around(values: np.ndarray, place: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of a map about a place (x, y), which may be empty, and its upper left corner."""
-    x, y = (round(float(v)) for v in place)
-    left, top = max(0, x - reach), max(0, y - reach)
-    return values[top : max(0, y + reach + 1), left : max(0, x + reach + 1)], np.array([left, top])
-
-
-def _least(values: np.ndarray, place: np.ndarray, reach: int) -> float:
-    """Return the least of a map about a place, 0 where that is off the map: there it may have left or come in."""
-    some, _ = _around(values, place, reach)
-    return float(some.min()) if some.size else 0.0
+    def _known_from(self, frame: int, way: int) -> range:
+        """Return the next frames along a way in time, 1 or -1, in which the camera is known."""
+        last = frame
+        while abs(last - frame) < COVERED and self.known(min(last, last + way), max(last, last + way)):
+            last += way
+        return range(frame + way, last + way, way)
 
 
 def _outside(frame: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -29,6 +29,10 @@ def found(path: np.ndarray, camera: np.ndarray | None = None, grain: float = 1.5
     return teleport(gather(ClipInput("film", np.stack(frames), 24.0)))
 
 
+def strongest(finding: Finding) -> float:
+    return max((c.strength for c in finding.candidates), default=0.0)
+
+
 def straight() -> np.ndarray:
     return np.stack([np.linspace(20, 66, T), np.full(T, 36.0)], axis=1)
 
@@ -58,7 +62,32 @@ def test_motion_bounce_and_moving_camera_are_no_jumps() -> None:
     camera = np.stack([np.linspace(0, 25, T), np.linspace(0, -9, T)], axis=1)
     for finding in (found(there), found(back), found(fast), found(there, camera)):
         assert finding.score is not None
-        assert max((c.strength for c in finding.candidates), default=0) < 0.6, finding.candidates
+        assert strongest(finding) < 0.1, finding.candidates
+
+
+def test_a_fall_that_gains_speed_and_bounces_is_no_jump() -> None:
+    y, speed, heights = 12.0, 0.0, []
+    for _ in range(T):
+        heights.append(y)
+        speed += 2.6
+        y += speed
+        if y > H - RADIUS - 6:
+            y, speed = 2 * (H - RADIUS - 6) - y, -0.8 * speed
+    assert strongest(found(np.stack([np.linspace(20, 70, T), np.array(heights)], axis=1))) < 0.1
+
+
+def test_one_of_a_row_that_is_covered_as_another_is_uncovered_did_not_jump() -> None:
+    rng = np.random.default_rng(5)
+    ground = cv2.GaussianBlur(rng.normal(0, 60, (H, W, 3)), (0, 0), 4) * 2 + 90
+    for left in (14, 38, 62):
+        ground[30:42, left : left + 12] = 235
+    x, y = np.meshgrid(np.arange(W), np.arange(H))
+    frames = []
+    for t in range(T):
+        disc = np.clip(11 - np.hypot(x - (t - 8) * 24 - 10, y - 36) + 0.5, 0, 1)[..., None]
+        frame = (1 - disc) * ground + disc * np.array([40.0, 60, 220]) + rng.normal(0, 1.5, ground.shape)
+        frames.append(frame.clip(0, 255).astype(np.uint8))
+    assert strongest(teleport(gather(ClipInput("film", np.stack(frames), 24.0)))) < 0.1
 
 
 def test_too_short_is_not_measured() -> None:
