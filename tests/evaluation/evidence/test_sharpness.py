@@ -69,3 +69,10 @@ def test_a_clip_is_not_judged_by_its_blurred_part(scene):
 def test_what_is_empty_is_not_blurred():
     assert not blurred(np.full((8, 64, 64), 90, np.float32))
     assert edge_width(np.zeros((64, 64), np.float32)) is None
+
+
+def test_a_sharp_thing_before_broad_shading_that_is_about_as_steep():
+    shaded = np.repeat(step(5.0)[None], 8, axis=0)
+    assert blurred(shaded)
+    shaded[:, 60:70, 10:20] += 90
+    assert not blurred(shaded)
