@@ -33,6 +33,9 @@ RIM = 0.25  # of the depth of a thing's outline that is left out: it mixes with 
 BESIDE, LEAST, FARTHEST = 1.2, 5, 16  # radii, and pixels, that what is beside a thing may be away
 OWN = 2.5  # pixels around the inside of a thing that are its own
 SAMPLES, SAMPLES_BESIDE = 200, 600  # pixels of a thing, and with what is beside it, that are compared
+BLOW = 0.8  # heights a second by which the velocity of what is struck leaps
+WHOLE = 0.7  # of the area of a thing, from which its outline tells where its middle is
+STEPS_BESIDE = 3  # from frame to frame, before a blow and after
 BEGUN = 0.2  # of the way to what it becomes, from which it is seen to change
 
 
@@ -66,7 +69,7 @@ def find_marks(evidence: "Evidence") -> list[Mark]:
     found = [
         (track, *_within(evidence, turned))
         for turned in evidence.turned
-        if (track := _track_of(evidence, turned)) is not None
+        if (track := track_of(evidence, turned)) is not None
     ]
     kept: list[tuple[Track, int, int]] = []
     for track, a, b in [*found, *_steps(evidence)]:
@@ -74,6 +77,42 @@ def find_marks(evidence: "Evidence") -> list[Mark]:
         if track.start <= a <= track.end and not any(same):
             kept.append((track, a, b))
     return [_mark(evidence, *one) for one in kept[:CANDIDATES]]
+
+
+def mark_of(evidence: "Evidence", turned: Turned) -> Mark | None:
+    """Return the inside of the thing that a region which turned is on, None if it is on none that is followed."""
+    track = track_of(evidence, turned)
+    return None if track is None else _mark(evidence, track, *_within(evidence, turned))
+
+
+def struck(evidence: "Evidence", mark: Mark) -> bool:
+    """Say whether a thing is struck just then: it moves otherwise after than before, and not by its usual acceleration.
+
+    Its outline tells its middle better than the flow of its inside does; a mark moves it once, which medians withstand.
+    """
+    n = len(mark.before)
+    frames = np.concatenate([mark.a - np.arange(n)[::-1], mark.b + np.arange(len(mark.after))])
+    places = np.concatenate([mark.before[::-1], mark.after])
+    area = mark.track.areas[mark.index]
+    radius = np.sqrt(area / np.pi)
+    for i, t in enumerate(frames.tolist()):
+        sights = [(track, t - track.start) for track in evidence.tracks if track.start <= t <= track.end]
+        centres = [track.centres[k] for track, k in sights if WHOLE < track.areas[k] / area < 1 / WHOLE]
+        away = [float(np.hypot(*(centre - places[i]))) for centre in centres]
+        if away and min(away) < radius:
+            places[i] = centres[int(np.argmin(away))]
+    steady, times = evidence.camera.steady(frames, places), frames / evidence.clip.fps
+    speeds = np.diff(steady, axis=0) / np.diff(times)[:, None] / evidence.luma.shape[1]
+    middles = (times[1:] + times[:-1]) / 2
+    usual = np.median(np.diff(speeds, axis=0) / np.diff(middles)[:, None], axis=0) if len(speeds) > 1 else np.zeros(2)
+    for split in (n - 2, n - 1, n):
+        sides = slice(max(0, split - STEPS_BESIDE), split), slice(split + 1, split + 1 + STEPS_BESIDE)
+        if all(len(speeds[side]) > 1 for side in sides):
+            before, after = (np.median(speeds[side], axis=0) for side in sides)
+            lapse = np.median(middles[sides[1]]) - np.median(middles[sides[0]])
+            if np.hypot(*(after - before - usual * lapse)) > BLOW:
+                return True
+    return False
 
 
 def log_odds(measured: dict[str, float]) -> float:
@@ -186,8 +225,8 @@ def _within(evidence: "Evidence", turned: Turned) -> tuple[int, int]:
     return a, min(b, a + max(2, round(LASTING[-1] * fps)))
 
 
-def _track_of(evidence: "Evidence", turned: Turned) -> "Track | None":
-    """Return the track that most of a region is on before it turns."""
+def track_of(evidence: "Evidence", turned: Turned) -> "Track | None":
+    """Return the track that most of a region is on before it turns, None if it is on none."""
     turn, (h, w) = turned.turn, evidence.luma.shape[1:]
     rows, columns = turn.mask.shape
     x, y = np.round(turn.from_ - (np.array([columns, rows]) - 1) / 2).astype(int)

@@ -14,7 +14,7 @@ LIGHTNESS = np.array([0.5, 1, 1], np.float32)
 ANOTHER, ALIKE = 10.0, 13.0  # of `shades`: not seen there before; of a stain and what left it, which coding blurs
 SETTLED = 2  # frames after a turn, in which a stain is all there
 NEAR, REACH = 0.12, 0.2  # of the shorter side: from a stain to what left it; in which that is looked for
-RARE = 0.02  # of the frame that has the colour: more is no stain's
+RARE = 0.04  # of the frame that has the colour: more is no stain's
 LAG, FEWEST_FRAMES = 0.2, 3  # seconds, and frames, before and after a turn in which it is seen
 RIM = 2.5  # pixels around a region that may be the stain itself
 FEWEST = 10  # pixels of what left it
@@ -26,28 +26,40 @@ def stained(evidence: "Evidence", a: int, b: int, mask: np.ndarray, at: np.ndarr
 
     The mask is centred `at` a place in frame `b`; the colour, of `shades`, is not there in frame `a`.
     """
+    return len(source(evidence, a, b, mask, at, colour)) >= FEWEST
+
+
+def source(evidence: "Evidence", a: int, b: int, mask: np.ndarray, at: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Return the places in frame `b` of what may have stained a region, as for `stained`, float `[n, 2]`."""
     shot = next(shot for shot in evidence.shots if shot.start <= a <= shot.end)
     lag = max(FEWEST_FRAMES, round(LAG * evidence.clip.fps))
     first, last = max(shot.start, a - lag), min(shot.end, b + lag)
     frame = shades(evidence.rgb[first][::3, ::3].astype(np.float32))
     if (_far(frame, colour) < ALIKE).mean() >= RARE:
-        return False
+        return np.zeros((0, 2))
     h, w = evidence.luma.shape[1:]
     half = int(REACH * min(h, w))
     shape = np.pad(mask.astype(np.uint8), half)
     y, x = np.mgrid[: shape.shape[0], : shape.shape[1]] - (np.array(shape.shape)[:, None, None] - 1) / 2
     alike = []
     for t in (first, last):
-        place = at
-        if evidence.camera.moves:
-            matrix = np.linalg.inv(evidence.camera.to_first[t]) @ evidence.camera.to_first[b]
-            place = cv2.perspectiveTransform(np.asarray(at, float)[None, None], matrix)[0, 0]
+        place = carried_by_camera(evidence, at, b, t)
         seen = shades(cut_out(evidence.rgb[t], place, (shape.shape[1], shape.shape[0])))
         framed = (x + place[0] >= 0) & (y + place[1] >= 0) & (x + place[0] <= w - 1) & (y + place[1] <= h - 1)
         alike.append((_far(seen, colour) < ALIKE) & framed)
     away = cv2.distanceTransform(1 - shape, cv2.DIST_L2, 3)
     rests = alike[0] & (cv2.dilate(alike[1].astype(np.uint8), KERNEL) > 0)
-    return int((rests & (away > RIM) & (away < NEAR * min(h, w))).sum()) >= FEWEST
+    rests &= (away > RIM) & (away < NEAR * min(h, w))
+    return np.asarray(np.stack([x[rests], y[rests]], axis=-1) + at)
+
+
+def carried_by_camera(evidence: "Evidence", places: np.ndarray, b: int, t: int) -> np.ndarray:
+    """Return where places of the scene in frame `b`, `[..., 2]`, are in frame `t`."""
+    if not evidence.camera.moves:
+        return places
+    matrix = np.linalg.inv(evidence.camera.to_first[t]) @ evidence.camera.to_first[b]
+    flat = np.asarray(places, float).reshape(1, -1, 2)
+    return np.asarray(cv2.perspectiveTransform(flat, matrix).reshape(places.shape))
 
 
 def turned_to(evidence: "Evidence", turn: Turn) -> np.ndarray:

@@ -74,6 +74,21 @@ def test_stain_of_what_a_thing_passes_over_is_less_sure_than_one_of_nothing() ->
     assert strengths[1] < strengths[0] - 0.5
 
 
+def test_mark_that_comes_with_a_blow_is_less_sure_than_one_that_comes_in_flight() -> None:
+    strengths = []
+    for bounces in (False, True):
+        film = scenery()
+        for t in range(T):
+            x, y = (48.0, 53 - 2.2 * abs(t - 18)) if bounces else (8 + 2.2 * t, 40.0)
+            mask = disc(x, y, 12)
+            film[t] = (1 - mask) * film[t] + mask * np.array([200.0, 160, 40])
+            if t >= 18:
+                mask = disc(x - 3, y + 2, 6)
+                film[t] = (1 - mask) * film[t] + mask * np.array([30.0, 40, 120])
+        strengths.append(judged(film).strength or 0)
+    assert strengths[1] < strengths[0] - 0.4
+
+
 def test_passing_coming_to_rest_and_light_have_causes() -> None:
     passing, resting, lit = scenery(), scenery(), scenery()
     for t in range(T):
