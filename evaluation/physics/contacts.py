@@ -5,6 +5,7 @@ beyond a line than before it. How much so is compared with the rest of the scene
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -25,14 +26,21 @@ ANYWHERE = 40  # places of the scene that an edge is compared with
 ELSEWHERE = 2.5  # radii, from which a thing has left the place where it was
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cause:
-    """What is there: how far off the nearest other thing and the frame's edge are, and how plain a surface is."""
+    """What may have pushed a thing at a turn: how far off the nearest other thing and the frame's edge are."""
 
+    evidence: Evidence
+    turn: Turn
+    push: np.ndarray  # float [2], a unit vector in steady pixels
     other: Path | None  # the thing within reach, where it has a path
     thing: float  # pixels to the nearest other thing
     border: float  # pixels to the frame's edge, on the side from which the push came
-    surface: float  # 0..1: the share of the scene with a less plain edge than is there
+
+    @cached_property
+    def surface(self) -> float:
+        """How plain an edge of the scene is there, 0..1: the share of the scene with a less plain one."""
+        return surface(self.evidence, self.turn, -self.push)
 
 
 def cause_of(evidence: Evidence, turn: Turn, paths: tuple[Path, ...], push: np.ndarray) -> Cause:
@@ -55,7 +63,7 @@ def cause_of(evidence: Evidence, turn: Turn, paths: tuple[Path, ...], push: np.n
     sides = np.array([boxes[:, 0].min(), boxes[:, 1].min(), w - boxes[:, 2].max(), h - boxes[:, 3].max()])
     facing = np.array([push[0], push[1], -push[0], -push[1]]) > FACING
     border = float(sides[facing].min())
-    return Cause(other, nearest, border, surface(evidence, turn, -push))
+    return Cause(evidence, turn, push, other, nearest, border)
 
 
 def ran_into(evidence: Evidence, turn: Turn, push: np.ndarray) -> float:
@@ -74,10 +82,13 @@ def ran_into(evidence: Evidence, turn: Turn, push: np.ndarray) -> float:
         new = 0 if track.begins in ("border", "clip") else UNSEEN
         frames = range(max(first, track.start - new), min(last, track.end + lost) + 1)
         sights = np.flatnonzero(track.frames <= turn.span[0] + 1)[-STEADY:]
-        went = np.polyfit(sights, track.steady[sights], 1)[0] if len(sights) > 1 else np.zeros(2)
+        went = (track.steady[sights[-1]] - track.steady[sights[0]]) / max(1, len(sights) - 1) if len(sights) else 0.0
         closing = float(np.clip(4 * float((went - velocity) @ push) / change - 0.2, 0, 1))
-        for t in frames if closing > 0 else ():
-            i, j = t - own.start, int(np.clip(t, track.start, track.end)) - track.start
+        for t in frames if closing > found else ():
+            i, j = t - own.start, min(max(t, track.start), track.end) - track.start
+            gap = np.maximum(own.boxes[i][:2] - track.boxes[j][2:], track.boxes[j][:2] - own.boxes[i][2:]).max()
+            if gap > 1.5 * reach:
+                continue
             apart = between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j])
             near = float(np.clip(1.5 - apart / reach, 0, 1))
             if near * closing > found:
