@@ -18,6 +18,7 @@ import numpy as np
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.marks import Mark, find_marks, log_odds, mark_of, measure, new_colour, onset, struck
 from evaluation.evidence.marks_missing import Missing, find_missing
+from evaluation.evidence.medians import median
 from evaluation.evidence.shots import Shot
 from evaluation.evidence.stains import stained, turned_to
 from evaluation.evidence.turning_measures import Turned
@@ -114,7 +115,7 @@ def _scenery(evidence: Evidence, shot: Shot) -> list[Candidate]:
     if known.mean() < LEAST_SEEN:
         return []
     found = sorted(changes_of(frames, known, evidence.noise), key=lambda change: -change.strength)[:MOST]
-    usual = cache(lambda t: np.median(evidence.flow.backward[t], axis=(0, 1)))
+    usual = cache(lambda t: median(evidence.flow.backward[t].reshape(-1, 2)))
     changes = [replace(c, strength=c.strength * (1 - _moving(evidence, shot, c, usual)) ** 2) for c in found]
     return [_candidate(evidence, change, shot.start, frames.shape[1:3]) for change in changes]
 
@@ -133,7 +134,7 @@ def _candidate(evidence: Evidence, change: Change, start: int, size: tuple[int, 
 def changes_of(frames: np.ndarray, known: np.ndarray, noise: float) -> list[Change]:
     """Return the lasting changes in steady frames, float32 `[T, h, w, 3]`, at pixels that are known, `[h, w]`."""
     T, h, w, _ = frames.shape
-    light = np.median(frames, axis=(1, 2), keepdims=True) + DARK
+    light = median(frames.reshape(T, -1, 3).swapaxes(0, 1))[:, None, None] + DARK
     even = (frames + DARK) * (light.mean(axis=0) / light)
     planes = np.ascontiguousarray(even.transpose(0, 3, 1, 2))
     squares = np.einsum("tchw,tchw->hw", planes, planes)
@@ -143,10 +144,13 @@ def changes_of(frames: np.ndarray, known: np.ndarray, noise: float) -> list[Chan
     for t in range(settled, T - settled + 1):
         first += planes[t - 1]
         a, b = first / t, (whole - first) / (T - t)
-        inside = (squares - (t * a**2 + (T - t) * b**2).sum(axis=0)) / (3 * T)
-        clear = np.abs(b - a).max(axis=0) / (LEVELS + NOISES * noise + 2 * np.sqrt(np.maximum(inside, 0)))
+        inside = (squares - t * np.einsum("chw,chw->hw", a, a) - (T - t) * np.einsum("chw,chw->hw", b, b)) / (3 * T)
+        red, green, blue = np.abs(b - a)
+        step = np.maximum(np.maximum(red, green), blue)
+        clear = step / (LEVELS + NOISES * noise + 2 * np.sqrt(np.maximum(inside, 0)))
         better = clear > best
-        best[better], when[better] = clear[better], t
+        np.copyto(best, clear, where=better)
+        when[better] = t
     best[~known] = 0
     moments = np.flatnonzero(np.bincount(when[best > CLEAR]) >= FEWEST_THEN)
     return [change for t in moments.tolist() for change in _at(even, best, when, t, noise)]
@@ -160,9 +164,9 @@ def _at(even: np.ndarray, best: np.ndarray, when: np.ndarray, t: int, noise: flo
     found = []
     for i in range(1, count):
         region = labels == i
-        if not FEWEST <= stats[i, cv2.CC_STAT_AREA] <= LARGEST * mask.size or np.median(when[region]) != t:
+        if not FEWEST <= stats[i, cv2.CC_STAT_AREA] <= LARGEST * mask.size or median(when[region]) != t:
             continue
-        step = np.abs(np.median(even[t:, region], axis=0) - np.median(even[:t, region], axis=0)).max(axis=-1).mean()
+        step = np.abs(median(even[t:, region]) - median(even[:t, region])).max(axis=-1).mean()
         if not step:  # a few frames weigh on the mean, the usual level stays
             continue
         grown = cv2.dilate(region.astype(np.uint8), KERNEL, iterations=1 + AROUND)
@@ -170,7 +174,7 @@ def _at(even: np.ndarray, best: np.ndarray, when: np.ndarray, t: int, noise: flo
         few = even[max(0, t - SPAN) : t + SPAN, ring]
         around = float(np.percentile(np.ptp(few, axis=0).max(axis=-1), CROSSED)) if ring.any() else 0.0
         around = max(0.0, around - 4 * noise)
-        clear = float(np.median(best[region])) * step / (step + 2 * around)
+        clear = float(median(best[region])) * step / (step + 2 * around)
         together = float((np.abs(when[region] - t) <= 1).mean())
         found.append(Change(t, region, float(step), around, clear * together / SURE))
     return found
