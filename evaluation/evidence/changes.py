@@ -108,7 +108,10 @@ def heaviest(
     mask: np.ndarray, levels: np.ndarray, least: float, most: int
 ) -> list[tuple[float, tuple[int, int, int, int], np.ndarray]]:
     """Return the sum of levels, box and mask of the `most` heaviest regions, without those of under `least` pixels."""
-    mask = cv2.morphologyEx(cv2.medianBlur(mask, 3), cv2.MORPH_CLOSE, KERNEL)
+    mask = cv2.medianBlur(mask, 3)
+    if not mask.any():
+        return []
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, KERNEL)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     at = np.flatnonzero(labels)
     mass = np.bincount(labels.ravel().take(at), weights=levels.ravel().take(at), minlength=count)
