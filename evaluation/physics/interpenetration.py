@@ -50,7 +50,9 @@ def interpenetration(evidence: Evidence) -> Finding:
         return unmeasurable(TYPE, "nothing is seen to touch another thing, a floor or a wall", due=False)
     candidates = [c for meeting in met if (c := _within(evidence, meeting)) is not None]
     candidates += [_through(evidence, mixture) for mixture in crossed]
-    candidates += [c for path in known for level in levels if (c := _into(evidence, path, level, known)) is not None]
+    candidates += [
+        c for path in known for level in levels if (c := _into(evidence, path, level, levels, known)) is not None
+    ]
     return calibrated(TYPE, sorted(candidates, key=lambda c: -c.strength)[:5])
 
 
@@ -105,7 +107,9 @@ def _overlap(meeting: Meeting, came: float, parts: float) -> tuple[int, int]:
     return min(max(start, first), meeting.frame), max(min(end, last), meeting.frame)
 
 
-def _into(evidence: Evidence, path: Path, level: Ground, known: tuple[Path, ...]) -> Candidate | None:
+def _into(
+    evidence: Evidence, path: Path, level: Ground, levels: list[Ground], known: tuple[Path, ...]
+) -> Candidate | None:
     """Return a thing that falls into a ground: it turns up again within it, or leaves the picture through it."""
     track, radius = path.track, path.radius
     if track.shot != level.shot or track.quality < CLEAR:
@@ -114,7 +118,7 @@ def _into(evidence: Evidence, path: Path, level: Ground, known: tuple[Path, ...]
     below = np.flatnonzero(lowest > level.row + NEAR)
     if not len(below) or not below[0]:
         return None
-    deep = max(_turned_in(path, lowest, level), _fallen_through(evidence, path, lowest, level))
+    deep = max(_turned_in(path, lowest, level, levels), _fallen_through(evidence, path, lowest, level))
     deep -= NEAR + UNEVEN * radius
     others = [other for other in known if other is not path and other.track.shot == level.shot]
     if deep <= 0 or any(_lies(other, level.row + NEAR + 0.15 * other.radius, np.inf) for other in others):
@@ -148,8 +152,10 @@ def _lies(path: Path, above: float, below: float) -> bool:
     return path.credit >= KNOWN and bool(((lowest > above) & (lowest < below)).sum() >= LYING)
 
 
-def _turned_in(path: Path, lowest: np.ndarray, level: Ground) -> float:
-    """Return how deep in a ground, in pixels, a thing that falls is when it turns up again."""
+def _turned_in(path: Path, lowest: np.ndarray, level: Ground, levels: list[Ground]) -> float:
+    """Return how deep in a ground, in pixels, a thing that falls is when it turns up again, not on another ground."""
+    slack = NEAR + UNEVEN * path.radius
+    lower = [other.row - level.row for other in levels if other.shot == level.shot and other.row > level.row + slack]
     track, deep = path.track, -np.inf
     alone = np.where(track.areas > LARGER * track.area, -np.inf, lowest)  # else it is one region with another
     for turn in path.turns:
@@ -157,7 +163,8 @@ def _turned_in(path: Path, lowest: np.ndarray, level: Ground) -> float:
         if turned(turn) and push[1] < -UPRIGHT and turn.before.velocity(turn.time)[1] > turn.error:
             first, last = (frame - track.start for frame in turn.span)
             depth = float(alone[first : last + 1].max()) - level.row
-            deep = max(deep, depth if depth < TURNED * path.radius else -np.inf)
+            if depth < TURNED * path.radius and not any(abs(depth - row) < slack for row in lower):
+                deep = max(deep, depth)
     return deep
 
 
