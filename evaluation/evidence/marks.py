@@ -80,9 +80,9 @@ def find_marks(evidence: "Evidence") -> list[Mark]:
 
 
 def mark_of(evidence: "Evidence", turned: Turned) -> Mark | None:
-    """Return the inside of the thing that a region which turned is on, None if it is on none that is followed."""
-    track = track_of(evidence, turned)
-    return None if track is None else _mark(evidence, track, *_within(evidence, turned))
+    """Return the inside of the thing that a region which turned is on, None if it is on none that is followed then."""
+    track, (a, b) = track_of(evidence, turned), _within(evidence, turned)
+    return _mark(evidence, track, a, b) if track is not None and track.start <= a <= track.end else None
 
 
 def struck(evidence: "Evidence", mark: Mark) -> bool:
