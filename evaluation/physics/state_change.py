@@ -66,7 +66,8 @@ def state_change(evidence: Evidence) -> Finding:
     marks = [(log_odds(measure(evidence, mark)), mark) for mark in find_marks(evidence)]
     marks.sort(key=lambda pair: -pair[0])
     found += [_marked(evidence, mark, odds) for odds, mark in marks[:MARKS]]
-    for odds, mark in marks:
+    turns = [(turned.odds, mark) for turned in evidence.turned if (mark := mark_of(evidence, turned)) is not None]
+    for odds, mark in [*marks, *turns]:
         if odds > LIKELY:
             found += [_missing(evidence, missing, odds) for missing in find_missing(evidence, mark)]
     return calibrated(TYPE, [*found, *_scenery(evidence, shot)])
