@@ -28,35 +28,44 @@ AROUND = 12  # pixels about all regions of some frames that the network sees
 BATCH = 16  # frames at once
 SURE, DEEP = 0.0, 0.0  # logits from which a pixel is of a thing, and of its core
 UNSURE = 2.0  # logits on both sides of 0 with which a pixel may be of a thing or not
+DOUBTFUL = 0.65  # of what may be of things, of which it is unsure, that is much
 SPECK = 6  # cores have a sixth of the least segment's pixels
 
 
-def find_instances(evidence: "Evidence", regions_THW: np.ndarray, least: int, most: int) -> tuple[np.ndarray, float]:
+def find_instances(evidence: "Evidence", regions_THW: np.ndarray, least: int, most: int) -> np.ndarray | None:
     """Return which thing every pixel is of, `uint8 [T, h, w]`, 0 none, numbered from the largest in every frame.
 
-    Also return the share of all pixels that may be of things of which the network is unsure, 1 where there are none:
-    on footage that is unlike what it was fitted to, it is of most.
+    None where of much that may be of things in some frames the network is unsure, as on footage that is unlike what it
+    was fitted to.
 
     `regions_THW` are those that differ or stand out; a thing has some of their pixels. It has `least` pixels, and a
     frame the `most` largest.
     """
-    found, possible, unsure = np.zeros_like(regions_THW), 0, 0
-    if min(found.shape[1:]) < SMALLEST:
-        return found, 1.0
-    for start in range(0, len(found), BATCH):
-        frames = range(start, min(start + BATCH, len(found)))
-        rows, columns = _place(regions_THW[frames.start : frames.stop].max(axis=0) > 0)
+    T, h, w = regions_THW.shape
+    if min(h, w) < SMALLEST:
+        return None
+    some = np.unique(np.linspace(0, T - 1, BATCH).round().astype(int))
+    rest = np.setdiff1d(np.arange(T), some)
+    found = np.zeros_like(regions_THW)
+    for frames in [some, *(rest[start : start + BATCH] for start in range(0, len(rest), BATCH))]:
+        rows, columns = _place(regions_THW[frames].max(axis=0) > 0)
         if rows.start == rows.stop:
             continue
         told = _told(np.stack([seen(evidence, regions_THW, t)[:, rows, columns] for t in frames]))
-        possible += int((told[:, 0] > -UNSURE).sum())
-        unsure += int((np.abs(told[:, 0]) < UNSURE).sum())
+        if frames is some and doubt(told) >= DOUBTFUL:
+            return None
         for t, (sure, deep) in zip(frames, told, strict=True):
             things = parted(sure, deep, least, most)
             also = np.bincount(things[regions_THW[t, rows, columns] > 0], minlength=most + 1) > 0
             also[0] = False
             found[t, rows, columns] = (np.cumsum(also) * also)[things]
-    return found, unsure / possible if possible else 1.0
+    return found
+
+
+def doubt(told: np.ndarray) -> float:
+    """Return the share of what may be of things of which logits `[n, 2, h, w]` are unsure, 1 where nothing may be."""
+    possible = int((told[:, 0] > -UNSURE).sum())
+    return int((np.abs(told[:, 0]) < UNSURE).sum()) / possible if possible else 1.0
 
 
 def _place(mask: np.ndarray) -> tuple[slice, slice]:

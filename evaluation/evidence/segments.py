@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MOST = 16  # segments of one frame, the largest
 PARTED = 4  # times the smallest segment: the least that is parted
-DOUBTFUL = 0.65  # of what may be of things: where the network is unsure of as much, the regions are the things
 SMALLEST = 6e-4  # of the frame's pixels
 FEWEST = 6  # pixels
 MOVES = 0.75  # pixels a frame against the scene, from which a region is taken to move by itself
@@ -53,9 +52,8 @@ def find_segments(evidence: "Evidence") -> tuple[np.ndarray, bool]:
         return segments.find_segments(evidence)
     regions, outlined = find_regions(evidence)
     least = smallest(*evidence.luma.shape[1:])
-    told, doubt = find_instances(evidence, regions, least, MOST)
-    if doubt < DOUBTFUL:
-        return told, outlined
+    if (things := find_instances(evidence, regions, least, MOST)) is not None:
+        return things, outlined
     for t, (rgb, luma) in enumerate(zip(evidence.rgb, evidence.luma, strict=True)):
         regions[t] = apart(rgb, luma, regions[t], PARTED * least, 2 * MOST)
     return regions, outlined

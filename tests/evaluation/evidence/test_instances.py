@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from evaluation.evidence.clip import gather
-from evaluation.evidence.instances import CHANNELS, MOTION, find_instances, parted, seen
-from evaluation.evidence.segments import DOUBTFUL, find_segments
+from evaluation.evidence.instances import CHANNELS, MOTION, UNSURE, doubt, find_instances, parted, seen
+from evaluation.evidence.segments import find_segments
 from evaluation.findings import ClipInput
 from tests.evaluation.evidence.conftest import Drawn, along
 
@@ -69,16 +69,22 @@ def test_crossing_things_that_look_alike_are_told_apart(film):
 def test_of_a_tiny_picture_it_knows_nothing():
     evidence = gather(ClipInput("x", np.zeros((3, 8, 8, 3), np.uint8), 12.0))
     regions = np.random.default_rng(0).integers(0, 3, (3, 8, 8)).astype(np.uint8)
-    found, doubt = find_instances(evidence, regions, 6, 16)
-    assert not found.any()
-    assert doubt == 1
+    assert find_instances(evidence, regions, 6, 16) is None
 
 
-def test_it_is_surer_of_things_than_of_noise(film):
+def test_it_tells_things_but_nothing_of_noise(film):
     moving = film([Drawn(along(24, (20, 40), (100, 48)))]).evidence
     noise = gather(ClipInput("x", np.random.default_rng(0).integers(0, 256, (24, 96, 128, 3)).astype(np.uint8), 12.0))
-    doubts = [
-        find_instances(evidence, np.ones(evidence.luma.shape, np.uint8), 8, 16)[1] for evidence in (moving, noise)
-    ]
-    assert doubts[0] < DOUBTFUL
-    assert doubts[1] > doubts[0] + 0.2
+    told = [find_instances(evidence, np.ones(evidence.luma.shape, np.uint8), 8, 16) for evidence in (moving, noise)]
+    assert told[0] is not None
+    assert told[0].any(axis=(1, 2)).all()
+    assert told[1] is None
+
+
+def test_doubt_is_the_share_of_what_may_be_of_things():
+    sure = np.full((1, 2, 4, 10), -2 * UNSURE)
+    assert doubt(sure) == 1
+    sure[0, 0, 0] = 2 * UNSURE
+    assert doubt(sure) == 0
+    sure[0, 0, 1:4] = 0
+    assert doubt(sure) == 0.75
