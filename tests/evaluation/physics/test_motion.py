@@ -142,17 +142,6 @@ def test_things_that_turn_within_one_another_are_found(evidence):
     assert strength(interpenetration(clip)) > 0.3
 
 
-def test_what_is_thrown_back_within_another_is_found_where_that_one_goes_on(evidence):
-    one = turned(moving(40, (20.0, 50.0), (50.0, 0.0)), 18, (-45.0, 0.0))
-    starts = {"thrown back within": one[17] + [10.0, -10.6], "thrown back beside": one[17] + [21.0, -10.6]}
-    within, beside = (
-        evidence(name, Drawn(moving(40, start, (0.0, 15.0)), "disc", colour=BLUE), Drawn(one, "disc"))
-        for name, start in starts.items()
-    )
-    assert strength(interpenetration(within)) > 0.2
-    assert strength(interpenetration(beside)) < 0.1
-
-
 def test_what_is_seen_through_another_goes_through_it():
     things = [
         Drawn(moving(40, (20.0, 48.0), (50.0, 0.0)), "disc"),
