@@ -1,6 +1,6 @@
 """The weights that candidates of failures are weighed by, fitted anew: whenever what is measured of them changes.
 
-    python -m benchmarks.fit_weights [--what vanishing turning marks forming views] [--cases N] [--out DIR]
+    python -m benchmarks.fit_weights [--what turning marks ...] [--cases N] [--out DIR]
 
 Clips of paper and clay are drawn, real ones are the half `dev` of the folder that KINORA_TEST_MEDIA names. The files in
 `out` are to be put in the place of those in `evaluation`; then `kinora evaluate benchmark --fit` fixes the scales of
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ MOST = 20  # failures edited into a piece: one of every type
 CASES_EACH = 12  # drawn in one part
 STAGES = {"paper": paper.stage, "clay": clay.stage}
 
-Name = Literal["vanishing", "turning", "marks", "forming", "views"]
+Name = Literal["vanishing", "turning", "marks", "forming", "views", "bends", "pushes"]
 Samples = dict[str, list[Sample]]
 
 
@@ -56,7 +56,7 @@ class Drawn:
 
 
 def measure(
-    what: tuple[Name, ...] = ("vanishing", "turning", "marks", "forming", "views"),
+    what: tuple[Name, ...] = get_args(Name),
     cases: int = 240,
     clips: int = 100,
     pieces: int = 2,

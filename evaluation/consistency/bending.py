@@ -10,7 +10,7 @@ import numpy as np
 
 OTHERWISE, ROUGHLY = 0.3, 4.0  # % by which a cell follows another pattern, and times as much at first
 TURNS, STIFFNESS, FAINT, MOST_CHANGE = 12, 1e-3, 0.05, 4.0  # of the fit of a pattern; % of the longer side
-# Of the log odds that all of a scene bends; fitted to real clips of the half `dev` and to ones of `paper` and `clay`.
+# Of the log odds that all of a scene bends; fitted by `benchmarks.fit_weights` to clips of paper, clay and footage.
 WEIGHTS = {
     "swerves": 1.4,
     "swerves all over": 1.1,

@@ -34,8 +34,8 @@ ALONG = 0.5  # cosine between the changes of two, from which they did not push e
 FEWEST = 8  # frames
 SURELY, CHANGED = 2.5, 0.35  # standard errors, and radii a second, of a change that is weighed
 LEAST, BESIDE = 0.02, 3  # added to what is large before its logarithm; sights on both sides of a turn
-# Fitted by `evaluation.proving.weights.model.fit` (ridge 20, true share 0.5) to 342 clips of paper, clay and footage
-# (half `dev`): those that fail have something pushed by nothing, or a bounce that gains speed.
+# Fitted by `benchmarks.fit_weights` to clips of paper, clay and footage (half `dev`): those that fail have something
+# pushed by nothing, or a bounce that gains speed.
 BIAS = -0.14
 WEIGHTS = {
     "large": 1.75,

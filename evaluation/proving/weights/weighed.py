@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.consistency import view_inconsistency
+from evaluation.consistency import bending, view_inconsistency
 from evaluation.evidence import forming, marks, turning_measures, weighing
 from evaluation.evidence.changes import find_changes
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.turning_measures import find_turned
+from evaluation.physics import momentum
 from evaluation.proving.case import Case, Known
 
 TRUE, FALSE, UNKNOWN = 1, 0, -1
+COLLISIONS = ("both stop dead", "the struck one is shot off", "the striker goes on as if nothing were")
 NEAR_FRAMES, NEAR_PIXELS = 2, 3.0  # by which a candidate may be off; pixels are of the size of measuring
 
 
@@ -161,6 +163,13 @@ def _marks_spot(evidence: Evidence, arguments: tuple[Any, ...]) -> Spot:
     return Spot(Moment(mark.a, mark.b), tuple((float(x), float(y)) for x, y in (mark.before[0], mark.after[0])))
 
 
+def _push_spot(evidence: Evidence, arguments: tuple[Any, ...]) -> Spot:
+    turn = arguments[1]
+    track = turn.path.track
+    x, y = track.centres[min(max(turn.frame - track.start, 0), len(track.centres) - 1)]
+    return Spot(Moment(turn.frame, turn.frame), ((float(x), float(y)),))
+
+
 def _view_spot(evidence: Evidence, arguments: tuple[Any, ...]) -> Spot:
     return Spot(Moment(0, len(evidence.rgb) - 1))
 
@@ -188,6 +197,11 @@ def _formings(case: Case, known: Known) -> list[Moment]:
 
 def _marks(case: Case, known: Known) -> list[Moment]:
     return _turnings(case, known) if known.type == "state_change" else []
+
+
+def _pushes(case: Case, known: Known) -> list[Moment]:
+    collides = any(way in case.way for way in COLLISIONS)  # which are judged by both things together
+    return [_lasting(known)] if known.type == "momentum" and not collides else []
 
 
 def _views(case: Case, known: Known) -> list[Moment]:
@@ -225,5 +239,13 @@ MODELS = {
     "views": Model(
         "consistency/view_inconsistency.py", view_inconsistency, "measure", view_inconsistency.view_inconsistency,
         _view_spot, _views, "swerved", frozenset({"view_inconsistency"}), ridge=3.0, true_share=1.0,
+    ),
+    "bends": Model(
+        "consistency/bending.py", bending, "measure", view_inconsistency.view_inconsistency,
+        _view_spot, _views, "bends", frozenset({"view_inconsistency"}), ridge=3.0, true_share=1.0,
+    ),
+    "pushes": Model(
+        "physics/momentum.py", momentum, "measure", momentum.momentum, _push_spot, _pushes, "was pushed by nothing",
+        frozenset({"momentum"}), ridge=20.0, true_share=0.5,
     ),
 }  # fmt: skip
