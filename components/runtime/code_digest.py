@@ -9,7 +9,7 @@ PACKAGES = ("kinora", "evaluation", "components")
 
 
 def code_digest() -> str:
-    """Return the sha256 over the installed sources of `PACKAGES`."""
+    """Return the sha256 over the installed sources of `PACKAGES`, and what is fitted beside them."""
     total = hashlib.sha256()
     for package in PACKAGES:
         spec = importlib.util.find_spec(package)
@@ -17,6 +17,6 @@ def code_digest() -> str:
         root = Path(str(spec.origin)).parent
         for path in sorted(root.rglob("*")):
             name = path.relative_to(root.parent).as_posix()
-            if path.suffix in (".py", ".j2"):
+            if path.suffix in (".py", ".j2", ".json", ".onnx"):
                 total.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()

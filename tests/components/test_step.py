@@ -103,4 +103,7 @@ def test_the_code_digest_changes_with_the_code_that_steps_run(tmp_path):
     (tmp_path / "cli" / "new.py").write_text("x = 1")
     assert digest() == first
     (tmp_path / "evaluation" / "new.py").write_text("x = 1")
-    assert digest() != first
+    second = digest()
+    assert second != first
+    (tmp_path / "evaluation" / "calibration.json").write_text("{}")  # which decides scores as code does
+    assert digest() != second
