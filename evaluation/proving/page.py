@@ -71,10 +71,11 @@ TYPE_CAPTION = (
     "least suspicious. Onset: error of the first frame in what was found."
 )
 METHOD = (
-    "Every clip is judged as a stranger's: frames and rate, no prompt. Failures are put in by physics in three families "
-    "of renderers with disjoint looks, and into the pixels of real footage; all are coded as H.264 like their "
-    "faultless twins. Thresholds and scores were fixed on faultless clips of the families paper and clay and of one "
-    "half of the real clips; clips of the family studio and of the other half were not looked at while detectors were built."
+    "Every clip is judged as a stranger's: frames and rate, no prompt. Failures are put in by physics in three "
+    "families of renderers with disjoint looks, and into the pixels of real footage; all are coded as H.264 like "
+    "their faultless twins. Thresholds and scores were fixed on faultless clips of the families paper and clay and "
+    "of one half of the real clips; clips of the family studio and of the other half were not looked at while "
+    "detectors were built."
 )
 
 
