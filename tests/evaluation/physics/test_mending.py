@@ -11,9 +11,10 @@ FPS = 24.0
 
 @pytest.fixture(scope="module")
 def passing():
-    """A red disc that goes behind a pillar of a quarter of its width, and the path of its centre."""
-    red = along(40, (20, 40), (108, 44))
-    return red, _film([Drawn(red, "disc")], fps=FPS, pillar=(62, 67)).evidence
+    """A red disc that passes behind a blue box, which hides most of it for a moment, and the path of its centre."""
+    red, blue = along(40, (20, 40), (108, 44)), along(40, (108, 52), (20, 48))
+    things = [Drawn(red, "disc"), Drawn(blue, "box", colour=(60.0, 60.0, 180.0))]
+    return red, _film(things, fps=FPS).evidence
 
 
 def reddest(things):
