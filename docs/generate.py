@@ -50,7 +50,7 @@ FILES = {
     "charts/kinora/values.schema.json": "The JSON schema of the chart's values.",
     "docs/media/generated.webp": "The clips at the top of the README.",
     "evaluation/calibration.json": "Of every type of failure, the strengths that faultless clips reach.",
-    "evaluation/evidence/instances.onnx": "The network that tells things in frames, which `benchmarks.fit_segments` writes.",
+    "evaluation/evidence/instances.onnx": "The network that tells things in frames, by `benchmarks.fit_segments`.",
     "docs/reference/command-line.md": "The help of every command.",
     "docs/reference/files.md": "This page.",
     "docs/reference/python.md": "The public names of the library.",
