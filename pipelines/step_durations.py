@@ -20,7 +20,7 @@ MEASURED_SECONDS: dict[str, dict[str, float]] = {
         "pretrain": 330,
         "evaluate": 40,
         "choose": 5,
-        "evaluate-2": 80,
+        "evaluate-2": 51,
         "gate": 6,
         "promote": 3,
     },
