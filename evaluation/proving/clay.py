@@ -14,12 +14,11 @@ from evaluation.proving.clay_bodies import Body, trailed
 from evaluation.proving.clay_grounds import FAR, FLAT, SOLID, Lens, sheet
 from evaluation.proving.clay_skins import colour, lamps, turn_about
 from evaluation.proving.filming import Picture, film
+from evaluation.proving.planes import MARGIN, OVER, Planes
 from evaluation.proving.stage.scene import Scene, Take
 from evaluation.proving.stage.scenes import draw, draw_size
 
 OUTLINES = ("disc", "disc", "disc", "box", "polygon", "pebble", "pebble", "star")
-OVER = 2  # drawn at twice the size, then averaged
-MARGIN = 0.7  # of the sheets beyond the picture at rest, in heights
 COARSE = 4  # drawn pixels in one of the map of shadows
 STEPS = 16  # of a change from one look to another
 
@@ -35,24 +34,22 @@ def stage(rng: np.random.Generator, like: Scene | None, size: tuple[int, int] | 
     return scene, Clay(scene, size)
 
 
-class Clay:
+class Clay(Planes):
     """Draws takes of one scene as pictures of a width and height."""
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
-        self.scene, self.size = scene, size
-        self.unit = size[1] * OVER  # drawn pixels in a height
+        super().__init__(scene, size)
         rng = np.random.default_rng([scene.look, 7])
         self.lamps = lamps(rng)
         floats = scene.kind == "drift"
         self.ground_depth = 1.0 if scene.kind in ("paint", "billiard") else float(rng.choice([1.0, 1.4, 2.0, 3.0]))
         self.plane_depth = 0.25 if floats else float(rng.choice([0.0, 0.03]))
         kind = str(rng.choice(FLAT if scene.kind == "billiard" else FAR))
-        width, height = round((scene.aspect + 2 * MARGIN) * self.unit), round((1 + 2 * MARGIN) * self.unit)
-        self.ground = sheet(rng, kind, (width, height), self.unit, self.lamps, None)
+        self.ground = sheet(rng, kind, self.sheet_size, self.unit, self.lamps, None)
         self.mean = self.ground.reshape(-1, 3).mean(0)
         self.wet_ink = colour(rng, self.mean)
-        self.walls = self._walls(rng, (width, height))
-        self.pillars = {o: self._pillar(before=o, shape=(width, height)) for o in {o.before for o in scene.occluders}}
+        self.walls = self._walls(rng, self.sheet_size)
+        self.pillars = {o: self._pillar(before=o, shape=self.sheet_size) for o in {o.before for o in scene.occluders}}
         towards = self.lamps.towards[0]
         self.cast = -towards[:2] / max(towards[2], 0.5) * 0.06 * (2 if floats else 1), rng.uniform(0.25, 0.55)
         self.pool = self._pool(rng)
@@ -68,9 +65,6 @@ class Clay:
         fall = rng.choice([0.0, 0.25, 0.5])
         return np.asarray(1.08 - fall * ((x - middle[0]) ** 2 + (y - middle[1]) ** 2), np.float32)
 
-    def _sheet_points(self, points: np.ndarray) -> np.ndarray:
-        return np.asarray(np.round((np.array([MARGIN, 1 + MARGIN]) + points * [1, -1]) * self.unit), np.int32)
-
     def _walls(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray | None:
         """Blocks with a bright rim, uint8 RGBA."""
         if not self.scene.walls:
@@ -83,11 +77,11 @@ class Clay:
             behind = np.array([along[1], -along[0]])
             for target, deep in ((mask, 3.0), (rim, 0.02)):
                 corners = np.array([one, other, other + deep * behind, one + deep * behind])
-                cv2.fillPoly(target, [self._sheet_points(corners)], 255)
+                cv2.fillPoly(target, [self.sheet_points(corners)], 255)
         own = np.where(rim[:, :, None] > 0, np.clip(own * 1.25 + 12, 0, 255), own).astype(np.uint8)
         if self.scene.wet:
             x0, y0, x1, y1 = self.scene.wet
-            lo, hi = self._sheet_points(np.array([[x0, y1], [x1, y0]]))
+            lo, hi = self.sheet_points(np.array([[x0, y1], [x1, y0]]))
             centre, axes = (lo + hi) // 2, (hi - lo) // 2
             wet = tuple(map(float, self.wet_ink))
             cv2.ellipse(own, tuple(map(int, centre)), tuple(map(int, axes)), 0, 0, 360, wet, -1, cv2.LINE_AA)
@@ -100,7 +94,7 @@ class Clay:
             if occluder.before == before:
                 rng = np.random.default_rng(occluder.look)
                 corners = np.array([[occluder.x0, occluder.y1], [occluder.x1, occluder.y0]])
-                (x0, y0), (x1, y1) = np.clip(self._sheet_points(corners), 0, shape)
+                (x0, y0), (x1, y1) = np.clip(self.sheet_points(corners), 0, shape)
                 own = sheet(rng, str(rng.choice(SOLID)), (x1 - x0, y1 - y0), self.unit, self.lamps, self.mean)
                 across = np.linspace(-1, 1, x1 - x0) * rng.choice([0.3, 0.85])
                 normal = np.stack([across, 0 * across, np.sqrt(1 - across**2)], 1).astype(np.float32)
@@ -109,29 +103,9 @@ class Clay:
                 drawn[y0:y1, x0:x1, 3] = 255
         return drawn
 
-    def _view(self, camera: np.ndarray, depth: float) -> np.ndarray:
-        """[2, 3]: from points of the plane (x, y up) at a depth to drawn pixels. The camera zooms by going nearer."""
-        x, y, zoom, roll = camera
-        scale = depth / (depth - 1 + 1 / zoom) * self.unit
-        cos, sin = np.cos(roll) * scale, np.sin(roll) * scale
-        turn = np.array([[cos, sin], [sin, -cos]])
-        middle = np.array([self.scene.aspect / 2 + x / depth, 0.5 + y / depth])
-        return np.hstack([turn, (np.array([self.scene.aspect, 1.0]) * self.unit / 2 - turn @ middle)[:, None]])
-
-    def _sheet_view(self, camera: np.ndarray, depth: float, pixels: float) -> np.ndarray:
-        """[2, 3]: from pixels of a sheet, so many in a height, to drawn pixels."""
-        to_plane = np.array([[1 / pixels, 0, -MARGIN], [0, -1 / pixels, 1 + MARGIN], [0, 0, 1]])
-        return np.asarray(self._view(camera, depth) @ to_plane)
-
-    def whereabouts(self, take: Take) -> np.ndarray:
-        """Where each thing is, hidden or not, and how large: float `[T, N, 3]`, x, y and the pixels of a height."""
-        places = np.empty((*take.angle.shape, 3))
-        for index, thing in enumerate(self.scene.things):
-            for frame, camera in enumerate(take.camera):
-                view = self._view(camera, 1 + self.plane_depth * thing.plane) / OVER
-                places[frame, index, :2] = view[:, :2] @ take.position[frame, index] + view[:, 2]
-                places[frame, index, 2] = np.hypot(*view[:, 0])
-        return places
+    def zoomed(self, zoom: float, depth: float) -> float:
+        """Return how many times as large a plane at a depth is seen: the camera zooms by going nearer."""
+        return depth / (depth - 1 + 1 / zoom)
 
     def paint(self, take: Take) -> Picture:
         turned = [body.turns(take) for body in self.bodies]
@@ -147,11 +121,11 @@ class Clay:
     def _frame(self, take: Take, frame: int, turned: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         size = (self.size[0] * OVER, self.size[1] * OVER)
         camera, scene = take.camera[frame], self.scene
-        view = self._sheet_view(camera, self.ground_depth, self.unit)
+        view = self.sheet_view(camera, self.ground_depth)
         canvas = cv2.warpAffine(self.ground, view, size, borderMode=cv2.BORDER_REFLECT).astype(np.float32)
         owner = np.full(size[::-1], -1, np.int8)
         if self.walls is not None:
-            self._lay(canvas, owner, self.walls, self._sheet_view(camera, 1.0, self.unit))
+            self._lay(canvas, owner, self.walls, self.sheet_view(camera, 1.0))
         canvas *= self._shadows(take, frame)[:, :, None]
         for plane in sorted({thing.plane for thing in scene.things} | set(self.pillars), reverse=True):
             depth = 1 + self.plane_depth * plane
@@ -159,10 +133,10 @@ class Clay:
                 if thing.plane == plane and take.opacity[frame, index] > 0:
                     self._put(canvas, owner, take, frame, index, turned[index])
             if plane in self.pillars:
-                view = self._sheet_view(camera, depth - self.plane_depth / 2, self.unit)
+                view = self.sheet_view(camera, depth - self.plane_depth / 2)
                 self._lay(canvas, owner, self.pillars[plane], view)
         pool = np.array([len(self.pool) / (scene.aspect + 2 * MARGIN), len(self.pool) / (1 + 2 * MARGIN)])
-        view = self._sheet_view(camera, 1.0, 1.0) @ np.diag([*1 / pool, 1.0])
+        view = self.sheet_view(camera, 1.0, 1.0) @ np.diag([*1 / pool, 1.0])
         canvas *= cv2.warpAffine(self.pool, view, size, borderMode=cv2.BORDER_REPLICATE)[:, :, None]
         return self._bent(canvas, owner, camera, take.bend[frame]) if take.bend[frame] else (canvas, owner)
 
@@ -181,7 +155,7 @@ class Clay:
         for index, thing in enumerate(self.scene.things):
             outline = thing.outline @ turn_about(np.array([0, 0, 1]), take.angle[frame, index])[:2, :2].T
             points = take.position[frame, index] + outline * thing.radius * take.size[frame, index]
-            view = self._view(take.camera[frame], 1 + self.plane_depth * thing.plane)
+            view = self.view(take.camera[frame], 1 + self.plane_depth * thing.plane)
             for target, moved in ((near, np.array([0.0, -0.01])), (far, shift)):
                 drawn = ((points + moved) @ view[:, :2].T + view[:, 2]) / COARSE * 16
                 single = np.zeros(shape, np.float32)
@@ -198,7 +172,7 @@ class Clay:
         self, canvas: np.ndarray, owner: np.ndarray, take: Take, frame: int, index: int, turned: np.ndarray
     ) -> None:
         thing, camera = self.scene.things[index], take.camera[frame]
-        view = self._view(camera, 1 + self.plane_depth * thing.plane)
+        view = self.view(camera, 1 + self.plane_depth * thing.plane)
         centre = view[:, :2] @ take.position[frame, index] + view[:, 2]
         radius = take.size[frame, index] * thing.radius
         pixels = radius * float(np.hypot(*view[:, 0]))
@@ -232,7 +206,7 @@ class Clay:
         self, canvas: np.ndarray, owner: np.ndarray, camera: np.ndarray, bend: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """The picture drawn out of shape by waves that stand in the scene, each across a way of its own."""
-        view = self._view(camera, 1.0)
+        view = self.view(camera, 1.0)
         y, x = np.mgrid[: canvas.shape[0], : canvas.shape[1]].astype(np.float32)
         plane = np.linalg.inv(view[:, :2]) @ (np.stack([x.ravel(), y.ravel()]) - view[:, 2:])
         ways, starts = self.waves

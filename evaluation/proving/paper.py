@@ -12,13 +12,12 @@ import numpy as np
 from evaluation.proving import prints
 from evaluation.proving.case import Case
 from evaluation.proving.filming import Picture, film
+from evaluation.proving.planes import OVER, Planes
 from evaluation.proving.stage.outlines import box, star
 from evaluation.proving.stage.scene import Scene, Take
 from evaluation.proving.stage.scenes import draw, draw_size
 
 OUTLINES = ("disc", "disc", "box", "polygon", "pebble", "star")
-OVER = 2  # drawn at twice the size, then averaged
-MARGIN = 0.7  # of the sheets beyond the picture at rest, in heights
 
 
 def cases(count: int, seed: int, *, faultless: bool = False) -> Iterator[Case]:
@@ -32,32 +31,27 @@ def stage(rng: np.random.Generator, like: Scene | None, size: tuple[int, int] | 
     return scene, Paper(scene, size)
 
 
-class Paper:
+class Paper(Planes):
     """Draws takes of one scene as pictures of a width and height."""
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
-        self.scene, self.size = scene, size
-        self.unit = size[1] * OVER  # drawn pixels in a height
+        super().__init__(scene, size)
         rng = np.random.default_rng(scene.look)
         self.ground_depth = float(rng.choice([1.0, 1.0, 1.5, 2.5]))
         if scene.kind in ("paint", "billiard"):
             self.ground_depth = 1.0
         self.plane_depth = 0.25 if scene.kind == "drift" else 0.0
-        width, height = round((scene.aspect + 2 * MARGIN) * self.unit), round((1 + 2 * MARGIN) * self.unit)
-        self.ground = prints.sheet(rng, (width, height), self.unit, calm=True, scenery=rng.random() < 0.6)
+        self.ground = prints.sheet(rng, self.sheet_size, self.unit, calm=True, scenery=rng.random() < 0.6)
         self.mean = self.ground.reshape(-1, 3).mean(0)
         self.shade = rng.uniform(0.15, 0.5), rng.uniform(-0.03, 0.03), rng.uniform(0.005, 0.03)
         self.blurred = rng.random() < 0.25  # by motion
         self.wet_ink = prints.ink(rng, self.mean)
-        self.walls = self._walls(rng, (width, height))
+        self.walls = self._walls(rng, self.sheet_size)
         self.pillars = {
-            before: self._pillars(before, (width, height)) for before in {o.before for o in scene.occluders}
+            before: self._pillars(before, self.sheet_size) for before in {o.before for o in scene.occluders}
         }
         self.finish = prints.Finish(rng, size)
         self._cut_out = lru_cache(512)(self._cut_out_of)
-
-    def _sheet_points(self, points: np.ndarray) -> np.ndarray:
-        return np.asarray(np.round((np.array([MARGIN, 1 + MARGIN]) + points * [1, -1]) * self.unit), np.int32)
 
     def _walls(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray | None:
         if not self.scene.walls:
@@ -72,11 +66,11 @@ class Paper:
                 np.array([x1, y1]) + 3 * behind,
                 np.array([x0, y0]) + 3 * behind,
             ]
-            cv2.fillPoly(mask, [self._sheet_points(np.array(corners))], 255)
+            cv2.fillPoly(mask, [self.sheet_points(np.array(corners))], 255)
         sheet = prints.sheet(rng, shape, self.unit, calm=True, unlike=self.mean)
         if self.scene.wet:
             x0, y0, x1, y1 = self.scene.wet
-            lo, hi = self._sheet_points(np.array([[x0, y1], [x1, y0]]))
+            lo, hi = self.sheet_points(np.array([[x0, y1], [x1, y0]]))
             centre, axes = (lo + hi) // 2, (hi - lo) // 2
             cv2.ellipse(
                 sheet, tuple(map(int, centre)), tuple(map(int, axes)), 0, 0, 360, self.wet_ink.tolist(), -1, cv2.LINE_AA
@@ -97,7 +91,7 @@ class Paper:
         for occluder in self.scene.occluders:
             if occluder.before == before:
                 rng = np.random.default_rng(occluder.look)
-                (x0, y0), (x1, y1) = self._sheet_points(
+                (x0, y0), (x1, y1) = self.sheet_points(
                     np.array([[occluder.x0, occluder.y1], [occluder.x1, occluder.y0]])
                 )
                 sheet = prints.sheet(rng, shape, self.unit, calm=rng.random() < 0.5, unlike=self.mean)
@@ -121,30 +115,6 @@ class Paper:
             own = _mixed(own, marked, mark)
         return own
 
-    def _view(self, camera: np.ndarray, depth: float) -> np.ndarray:
-        """[2, 3]: from points of the plane (x, y up) at a depth to drawn pixels."""
-        x, y, zoom, roll = camera
-        cos, sin = np.cos(roll) * zoom * self.unit, np.sin(roll) * zoom * self.unit
-        turn = np.array([[cos, sin], [sin, -cos]])
-        middle = np.array([self.scene.aspect / 2 + x / depth, 0.5 + y / depth])
-        return np.hstack([turn, (np.array([self.scene.aspect, 1.0]) * self.unit / 2 - turn @ middle)[:, None]])
-
-    def _sheet_view(self, camera: np.ndarray, depth: float) -> np.ndarray:
-        """[2, 3]: from pixels of a sheet to drawn pixels."""
-        view = self._view(camera, depth)
-        to_plane = np.array([[1 / self.unit, 0, -MARGIN], [0, -1 / self.unit, 1 + MARGIN], [0, 0, 1]])
-        return np.asarray(view @ to_plane)
-
-    def whereabouts(self, take: Take) -> np.ndarray:
-        """Where each thing is, hidden or not, and how large: float `[T, N, 3]`, x, y and the pixels of a height."""
-        places = np.empty((*take.angle.shape, 3))
-        for index, thing in enumerate(self.scene.things):
-            for frame, camera in enumerate(take.camera):
-                view = self._view(camera, 1 + self.plane_depth * thing.plane) / OVER
-                places[frame, index, :2] = view[:, :2] @ take.position[frame, index] + view[:, 2]
-                places[frame, index, 2] = np.hypot(*view[:, 0])
-        return places
-
     def paint(self, take: Take) -> Picture:
         frames, owners = zip(*(self._frame(take, frame) for frame in range(len(take.angle))), strict=True)
         return Picture(np.stack(frames), np.stack(owners))
@@ -163,18 +133,18 @@ class Paper:
         size = (self.size[0] * OVER, self.size[1] * OVER)
         camera, scene = take.camera[frame], self.scene
         canvas = cv2.warpAffine(
-            self.ground, self._sheet_view(camera, self.ground_depth), size, borderMode=cv2.BORDER_REFLECT
+            self.ground, self.sheet_view(camera, self.ground_depth), size, borderMode=cv2.BORDER_REFLECT
         )
         owner = np.full(size[::-1], -1, np.int8)
         if self.walls is not None:
-            self._lay(canvas, owner, self.walls, self._sheet_view(camera, 1.0))
+            self._lay(canvas, owner, self.walls, self.sheet_view(camera, 1.0))
         for plane in sorted({thing.plane for thing in scene.things} | set(self.pillars), reverse=True):
             depth = 1 + self.plane_depth * plane
             for index, thing in enumerate(scene.things):
                 if thing.plane == plane and take.opacity[frame, index] > 0:
                     self._put(canvas, owner, take, frame, index, seconds, depth)
             if plane in self.pillars:
-                self._lay(canvas, owner, self.pillars[plane], self._sheet_view(camera, depth - self.plane_depth / 2))
+                self._lay(canvas, owner, self.pillars[plane], self.sheet_view(camera, depth - self.plane_depth / 2))
         if take.bend[frame]:
             canvas, owner = self._bent(canvas, owner, camera, take.bend[frame])
         return canvas, owner
@@ -195,7 +165,7 @@ class Paper:
             round(float(of[frame, index]) / step) * step for of in (take.turned, take.morphed, take.mark)
         )
         piece = self._cut_out(index, turned, morphed, mark)
-        view = self._view(take.camera[frame], depth)
+        view = self.view(take.camera[frame], depth)
         place = take.position[frame, index] + take.velocity[frame, index] * seconds
         centre = view[:, :2] @ place + view[:, 2]
         middle = piece.shape[0] / 2 - 0.5
@@ -226,7 +196,7 @@ class Paper:
         self, canvas: np.ndarray, owner: np.ndarray, camera: np.ndarray, bend: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """The picture drawn out of shape by waves that stand in the scene."""
-        view = self._view(camera, 1.0)
+        view = self.view(camera, 1.0)
         y, x = np.mgrid[: canvas.shape[0], : canvas.shape[1]].astype(np.float32)
         plane = np.linalg.inv(view[:, :2]) @ (np.stack([x.ravel(), y.ravel()]) - view[:, 2:])
         wave = np.sin(2 * np.pi * 1.1 * plane[1] + 1), np.sin(2 * np.pi * 0.9 * plane[0] + 2)
