@@ -73,6 +73,6 @@ def test_a_lonely_turning_ball_shows_other_pictures_of_itself():
 def test_farther_things_move_less_as_the_camera_moves():
     _, painter, _ = next(scenes("drift"))
     here, there = np.array([0, 0, 1, 0.0]), np.array([0.1, 0, 1, 0.0])
-    shifts = [painter._view(there, depth)[0, 2] - painter._view(here, depth)[0, 2] for depth in (1.0, 2.0)]
+    shifts = [painter.view(there, depth)[0, 2] - painter.view(here, depth)[0, 2] for depth in (1.0, 2.0)]
     assert shifts[0] == pytest.approx(2 * shifts[1])
-    assert abs(painter._view(np.array([0, 0, 1.2, 0]), 1.0)[0, 0]) == pytest.approx(1.2 * painter.unit)
+    assert abs(painter.view(np.array([0, 0, 1.2, 0]), 1.0)[0, 0]) == pytest.approx(1.2 * painter.unit)
