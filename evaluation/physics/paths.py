@@ -2,11 +2,8 @@
 
 The velocity of a thing from one frame to the next is the median of the flow over its inside, with the camera's motion
 taken out; where the flow is lost, it is the step of its centre, if all of it is seen. Unlike the centre, the flow does
-not change with how much of the thing is seen. Where it has no outline of its own, its picture tells (`mending.py`). A
-path is cut where straight lines fitted to the velocities on both sides of the cut explain them better than one does, by
-more than the parameters cost (optimal partitioning, Jackson et al., "An algorithm for optimal partitioning of data on
-an interval", 2005, with the penalty of Schwarz's criterion). The step in which something happens is of both pieces, and
-may be of none.
+not change with how much of the thing is seen. Where it has no outline of its own, its picture tells (`mending.py`). The
+path is cut into pieces in `partition.py`.
 
 Places are steady pixels (x right, y down), times are seconds, and velocities pixels a second.
 """
@@ -23,16 +20,14 @@ from evaluation.evidence.clip import Evidence
 from evaluation.evidence.looks import unlike
 from evaluation.evidence.tracks import Track
 from evaluation.physics.mending import Followed, followed
+from evaluation.physics.partition import FEWEST, partition
 
-FEWEST = 3  # steps of a piece
 SURE = 0.2  # least quality of a track that is judged
 SMALLEST = 16.0  # pixels: the area of a smaller thing is not known well enough
 SMALL = 100.0  # pixels: what has half the area of it counts half
 SELF_MOVED = 0.3  # times the credit, of what changes its shape
 JITTER, OF_SPEED = 0.05, 0.04  # pixels a frame, and parts of the speed: the least error of a step
 LOST = 0.4  # of the inside: with less consistent flow, its step is not known by it
-PENALTY = 4.0  # of a piece, times the logarithm of the number of steps, for each axis
-SKIPPED, MOST = 5.0, 3  # the cost of a step between two pieces that is of none, and how many there are at most
 GAIN = 0.9, 1.5  # limits of the speed of a centre over that of the flow
 PARALLAX = 0.25  # of the camera's own path, by which things at other depths seem to move
 GAP = 4  # steps without a known velocity that a turn may lie in
@@ -229,7 +224,7 @@ def path_of(evidence: Evidence, one: Followed) -> Path | None:
     view = (camera.steady(frames + 1, middle) - camera.steady(frames, middle)) * fps
     speed = float(np.percentile(np.hypot(*velocities.T), 75))
     error = max(JITTER * fps + OF_SPEED * speed, _scatter(frames, velocities))
-    pieces = tuple(_piece(times, velocities, view, a, b, error) for a, b in _cut(times, velocities, error))
+    pieces = tuple(_piece(times, velocities, view, a, b, error) for a, b in partition(times, velocities, error))
     return Path(track, index, frames, times, velocities, error, pieces, fps)
 
 
@@ -267,53 +262,6 @@ def _scatter(frames: np.ndarray, velocities: np.ndarray) -> float:
         return 0.0
     second = np.diff(velocities, 2, axis=0)[frames[2:] - frames[:-2] == 2]
     return float(1.4826 * np.median(np.abs(second)) / np.sqrt(6)) if len(second) > 3 else 0.0
-
-
-def _cut(times: np.ndarray, velocities: np.ndarray, error: float) -> list[tuple[int, int]]:
-    """Return the first and last step of the best pieces."""
-    n = len(times)
-    costs = _costs(times, velocities) / error**2
-    penalty = PENALTY * 2 * np.log(max(n, 8))
-    # `until[k]`: the least cost of all steps before k, of which the last `skipped[k]` are of no piece.
-    best, since = np.full(n + 1, np.inf), np.zeros(n + 1, int)
-    until, skipped = np.full(n + 1, np.inf), np.zeros(n + 1, int)
-    until[0] = -penalty
-    for end in range(1, n + 1):
-        if end >= FEWEST:
-            options = until[: end - FEWEST + 1] + costs[: end - FEWEST + 1, end] + penalty
-            since[end] = int(np.argmin(options))
-            best[end] = options[since[end]]
-        ways = [best[end - k] + k * SKIPPED for k in range(min(MOST, end - 1) + 1)]
-        skipped[end] = int(np.argmin(ways))
-        until[end] = ways[skipped[end]]
-    end = n
-    found: list[tuple[int, int]] = []
-    while end > 0:
-        end -= int(skipped[end])
-        found.append((int(since[end]), end - 1))
-        end = int(since[end])
-    return found[::-1]
-
-
-def _costs(times: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the sums of squares about the lines fitted to steps i to j - 1, `[n + 1, n + 1]`."""
-    n = len(times)
-    tau = times - times.mean()
-    centred = values - values.mean(axis=0)
-
-    def sums(of: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.zeros((1, *of.shape[1:])), np.cumsum(of, axis=0)])
-
-    i, j = np.triu_indices(n + 1, FEWEST)
-    count = (j - i).astype(float)
-    t, tt, v, tv, vv = (
-        s[j] - s[i] for s in map(sums, (tau, tau**2, centred, tau[:, None] * centred, (centred**2).sum(axis=1)))
-    )
-    spread = np.maximum(tt - t**2 / count, 1e-12)
-    slope = (tv - t[:, None] * v / count[:, None]) ** 2 / spread[:, None]
-    costs = np.full((n + 1, n + 1), np.inf)
-    costs[i, j] = np.maximum(vv - (v**2).sum(axis=1) / count - slope.sum(axis=1), 0)
-    return costs
 
 
 def _piece(times: np.ndarray, velocities: np.ndarray, view: np.ndarray, first: int, last: int, error: float) -> Piece:
