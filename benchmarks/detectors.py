@@ -9,15 +9,13 @@ from pathlib import Path
 
 import tyro
 
-from evaluation.proving.reconstruction import reference_autoencoder
 from evaluation.proving.run import Plan, run
-from evaluation.proving.shards import Extras
 from evaluation.proving.summary import as_markdown
 
 
 def measure(out: Path = Path("benchmark"), cases: int = 240, clips: int = 100) -> str:
     """Return the benchmark as a section of Markdown."""
-    rows = run(Plan(cases=cases, clips=clips, extras=Extras(autoencoder=reference_autoencoder())), out)
+    rows = run(Plan(cases=cases, clips=clips), out)
     return f"## The detectors, judged\n\n{as_markdown(rows)}"
 
 

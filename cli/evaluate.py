@@ -121,16 +121,16 @@ def checkpoint(
 
 def benchmark(
     out: Out,
-    families: tuple[Literal["paper", "clay", "studio", "real"], ...] = ("studio", "real"),
+    families: tuple[Literal["paper", "clay", "studio", "real", "generated"], ...] = ("studio", "real", "generated"),
     half: Literal["dev", "report"] = "report",
     cases: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 240,
     clips: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 100,
     pieces: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 2,
+    generated: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 48,
     failures: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 4,
     seed: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 900,
     workers: Annotated[int | None, tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: one a core)")] = None,
-    autoencoder: Optional = None,
-    untrained: Optional = None,
+    model: Optional = None,
     again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     fit: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(optional)")] = None,
     segments: Model = "",
@@ -143,16 +143,18 @@ def benchmark(
     in the output folder: a run that was interrupted goes on.
 
     Args:
-        families: Whose clips: of three renderers, and real footage.
+        families: Whose clips: of three renderers, real footage, and a model's.
         half: Half of the real clips: dev to build and fit on, report for figures to report.
         cases: Number of clips of each renderer.
         clips: Most real clips.
         pieces: Most pieces of each real clip.
-        failures: Failures edited into each piece; 0 for faultless clips alone, which is all that fitting needs.
+        generated: Number of the model's clips.
+        failures: Failures edited into each piece and each of the model's clips; 0 for faultless clips alone, which is
+            all that fitting needs.
         seed: Of the renderers and the edits. Fit and report on different ones.
         workers: Processes.
-        autoencoder: Folder of the autoencoder that copies are made by; the package's if not given.
-        untrained: Folder of an untrained checkpoint of the transformer, whose clips must lose.
+        model: Folder of the model version whose clips are judged, beside those of the same model untrained, and whose
+            autoencoder makes copies; the package's if not given.
         again: Make the tables again from what is kept, without judging.
         fit: Write this calibration from the faultless clips: evaluation/calibration.json, or one for other networks.
             Only on paper, clay and the half dev.
@@ -163,18 +165,30 @@ def benchmark(
     from evaluation.calibration import calibrated_for
     from evaluation.proving.fitting import fit as fit_calibration
     from evaluation.proving.page import benchmark_page
-    from evaluation.proving.reconstruction import reference_autoencoder
     from evaluation.proving.run import Plan, kept, run
-    from evaluation.proving.shards import Extras
     from evaluation.proving.summary import as_json
+    from kinora.generation.reference import reference_folder
 
-    if min(cases, clips, pieces) < 1 or failures < 0:
-        raise UsageError("there is nothing to judge; give 1 or more of cases, clips and pieces.")
-    if fit is not None and ("studio" in families or half == "report"):
-        raise UsageError("what figures are reported on is not fitted on; give --families paper clay real --half dev.")
+    if min(cases, clips, pieces, generated) < 1 or failures < 0:
+        raise UsageError("there is nothing to judge; give 1 or more of cases, clips, pieces and generated.")
+    if fit is not None and ({"studio", "generated"} & {*families} or half == "report"):
+        raise UsageError(
+            "only faultless clips that nothing is reported on can be fitted on; "
+            "give --families paper clay real --half dev."
+        )
     backends = Backends(segments=segments, looks=looks, calibration=calibration)
-    extras = Extras(autoencoder=autoencoder or reference_autoencoder())
-    plan = Plan(families, half, cases, clips, pieces, failures, seed, extras, untrained, backends)
+    plan = Plan(
+        families,
+        half,
+        cases,
+        clips,
+        pieces,
+        generated,
+        failures,
+        seed,
+        model=model or reference_folder(),
+        backends=backends,
+    )
     rows = kept(out, backends=backends) if again else run(plan, out, workers)
     if fit is not None:
         fit_calibration(rows.table, fit, backends)

@@ -41,7 +41,7 @@ def wilson(count: float, of: float, z: float = 1.96) -> Share:
     return Share(count, round(of), max(0.0, float(low)), min(1.0, float(high)))
 
 
-def clustered(flags: "pd.Series[bool]") -> Share:
+def clustered(flags: "pd.Series[bool] | pd.Series[float]") -> Share:
     """Return the share of clips, with Wilson's interval of as many as they are worth: clips of one base are alike.
 
     Their worth is their number over the design effect (Kish, Survey Sampling, 1965), the number of bases at least.

@@ -29,6 +29,7 @@ class Case:
         way: how it was made, in words: "object removed".
         failure: what fails, None where nothing does.
         due: the types that an eye can judge in this clip: there, a detector that cannot measure has missed.
+        twin: the name of the clip without the failure that is the same otherwise; empty where there is none.
     """
 
     clip: ClipInput
@@ -37,3 +38,4 @@ class Case:
     way: str
     failure: Known | None
     due: frozenset[str]
+    twin: str = ""

@@ -13,7 +13,7 @@ import pandas as pd
 from evaluation.calibration import strength_at, suspicion
 from evaluation.findings import FAILS_FROM
 from evaluation.intervals import clustered, poisson, wilson
-from evaluation.proving.shards import FAILING, FAULTLESS, KINDS, NULL, RECONSTRUCTED
+from evaluation.proving.shards import AS_MADE, EDITED, FAILING, FAULTLESS, KINDS, NULL, RECONSTRUCTED
 
 UNMEASURED = -1.0  # in place of a strength, which is 0 or more
 FALSE_ALARMS = 0.01  # at which what is found is counted
@@ -64,6 +64,36 @@ def _figures(rows: pd.DataFrame, kind: str, entries: Entries) -> dict[str, Any]:
     }
 
 
+def beside(table: pd.DataFrame, entries: Entries) -> list[dict[str, Any]]:
+    """Return for each family and type how failing clips compare with the very clips without the failure, in pairs.
+
+    `above` is the share of pairs in which the failure makes the clip more suspicious of its type, ties counted half:
+    what can be said where nobody knows which clips are faultless. `before` is the share already suspicious without it.
+    """
+    rows = []
+    good = table[table["group"].isin([FAULTLESS, AS_MADE])][["case", "type", "strength"]]
+    bad = table[table["group"].isin([FAILING, EDITED]) & (table["type"] == table["true_type"])]
+    pairs = bad.merge(good, left_on=["twin", "type"], right_on=["case", "type"], suffixes=("", "_without"))
+    for (family, kind), part in pairs.groupby(["family", "type"]):
+        threshold = threshold_of(str(kind), entries)
+        own, without = _values(part), part["strength_without"].fillna(UNMEASURED).to_numpy(dtype=float)
+        found = part[own >= threshold]
+        near = (found["start"] - found["true_start"]).abs() <= NEAR
+        above = pd.Series((np.sign(own - without) + 1) / 2, index=pd.Index(part["base"], name="base"))
+        rows.append(
+            {
+                "family": family,
+                "type": kind,
+                "pairs": len(part),
+                "above": clustered(above),
+                "found": wilson(len(found), len(part)),
+                "before": wilson(int((without >= threshold).sum()), len(part)),
+                "onset_near": float(near.mean()) if len(found) else None,
+            }
+        )
+    return rows
+
+
 def false_alarms(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return for each family, and its reconstructions, how many faultless clips alarm, and how often in an hour."""
     rows = []
@@ -93,19 +123,16 @@ def false_alarms(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def nulls(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return for each family and null in how many pairs it is more suspicious than the clip that it was made from.
+    """Return for each family and null in how many pairs it is more suspicious than the clip that it stands for.
 
     It is as well where the evaluator counts against it, and not against the clip, that something cannot be measured.
     """
     rows = []
-    suspicions = suspicion_of(table[table["group"].isin([FAULTLESS, NULL])])
-    good = suspicions[suspicions["group"] == FAULTLESS]
+    suspicions = suspicion_of(table[table["group"].isin([FAULTLESS, AS_MADE, NULL])])
+    good = suspicions[suspicions["group"] != NULL]
     clips = dict(zip(good["case"], good["suspicion"], strict=True))
     for (family, way), part in suspicions[suspicions["group"] == NULL].groupby(["family", "way"]):
-        if family == "model":  # made of no clip: against the median of all faultless ones
-            own = np.full(len(part), np.median(list(clips.values())))
-        else:
-            own = np.array([clips[case] for case in part["case"]])
+        own = np.array([clips[case] for case in part["case"]])
         wins = int((part["suspicion"].to_numpy() > own).sum())
         rows.append({"family": family, "null": way, "pairs": len(part), "loses": wilson(wins, len(part))})
     return rows
@@ -114,7 +141,7 @@ def nulls(table: pd.DataFrame) -> list[dict[str, Any]]:
 def by_way(table: pd.DataFrame, entries: Entries) -> list[dict[str, Any]]:
     """Return for each way of failing how much of it is found at 1 % false alarms, by severity too."""
     rows = []
-    bad = table[(table["group"] == FAILING) & (table["type"] == table["true_type"])]
+    bad = table[table["group"].isin([FAILING, EDITED]) & (table["type"] == table["true_type"])]
     for (family, kind, way), part in bad.groupby(["family", "type", "way"]):
         caught = _values(part) >= threshold_of(str(kind), entries)
         row = {"family": family, "type": kind, "way": way, "clips": len(part), "found": float(caught.mean())}

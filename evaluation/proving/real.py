@@ -39,7 +39,7 @@ OF_FRAMES = frozenset({"flicker", "incoherence"})
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A few seconds of one shot of a real clip: `frames uint8 [T, H, W, 3]`, sides even."""
+    """A few seconds of one shot, of a real clip or one that a model made: `frames uint8 [T, H, W, 3]`, sides even."""
 
     name: str
     file: str
@@ -47,6 +47,7 @@ class Piece:
     fps: float
     physics: frozenset[str]
     crf: int  # how strongly everything made of it is compressed
+    family: str = "real"
 
     @property
     def steady(self) -> bool:
@@ -157,14 +158,19 @@ def panned(piece: Piece, rng: np.random.Generator) -> Piece:
     )
 
 
+def named(piece: Piece, way: str) -> str:
+    """Return the name of the clip that is made of a piece in some way."""
+    return f"{piece.name}, {way}"
+
+
 def case_of(
     piece: Piece, frames: np.ndarray, way: str, *, due: frozenset[str] | None = None, base: str | None = None
 ) -> Case:
     """Return the faultless case that `frames`, made of a piece, are, compressed as everything made of it."""
-    clip = ClipInput(f"{piece.name}, {way}", compressed(frames, piece.fps, piece.crf), piece.fps)
+    clip = ClipInput(named(piece, way), compressed(frames, piece.fps, piece.crf), piece.fps)
     types = piece.due if due is None else due
     assert types <= set(TYPES)
-    return Case(clip, "real", base or piece.file, way, None, types)
+    return Case(clip, piece.family, base or piece.file, way, None, types)
 
 
 @dataclass(frozen=True, eq=False)

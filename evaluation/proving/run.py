@@ -14,15 +14,17 @@ import pandas as pd
 
 from evaluation.evaluator import evaluator
 from evaluation.proving.edits.workbench import Sprite
+from evaluation.proving.generated import prompts_of
 from evaluation.proving.real import HALVES, Footage, clips_of, media_folder
-from evaluation.proving.shards import Cutting, Drawn, Extras, Filmed, Judged, Modelled, cut, judged
+from evaluation.proving.shards import FAMILIES, Cutting, Drawn, Extras, Filmed, Generated, Judged, Shard, cut, judged
+from kinora.errors import UsageError
 from kinora.files import atomic_write
+from kinora.generation.reference import reference_folder
 from kinora.parallel import ordered_map
 from kinora.progress import Progress
 from kinora.recipes.backends import NONE, Backends
 
-CASES_EACH = 12  # of a renderer, in one part
-MODEL_CLIPS = 16
+CASES_EACH = 12  # of a renderer or a model, in one part
 EXAMPLES_EACH = 4  # of each type and family
 REPORT_SEED = 900  # of the renderers; parts count on from there
 
@@ -32,28 +34,30 @@ class Plan:
     """What the benchmark is run on.
 
     Attributes:
-        families: `paper`, `clay`, `studio` and `real`, any of them.
+        families: `paper`, `clay`, `studio`, `real` and `generated`, any of them.
         half: of the real clips, `dev` or `report`.
         cases: how many of each renderer.
         clips: how many real clips at most, the first by name.
         pieces: how many of each at most.
-        failures: how many are edited into each piece; 0 for faultless clips alone, also of renderers and without nulls.
+        generated: how many clips of the model.
+        failures: how many are edited into each piece and each of the model's clips; 0 for faultless clips alone, also
+            of renderers and without nulls.
         seed: of the renderers and edits.
         extras: nulls and reconstructions.
+        model: folder of the model version whose clips are judged, and whose autoencoder makes the reconstructions.
         backends: networks that help to measure.
-        untrained: folder of a checkpoint of the transformer that is not trained, whose clips are a null; it needs the
-            autoencoder of the extras.
     """
 
-    families: tuple[str, ...] = ("studio", "real")
+    families: tuple[str, ...] = ("studio", "real", "generated")
     half: str = "report"
     cases: int = 240
     clips: int = 100
     pieces: int = 2
+    generated: int = 48
     failures: int = 4
     seed: int = REPORT_SEED
     extras: Extras = field(default_factory=Extras)
-    untrained: Path | None = None
+    model: Path | None = field(default_factory=reference_folder)
     backends: Backends = NONE
 
     def __post_init__(self) -> None:
@@ -67,7 +71,11 @@ class Plan:
     @property
     def made_of_faultless(self) -> Extras:
         """What else is judged of faultless clips."""
-        return replace(self.extras, nulls=0) if self.faultless else self.extras
+        return replace(
+            self.extras,
+            nulls=0 if self.faultless else self.extras.nulls,
+            autoencoder=self.model / "vae" if self.model else None,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +91,7 @@ class Rows:
 def run(plan: Plan, folder: Path, workers: int | None = None) -> Rows:
     """Make and judge the cases of a plan in processes; keep in `folder` what comes of each part, and return all."""
     (folder / "parts").mkdir(parents=True, exist_ok=True)
-    shards: list[Drawn | Filmed | Modelled] = [*made_cases(plan, workers), *_modelled(plan)]
+    shards: list[Shard] = [*made_cases(plan, workers), *_generated(plan)]
     state = hashlib.sha256(json.dumps([evaluator(plan.backends)["digest"], str(plan)]).encode()).hexdigest()[:12]
     todo = [(n, shard) for n, shard in enumerate(shards) if not _part(folder, state, n).exists()]
     with Progress("benchmark", len(shards), "parts") as progress:
@@ -149,7 +157,7 @@ def _drawn(plan: Plan) -> list[Drawn]:
     return [
         Drawn(family, min(CASES_EACH, plan.cases - part * CASES_EACH), plan.seed + part, extras, plan.faultless)
         for family in plan.families
-        if family != "real"
+        if family in FAMILIES
         for part in range(parts)
     ]
 
@@ -169,9 +177,16 @@ def _filmed(plan: Plan, workers: int | None) -> list[Filmed]:
     ]
 
 
-def _modelled(plan: Plan) -> list[Modelled]:
-    if plan.untrained is None or plan.extras.autoencoder is None:
-        return []
-    from evaluation.proving.reconstruction import model_clips  # imports torch
+def _generated(plan: Plan) -> list[Generated]:
+    """Return the parts of a plan whose clips a model makes.
 
-    return [Modelled(model_clips(plan.extras.autoencoder, plan.untrained, MODEL_CLIPS))]
+    Raises:
+        UsageError: there is no model.
+    """
+    if "generated" not in plan.families:
+        return []
+    if plan.model is None:
+        raise UsageError("no model version comes with this installation; name one whose clips are to be judged.")
+    asked = prompts_of(plan.model, plan.generated, plan.seed)
+    starts = range(0, len(asked), CASES_EACH)
+    return [Generated(plan.model, asked[i : i + CASES_EACH], plan.failures, plan.seed + i) for i in starts]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from evaluation.evaluator import judge
-from evaluation.findings import TYPES, Candidate, ClipInput, Finding, unmeasurable
+from evaluation.findings import TYPES, Candidate, Finding, unmeasurable
 from evaluation.overlay import boxed
 from evaluation.proving import clay, paper, studio
 from evaluation.proving.case import Case
@@ -26,9 +26,11 @@ from evaluation.proving.nulls import nulls_of
 from evaluation.proving.real import Footage, pieces
 from kinora.media import video_bytes
 from kinora.recipes.backends import NONE, Backends
+from kinora.worlds import EvaluationPrompt
 
 KINDS = tuple(kind for kind in TYPES if kind != "prompt_mismatch")  # it is judged on prompts, in its own tests
 FAULTLESS, FAILING, NULL, RECONSTRUCTED = "faultless", "failing", "null", "reconstructed"
+AS_MADE, EDITED = "as made", "edited"  # clips of a model, of which nobody knows which are faultless
 FAMILIES = {"paper": paper.cases, "clay": clay.cases, "studio": studio.cases}
 
 
@@ -85,15 +87,16 @@ class Filmed:
 
 
 @dataclass(frozen=True, eq=False)
-class Modelled:
-    """Clips of a model that must be more suspicious than what it was to make: one that is not trained."""
+class Generated:
+    """Cases of clips that a model version makes of some prompts: as made, and with failures edited in."""
 
-    clips: Sequence[ClipInput]
+    version: Path
+    prompts: Sequence[EvaluationPrompt]
+    failures: int
+    seed: int
 
-    def cases(self) -> Iterator[tuple[Case, frozenset[str] | None]]:
-        """Yield the clips."""
-        for clip in self.clips:
-            yield Case(clip, "model", clip.name, "of a model that is not trained", None, frozenset()), None
+
+Shard = Drawn | Filmed | Generated
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def cut(part: Cutting) -> list[Sprite]:
     return part.sprites()
 
 
-def judged(shard: "Drawn | Filmed | Modelled", backends: Backends = NONE) -> Judged:
+def judged(shard: Shard, backends: Backends = NONE) -> Judged:
     """Make and judge the cases of a shard, with some networks; what a process runs."""
     cv2.setNumThreads(1)
     rows: list[dict[str, Any]] = []
@@ -149,12 +152,15 @@ def judged(shard: "Drawn | Filmed | Modelled", backends: Backends = NONE) -> Jud
     return Judged(rows, list(examples.values()), crashes)
 
 
-def _all_cases(shard: "Drawn | Filmed | Modelled") -> Iterator[tuple[Case, str]]:
+def _all_cases(shard: Shard) -> Iterator[tuple[Case, str]]:
     """Yield the cases of a shard and what is made of the faultless ones, each with its group."""
+    if isinstance(shard, Generated):
+        from evaluation.proving import generated  # imports torch
+
+        for case in generated.cases(shard.version, shard.prompts, shard.failures, shard.seed):
+            yield case, NULL if case.way == generated.UNTRAINED else EDITED if case.failure else AS_MADE
+        return
     for case, physics in shard.cases():
-        if isinstance(shard, Modelled):
-            yield case, NULL
-            continue
         yield case, FAILING if case.failure else FAULTLESS
         if case.failure is None:
             yield from _made_of(case, shard.extras, physics)
@@ -183,9 +189,9 @@ def _rows(case: Case, group: str, found: dict[str, Finding], seconds: float) -> 
     T, height, width, _ = case.clip.frames.shape
     about = {
         "case": case.clip.name, "family": case.family, "base": case.base, "way": case.way, "group": group,
-        "frames": T, "fps": case.clip.fps, "width": width, "height": height, "seconds": seconds,
+        "twin": case.twin, "frames": T, "fps": case.clip.fps, "width": width, "height": height, "seconds": seconds,
     }  # fmt: skip
-    truth = case.failure if group == FAILING else None
+    truth = case.failure
     about |= {
         "true_type": truth.type if truth else "", "severity": truth.severity if truth else "",
         "true_start": truth.start_frame if truth else -1, "true_end": truth.end_frame if truth else -1,

@@ -18,6 +18,7 @@ def as_json(rows: Rows) -> dict[str, Any]:
         "types": figures.by_type(rows.table, fitted),
         "false_alarms": figures.false_alarms(rows.table),
         "nulls": figures.nulls(rows.table),
+        "beside": figures.beside(rows.table, fitted),
         "ways": figures.by_way(rows.table, fitted),
         "unmeasured": figures.unmeasured(rows.table),
         "frames_a_second": figures.speed(rows.table),
@@ -41,7 +42,8 @@ def as_markdown(rows: Rows) -> str:
         ]
     parts += ["### Faultless clips", "", *table([page.alarm_row(row) for row in alarms]), ""]
     parts += ["### What must lose", "", *table([page.null_row(row) for row in figures.nulls(rows.table)]), ""]
-    return "\n".join(parts)
+    parts += ["### Beside itself", "", *table([page.beside_row(row) for row in figures.beside(rows.table, entries())])]
+    return "\n".join([*parts, ""])
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> list[str]:

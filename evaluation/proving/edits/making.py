@@ -12,8 +12,9 @@ from evaluation.proving.case import Case, Known
 from evaluation.proving.edits import frames, objects, thrown
 from evaluation.proving.edits.acts import MOVERS, Act, Motion, drawn, staging
 from evaluation.proving.edits.workbench import Bench
-from evaluation.proving.real import OF_THINGS, case_of, panned
+from evaluation.proving.real import OF_THINGS, case_of, named, panned
 
+UNTOUCHED, TURNED = "untouched", "filmed by a camera that turns"  # ways of a piece without a failure
 VISIBLE = 10.0, 0.004  # levels by which a share of the picture differs where a failure is seen
 
 Edit = Callable[[Bench, np.random.Generator], tuple[np.ndarray, Known] | None]
@@ -60,18 +61,22 @@ DUE_OF = {"glides": {"momentum"}, "lies": set(), "is thrown": {"gravity", "momen
 
 @dataclass
 class Making:
-    """What is made of a piece: at most `failures` failures of some kinds, and each motion of a cut-out once rightly."""
+    """What is made of a piece: at most `failures` failures of some kinds, and each motion of a cut-out once rightly.
+
+    `untouched` is the way of the piece itself.
+    """
 
     bench: Bench
     rng: np.random.Generator
     failures: int
     kinds: Sequence[str] = field(default_factory=lambda: KINDS)
+    untouched: str = UNTOUCHED
     acts: dict[str, tuple[Act, Motion] | None] = field(default_factory=dict)
 
     def cases(self) -> Iterator[Case]:
         """Yield the piece, and cases with failures of types that take turns over the pieces."""
         piece = self.bench.piece
-        yield case_of(piece, piece.frames, "as filmed")
+        yield case_of(piece, piece.frames, self.untouched)
         first = zlib.crc32(piece.name.encode()) % len(self.kinds)
         made = 0
         for kind in [*self.kinds[first:], *self.kinds[:first]]:
@@ -100,7 +105,7 @@ class Making:
     def _edited(self, words: str, edit: Edit) -> Iterator[Case]:
         found = edit(self.bench, self.rng)
         if found is not None and seen(found[0], self.bench.frames, found[1]):
-            yield self._failing(found[0], words, found[1], self.bench.piece.due)
+            yield self._failing(found[0], words, found[1], self.bench.piece.due, self.untouched)
 
     def _put(self, mover: str, words: str, way: thrown.Way) -> Iterator[Case]:
         new = mover not in self.acts
@@ -109,31 +114,33 @@ class Making:
         act = self.acts[mover]
         changed = None if act is None else way(self.bench, self.rng, *act)
         due = self.bench.piece.due | OF_THINGS | DUE_OF[mover]
+        rightly = f"a cut-out {mover}"
         right = self.bench.frames if act is None else drawn(self.bench, [act[0]])
         if new and act is not None:
-            yield case_of(self.bench.piece, right, f"a cut-out {mover}", due=due)
+            yield case_of(self.bench.piece, right, rightly, due=due)
         if changed is not None and seen(frames := drawn(self.bench, [changed[0]]), right, changed[1]):
-            yield self._failing(frames, f"a cut-out {mover} and {words}", changed[1], due)
+            yield self._failing(frames, f"{rightly} and {words}", changed[1], due, rightly)
 
     def _through(self) -> Iterator[Case]:
         found = thrown.passing_through(self.bench, self.rng) if self.bench.camera.reliable else None
         if found is not None:
             right, wrong, known = found
             due = self.bench.piece.due | OF_THINGS | {"momentum", "interpenetration"}
-            yield case_of(self.bench.piece, drawn(self.bench, right), "two cut-outs meet and part", due=due)
-            yield self._failing(drawn(self.bench, wrong), "two cut-outs go through each other", known, due)
+            rightly = "two cut-outs meet and part"
+            yield case_of(self.bench.piece, drawn(self.bench, right), rightly, due=due)
+            yield self._failing(drawn(self.bench, wrong), "two cut-outs go through each other", known, due, rightly)
 
     def _panned(self) -> Iterator[Case]:
         """Yield what a camera that turns would have filmed of a resting one's picture, and the same with a failure."""
         bench = replace(self.bench, piece=panned(self.bench.piece, self.rng))
-        making = Making(bench, self.rng, 1)
-        yield case_of(bench.piece, bench.frames, "filmed by a camera that turns")
+        making = Making(bench, self.rng, 1, untouched=TURNED)
+        yield case_of(bench.piece, bench.frames, TURNED)
         for words, edit in EDITS["view_inconsistency"].items():
             yield from making._edited(words, edit)
 
-    def _failing(self, frames: np.ndarray, words: str, known: Known, due: frozenset[str]) -> Case:
+    def _failing(self, frames: np.ndarray, words: str, known: Known, due: frozenset[str], rightly: str) -> Case:
         case = case_of(self.bench.piece, frames, words, due=due | {known.type})
-        return replace(case, failure=known)
+        return replace(case, failure=known, twin=named(self.bench.piece, rightly))
 
 
 def seen(frames: np.ndarray, right: np.ndarray, known: Known) -> bool:

@@ -6,14 +6,15 @@ import pytest
 
 from evaluation import intervals
 from evaluation.proving import figures
-from evaluation.proving.shards import FAILING, FAULTLESS
+from evaluation.proving.shards import AS_MADE, EDITED, FAILING, FAULTLESS
 
 
 def row(case, group, strength, *, kind="freeze", due=True, base=None, start=5, **more):
     measured = not np.isnan(strength)
     return {
         "case": case, "base": base or case, "family": "studio", "way": "w", "group": group, "frames": 30, "fps": 10.0,
-        "seconds": 0.5, "type": kind, "true_type": kind if group == FAILING else "", "severity": "plain", "due": due,
+        "seconds": 0.5, "type": kind, "true_type": kind if group == FAILING else "", "twin": "",
+        "severity": "plain", "due": due,
         "measured": measured, "strength": strength, "reason": "" if measured else "too dark", "missed": False,
         "start": start, "end": 9, "true_start": 4, "true_end": 9, "box": [0, 0, 10, 10],
         "true_box": [0, 0, 10, 20], **more,
@@ -103,3 +104,18 @@ def test_a_null_loses_where_what_cannot_be_measured_counts_against_it_alone(monk
     assert figure["loses"].count == 2
     (alarms,) = figures.false_alarms(pd.DataFrame(rows))
     assert alarms["any"].count == 1
+
+
+def test_a_clip_that_fails_anyway_is_compared_with_itself_alone():
+    made = [row(f"m{i}", AS_MADE, strength) for i, strength in enumerate((0.0, 3.0, 3.0, 0.5))]
+    edits = [
+        row(f"e{i}", EDITED, strength, base=f"m{i}", twin=f"m{i}", true_type="freeze", family="generated")
+        for i, strength in enumerate((2.0, 5.0, 3.0, float("nan")))
+    ]
+    stray = [row("s", EDITED, 9.0, twin="nowhere", true_type="freeze", family="generated")]
+    (figure,) = figures.beside(pd.DataFrame(made + edits + stray), {})
+    assert (figure["family"], figure["pairs"]) == ("generated", 4)
+    assert figure["above"].value == pytest.approx((1 + 1 + 0.5 + 0) / 4)
+    assert (figure["found"].count, figure["before"].count) == (3, 2)  # of what reaches a strength of 1
+    assert figure["onset_near"] == 1.0
+    assert not any(figure["failing"] for figure in figures.by_type(pd.DataFrame(made + edits), {}))
