@@ -17,10 +17,12 @@ from evaluation.findings import ClipInput
 from evaluation.footage import ContinuationTask
 from evaluation.footage_evaluation import footage_evaluation, judge_continuations
 from evaluation.footage_report import footage_page, sentence
+from evaluation.gate import measures
 from evaluation.generating import Continues, Generates, generated
+from evaluation.intervals import averaged_share
 from evaluation.objects.observation import observe
 from evaluation.rates import METRICS, mean_rates, rates
-from evaluation.report import checkpoint_page, failed_types
+from evaluation.report import checkpoint_page
 from evaluation.shards import WHOLE, Shard
 from kinora.config import from_dict, to_dict, write_json
 from kinora.data.clips import ClipDataset
@@ -202,7 +204,8 @@ def prompt_record(clip: ClipInput, prompt: EvaluationPrompt, backends: Backends)
 
 def prompts_evaluation(records: Sequence[dict[str, Any]], name: str, judge: Mapping[str, Any]) -> dict[str, Any]:
     """Return the evaluation, the content of `evaluation.json`, of the records of clips made of prompts."""
-    summed = summary(records)
+    summed, told = summary(records), averaged_share(measures.values({"clips": records}, measures.FAULTLESS))
+    summed["without_failure"]["interval"] = [told.low, told.high]  # in which clips of one prompt count as one
     references = [record["reference"] for record in records if "reference" in record]
     return {
         "name": name,
@@ -212,7 +215,7 @@ def prompts_evaluation(records: Sequence[dict[str, Any]], name: str, judge: Mapp
         "abilities": {ability: mean_ability(records, ability) for ability in ABILITIES},
         "measurable": {kind: row["measurable"] / row["clips"] for kind, row in summed["types"].items()},
         "summary": summed,
-        "clips_with_failure": sum(bool(failed_types(record)) for record in records),
+        "clips_with_failure": sum(bool(measures.failed_types(record)) for record in records),
         **({"reference": {"rates": mean_rates(references)}} if references else {}),
         "clips": list(records),
     }

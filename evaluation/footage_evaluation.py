@@ -21,10 +21,10 @@ from evaluation.distances import Describe, describe_by_latents, describe_by_netw
 from evaluation.evaluator import DETECTORS, clip_record, judge
 from evaluation.findings import ClipInput
 from evaluation.footage import ContinuationTask, Continued, continue_clips, reconstructed
-from evaluation.footage_report import NO_MOTION, SHOWN_CLIPS, side_by_side
+from evaluation.footage_report import NO_MOTION, SHOWN_CLIPS, new_failures, side_by_side
+from evaluation.gate.measures import failed_types
 from evaluation.generating import Continues
 from evaluation.intervals import clustered
-from evaluation.report import failed_types
 from kinora.config import to_dict
 from kinora.data.clips import ClipDataset
 from kinora.media import write_video
@@ -63,12 +63,12 @@ def judge_continuations(
     tasks = [task for _, task in asked]
     for (place, task), clip in zip(asked, continue_clips(generator, tasks, dataset), strict=True):
         name = f"{place:03d}"
-        if task.clip not in known:
+        if new := task.clip not in known:
             best = reconstructed(generator, clip.truth, task.given)
             known[task.clip] = _of_clip(clip, best, describe, backends)
-            if len(known) <= SHOWN_CLIPS:
-                write_video(out / "beside" / f"{name}.mp4", side_by_side(clip, best), task.fps)
         record = _record(name, clip, known[task.clip], describe, backends)
+        if new and len(known) <= SHOWN_CLIPS:
+            write_video(out / "beside" / f"{name}.mp4", side_by_side(clip, best, new_failures(record)), task.fps)
         records.append(record | {"described_by": features or LATENTS})
         write_video(out / "clips" / f"{name}.mp4", clip.made, task.fps)
         yield clip.made[task.given :], task.fps

@@ -1,17 +1,22 @@
 """The page of one checkpoint that continued a person's own footage: every held-out clip beside its continuation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from evaluation.continuation import MEASURES
 from evaluation.distances import FLOOR
 from evaluation.footage import Continued
+from evaluation.gate import measures
+from evaluation.gate.measures import FAULTLESS, failed_types
+from evaluation.intervals import clustered
+from evaluation.overlay import FAILING, outline
 from evaluation.report import failure_sentence
-from evaluation.report_tables import rate_with_interval
+from evaluation.report_tables import rate_with_interval, share_of, share_with_interval
 from kinora.media import read_video
 from kinora.numbers import count
 from kinora.report import Clip, Page
@@ -65,16 +70,15 @@ def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
         evaluation: what `footage_evaluation` returned, with its `sentence`.
         folder: has the first continuation of each clip beside the truth in `beside/`.
     """
-    counts, rates = evaluation["compared"], evaluation["rates"]
+    counts, nearer = evaluation["compared"], clustered(_nearer(evaluation))
     page = Page(f"Evaluation of {evaluation['name']}", evaluation["sentence"])
     page.figures(
         {
-            "overall score": f"{rates['overall']:.0%}",
-            "overall score of the last given frame, held still": f"{evaluation['baselines']['held']['overall']:.0%}",
-            "overall score of the truth, through the autoencoder": (
-                f"{evaluation['baselines']['autoencoder']['overall']:.0%}"
-            ),
-            "clips nearer to the truth than a frame held still": f"{counts['nearer']} of {counts['clips']}",
+            "overall score": rate_with_interval(evaluation, "overall"),
+            "overall score of the last given frame, held still": _baseline(evaluation, "held", "overall"),
+            "overall score of the truth, through the autoencoder": _baseline(evaluation, "autoencoder", "overall"),
+            f"clips nearer to the truth than a frame held still: {counts['nearer']} of {counts['clips']}": str(nearer),
+            "continuations without a failure that the truth has not": str(share_of(evaluation, FAULTLESS)),
             f"{'held-out clip' if counts['clips'] == 1 else 'held-out clips'} of {count(counts['sources'], 'file')}, "
             f"continued {counts['continuations']} times in all": str(counts["clips"]),
         }
@@ -82,7 +86,9 @@ def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
     page.heading("Every held-out clip")
     page.text(
         "On the left what the clip shows, in the middle the continuation with its first seed, on the right the truth "
-        "through the autoencoder. While the strip below is blue, the frames are given; then the model goes on."
+        "through the autoencoder. While the strip below is blue, the frames are given; then the model goes on. Where "
+        "the detectors find a failure in the continuation, of a type that they do not find in the truth, the strip is "
+        "red, and the place, where it has one, is outlined."
     )
     page.clips(
         _shown(evaluation, folder),
@@ -93,11 +99,11 @@ def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
     page.table(
         [
             {"": MEASURE_LABELS[measure], evaluation["name"]: rate_with_interval(evaluation, measure)}
-            | {label: _percent(evaluation["baselines"][base].get(measure)) for base, label in BASELINES.items()}
+            | {label: _baseline(evaluation, base, measure) for base, label in BASELINES.items()}
             for measure in MEASURES
         ],
-        "100% is the truth; in brackets the interval of 95% by files. A frame that is held still is about half as near "
-        "in its pixels, and moves nothing. No continuation that this autoencoder decodes can be expected to come "
+        "100% is the truth; in brackets the intervals of 95% by files. A frame that is held still is about half as "
+        "near in its pixels, and moves nothing. No continuation that this autoencoder decodes can be expected to come "
         "nearer than the truth does through it.",
     )
     _detectors(page, evaluation)
@@ -171,10 +177,17 @@ def _distances(page: Page, evaluation: Mapping[str, Any]) -> None:
     )
 
 
-def side_by_side(clip: Continued, best: np.ndarray) -> np.ndarray:
+def new_failures(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the failures that the detectors find in a continuation, of types that they do not find in the truth."""
+    kinds = failed_types(record)
+    return [failure for failure in record["detectors"]["made"]["failures"] if failure["type"] in kinds]
+
+
+def side_by_side(clip: Continued, best: np.ndarray, failures: Sequence[Mapping[str, Any]] = ()) -> np.ndarray:
     """Return the truth, the continuation and `best`, the truth through the autoencoder, `uint8 [T, h, w, 3]`.
 
-    They are enlarged, over a strip of time is blue where frames are given; a dark cursor runs along it.
+    They are enlarged, over a strip of time that is blue where frames are given; a dark cursor runs along it. Where one
+    of the `failures` of the continuation lies, the strip's lower half is red, and its place is outlined.
     """
     frames, height, width, _ = clip.truth.shape
     scale = SIDE / max(height, width)
@@ -185,10 +198,14 @@ def side_by_side(clip: Continued, best: np.ndarray) -> np.ndarray:
     for video in (clip.truth, clip.made, best):
         parts += [gap] if parts else []
         parts.append(np.stack([cv2.resize(frame, size, interpolation=how) for frame in video]))
+    placed = [failure for failure in failures if failure["box"]]
+    outline(parts[2], clip.made.shape, [(f["start_frame"], f["end_frame"], tuple(f["box"]), "found") for f in placed])
     shown = np.concatenate(parts, axis=2)
     edges = np.linspace(0, shown.shape[2], frames + 1).round().astype(int)
     strip = np.full((frames, STRIP, shown.shape[2], 3), MADE, np.uint8)
     strip[:, :, : edges[clip.task.given]] = GIVEN
+    for failure in failures:
+        strip[:, STRIP // 2 + 1 :, edges[failure["start_frame"]] : edges[failure["end_frame"] + 1]] = FAILING
     strip[:, :2] = BETWEEN
     for t in range(frames):
         middle = (edges[t] + edges[t + 1]) // 2
@@ -206,23 +223,17 @@ def _shown(evaluation: Mapping[str, Any], folder: Path) -> Iterator[Clip]:
         asked = first["asked"]
         said = f"“{asked['prompt']}”" if asked["prompt"] else "no caption by a person, so no words"
         spread = [record["rates"]["overall"] for record in records]
-        tags = [
-            kind for kind in first["detectors"]["made"]["failed"] if kind not in first["detectors"]["truth"]["failed"]
-        ]
+        tags = failed_types(first)
         note = (
             f"{count(asked['given'], 'frame')} of {asked['frames']} given. Overall score {own['overall']:.0%}"
             + (f" (mean of {len(records)} seeds, {min(spread):.0%} to {max(spread):.0%})" if len(records) > 1 else "")
             + f"; held still {first['baselines']['held']['overall']:.0%}. Appearance {own['appearance']:.0%}"
             + ("; nothing moves." if own["motion"] is None else f", motion {own['motion']:.0%}.")
-            + "".join(
-                f" {failure_sentence(failure, asked['frames'] - 1)}"
-                for failure in first["detectors"]["made"]["failures"]
-                if failure["type"] in tags
-            )
+            + "".join(f" {failure_sentence(failure, asked['frames'] - 1)}" for failure in new_failures(first))
         )
         frames, _ = read_video(folder / "beside" / f"{first['clip']}.mp4")
         label = f"{PurePosixPath(asked['source']).name}: {said}"
-        yield Clip(frames, asked["fps"], label, note, bool(tags), tuple(tags))
+        yield Clip(frames, asked["fps"], label, note, bool(tags), tags)
 
 
 def _between(figure: Mapping[str, float], value: str, form: str) -> str:
@@ -230,5 +241,17 @@ def _between(figure: Mapping[str, float], value: str, form: str) -> str:
     return f"{form.format(figure[value])} ({form.format(figure['low'])} to {form.format(figure['high'])})"
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+def _baseline(evaluation: Mapping[str, Any], base: str, measure: str) -> str:
+    """Return what comes out for something that is no continuation by a model, with its interval by files."""
+    known = measures.by_cluster(evaluation, lambda record: record["baselines"][base][measure])
+    return share_with_interval(evaluation["baselines"][base].get(measure), known)
+
+
+def _nearer(evaluation: Mapping[str, Any]) -> "pd.Series[bool]":
+    """Return of every clip whether its continuations are nearer to the truth than a frame held still, by file."""
+    first = {record["asked"]["clip"]: record for record in reversed(evaluation["clips"])}
+    flags = [
+        evaluation["by_clip"][clip]["appearance"] > record["baselines"]["held"]["appearance"]
+        for clip, record in first.items()
+    ]
+    return pd.Series(flags, index=pd.Index([record["asked"]["source"] for record in first.values()], name="base"))

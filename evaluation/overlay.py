@@ -35,7 +35,7 @@ def annotated(
     """
     T = len(frames)
     shown = _resized(frames, side)
-    _outline(shown, frames.shape, marks)
+    outline(shown, frames.shape, marks)
     if reference is not None:
         other = _resized(reference, side)[np.minimum(np.arange(T), len(reference) - 1)]
         height = max(shown.shape[1], other.shape[1])
@@ -72,7 +72,7 @@ def boxed(frames: np.ndarray, marks: Sequence[Mark], side: int = 256) -> np.ndar
         side: longer side in pixels.
     """
     shown = _resized(frames, side)
-    _outline(shown, frames.shape, marks)
+    outline(shown, frames.shape, marks)
     strips = []
     for start, end, _, whose in marks:
         flags = np.zeros(len(frames), dtype=bool)
@@ -81,8 +81,8 @@ def boxed(frames: np.ndarray, marks: Sequence[Mark], side: int = 256) -> np.ndar
     return np.concatenate([shown, *strips], axis=1) if len(frames) > 1 else shown
 
 
-def _outline(shown: np.ndarray, shape: tuple[int, ...], marks: Sequence[Mark]) -> None:
-    """Draw the places of `marks` into frames that were enlarged from the `shape [T, H, W, 3]`."""
+def outline(shown: np.ndarray, shape: tuple[int, ...], marks: Sequence[Mark]) -> None:
+    """Draw the places of `marks` into frames `uint8 [T, h, w, 3]` that were enlarged from the `shape [T, H, W, 3]`."""
     across, down = shown.shape[2] / shape[2], shown.shape[1] / shape[1]
     for start, end, box, whose in marks:
         x0, y0, x1, y1 = box or (0, 0, shape[2], shape[1])

@@ -3,7 +3,9 @@
 import pandas as pd
 
 from evaluation.checkpoint import generate_clips, judge_prompts
-from evaluation.report import failed_types, worst_clips
+from evaluation.gate.measures import failed_types
+from evaluation.intervals import wilson
+from evaluation.report import worst_clips
 from kinora.data.drift import DriftConfig
 from kinora.generation import VideoGenerator
 from kinora.generation.request import ClipFormat, Task
@@ -72,7 +74,7 @@ def judge_recent(
     ]
     answered = sum(row["failures"] == row["words it never saw"] == "none" for row in rows)
     page = Page("Recent prompts", f"The deployed model was asked again for {len(clips)} recent prompts, a clip each.")
-    page.figures({"prompts": f"{len(clips)}", "answered": f"{answered}"})
+    page.figures({"prompts": f"{len(clips)}", "answered": f"{wilson(answered, len(clips))}"})
     if evaluation["clips_with_failure"]:
         page.heading("Failures").clips(worst_clips(evaluation, clips, SHOWN))
     page.heading("Every prompt").table(

@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.evaluator import failing
 from evaluation.findings import ClipInput
-from evaluation.intervals import wilson
+from evaluation.gate.measures import FAULTLESS, failed_types
+from evaluation.intervals import Share, wilson
 from evaluation.overlay import Mark, annotated, failing_frames, outlined
 from evaluation.rates import METRICS
 from evaluation.report_tables import (
     METRIC_LABELS,
     ability_table,
     add_method,
+    rate_with_interval,
     rates_table,
+    share_of,
     type_table,
     unmeasured_table,
     world_table,
@@ -29,6 +31,7 @@ STRIP = (
     "Where a failure has a place, it is outlined in red while it lasts. The strip below a clip is its time: red where "
     "a failure lies, with a dark mark at the frame shown."
 )
+CLEAN = "clips without any failure"
 SIMULATED = ", judged beside the simulator's own clip"
 
 
@@ -44,7 +47,7 @@ def clips_page(report: dict[str, Any], clip_of: Callable[[int], ClipInput]) -> P
     checks = sum(len(record["measurable"]) for record in records)
     page.figures(
         {
-            "clips have a failure": count_failed(records),
+            CLEAN: str(wilson(_clean(records), len(records))),
             "failures found": amount(sum(len(record["failures"]) for record in records)),
             "checks could be measured": share(sum(sum(record["measurable"].values()) for record in records), checks),
         }
@@ -75,14 +78,17 @@ def checkpoint_page(
         reference_of: the same, the frames of the simulator's own clip.
     """
     records, beside = evaluation["clips"], "reference" in evaluation
+    prompts = len({record["asked"]["prompt"] for record in records})
+    each = "one clip each" if prompts == len(records) else count(len(records), "clip")
     page = Page(
         f"Evaluation of {evaluation['name']}",
-        f"{count(len(records), 'prompt')} that training never saw, one clip each"
-        f"{SIMULATED if beside else ''}. " + verdict(records, "clip"),
+        f"{count(prompts, 'prompt')} that training never saw, {each}{SIMULATED if beside else ''}. "
+        + checkpoint_verdict(evaluation),
     )
-    failed = count_failed(records)
-    overall = {METRIC_LABELS["overall"]: f"{evaluation['rates']['overall']:.0%}", "clips have a failure": failed}
-    page.figures(overall | dict(rate_figure(evaluation, metric) for metric in METRICS[1:6]))
+    page.figures(
+        {CLEAN: str(share_of(evaluation, FAULTLESS))}
+        | {METRIC_LABELS[metric]: rate_with_interval(evaluation, metric) for metric in METRICS[:6]}
+    )
     page.heading("The prompts, the worst first")
     page.text(("On the left the generated clip, on the right the simulator's. " if beside else "") + STRIP)
     order = sorted(range(len(records)), key=lambda i: float(records[i]["rates"]["overall"]))
@@ -100,19 +106,30 @@ def checkpoint_page(
 
 
 def clips_verdict(report: Mapping[str, Any]) -> str:
-    """Return how many clips failed, and how many files could not be read, in a sentence or two."""
-    unread = len(report.get("unreadable", ()))
-    return verdict(report["clips"], "clip") + (f" {count(unread, 'file')} could not be read." if unread else "")
+    """Return how many clips are without any failure, of how many of them little is known, and what was not read."""
+    records, unread = report["clips"], len(report.get("unreadable", ()))
+    said = _verdict(records, wilson(_clean(records), len(records)))
+    unsure = sum(2 * sum(r["measurable"].values()) < len(r["measurable"]) for r in records if not failed_types(r))
+    if unsure:
+        said += f" Of those without, {unsure:,} let fewer than half of the types of failure be measured."
+    return said + (f" {count(unread, 'file')} could not be read." if unread else "")
 
 
-def verdict(records: Sequence[Mapping[str, Any]], one: str) -> str:
-    """Say in a sentence in how many clips a failure was found, with the interval of the share."""
-    failed = sum(bool(failed_types(record)) for record in records)
-    of = wilson(failed, len(records))
+def checkpoint_verdict(evaluation: Mapping[str, Any]) -> str:
+    """Return how many of a checkpoint's clips are without any failure; clips of one prompt count as one."""
+    return _verdict(evaluation["clips"], share_of(evaluation, FAULTLESS))
+
+
+def _verdict(records: Sequence[Mapping[str, Any]], told: Share) -> str:
+    clean, of = _clean(records), len(records)
     return (
-        f"{failed} of {count(len(records), one)} {'has' if failed == 1 else 'have'} a failure: {of.value:.0%}; of all "
-        f"{one}s like these {of.low:.0%} to {of.high:.0%}, with a confidence of 95%."
+        f"{clean} of {count(of, 'clip')} {'is' if clean == 1 else 'are'} without any failure: {clean / of:.0%}; of all "
+        f"clips like these {told.low:.0%} to {told.high:.0%}, with a confidence of 95%."
     )
+
+
+def _clean(records: Sequence[Mapping[str, Any]]) -> int:
+    return sum(not failed_types(record) for record in records)
 
 
 def worst_clips(evaluation: Mapping[str, Any], clips: Sequence[ClipInput], count: int) -> list[Clip]:
@@ -131,23 +148,6 @@ def worst_clips(evaluation: Mapping[str, Any], clips: Sequence[ClipInput], count
         shown = annotated(outlined(clip.frames, failing_T), failing_T)
         worst.append(Clip(shown, clip.fps, record["prompt"], describe_failures(record), True, failed_types(record)))
     return worst
-
-
-def failed_types(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the types in which a clip failed: found failing, or due and not measurable."""
-    return tuple(kind for kind in record["measurable"] if failing(dict(record), kind))
-
-
-def count_failed(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many clips of all have a failure: `23 of 64`."""
-    return f"{sum(bool(failed_types(record)) for record in records)} of {len(records)}"
-
-
-def rate_figure(evaluation: Mapping[str, Any], metric: str) -> tuple[str, str]:
-    """Return a rate's label and its percentage, with the count of clips where each clip is either right or wrong."""
-    values = [rate for record in evaluation["clips"] if (rate := record["rates"][metric]) is not None]
-    label, rate = METRIC_LABELS[metric], f"{evaluation['rates'][metric]:.0%}"
-    return (f"{label} ({amount(sum(values))} of {amount(len(values))} clips)" if set(values) <= {0, 1} else label), rate
 
 
 def _judged_clip(clip: ClipInput, record: Mapping[str, Any]) -> Clip:

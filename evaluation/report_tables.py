@@ -8,7 +8,7 @@ import numpy as np
 from evaluation.evaluator import DETECTORS
 from evaluation.findings import TYPES
 from evaluation.gate import measures
-from evaluation.intervals import averaged_share, wilson
+from evaluation.intervals import Share, averaged_share, wilson
 from evaluation.rates import METRICS
 from kinora.report import Page
 
@@ -39,7 +39,7 @@ def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
     for metric in METRICS:
         row = {"": METRIC_LABELS[metric], evaluation["name"]: rate_with_interval(evaluation, metric)}
         if reference:
-            row["the simulator's own clips"] = f"{reference[metric]:.1%}"
+            row["the simulator's own clips"] = share_with_interval(reference[metric], _own(evaluation, metric))
         rows.append(row)
     page.table(
         rows,
@@ -51,9 +51,30 @@ def rates_table(page: Page, evaluation: dict[str, Any]) -> None:
 
 def rate_with_interval(evaluation: Mapping[str, Any], measure: str) -> str:
     """Return a mean rate with its interval of 95 %, in which prompts, or files that are continued, count once."""
-    values = measures.values(evaluation, measure)
-    told = averaged_share(values[~np.isnan(values)])
-    return f"{evaluation['rates'][measure]:.1%} ({100 * told.low:.0f}–{100 * told.high:.0f})" if told.of else "–"
+    return share_with_interval(evaluation["rates"].get(measure), measures.values(evaluation, measure))
+
+
+def share_of(evaluation: Mapping[str, Any], measure: str) -> Share:
+    """Return the mean of a measure of the gate over prompts or files, with its interval of 95 %."""
+    return _averaged(measures.values(evaluation, measure))
+
+
+def share_with_interval(mean: float | None, values: np.ndarray) -> str:
+    """Return a mean over clips with the interval of 95 % of `values [n]`, one a prompt or file; nan is left out."""
+    told = _averaged(values)
+    return f"{mean:.1%} ({100 * told.low:.0f}–{100 * told.high:.0f})" if told.of else "–"
+
+
+def _own(evaluation: Mapping[str, Any], metric: str) -> np.ndarray:
+    return measures.by_cluster(evaluation, lambda record: record["reference"][metric])
+
+
+def _ability(evaluation: Mapping[str, Any], name: str) -> np.ndarray:
+    return measures.by_cluster(evaluation, lambda record: record["abilities"][name]["score"])
+
+
+def _averaged(values: np.ndarray) -> Share:
+    return averaged_share(values[~np.isnan(values)])
 
 
 def world_table(page: Page, evaluation: dict[str, Any]) -> None:
@@ -65,13 +86,16 @@ def world_table(page: Page, evaluation: dict[str, Any]) -> None:
     page.table(
         [
             {"world": name, "clips": row["clips"]}
-            | {
-                metric.replace("_", " "): "–" if row["rates"][metric] is None else f"{row['rates'][metric]:.0%}"
-                for metric in METRICS
-            }
+            | {metric.replace("_", " "): rate_with_interval(_of_world(evaluation, name), metric) for metric in METRICS}
             for name, row in worlds.items()
-        ]
+        ],
+        "In brackets the intervals of 95% by prompts.",
     )
+
+
+def _of_world(evaluation: Mapping[str, Any], world: str) -> dict[str, Any]:
+    clips = [record for record in evaluation["clips"] if record["world"] == world]
+    return {"clips": clips, "rates": evaluation["by_world"][world]["rates"]}
 
 
 def ability_table(page: Page, evaluation: dict[str, Any]) -> None:
@@ -81,8 +105,16 @@ def ability_table(page: Page, evaluation: dict[str, Any]) -> None:
         return
     page.heading("Abilities")
     page.table(
-        [{"ability": name, "score": f"{row['score']:.0%}", "clips": row["measured"]} for name, row in rows.items()],
-        "Mean score of the clips whose prompts call for the ability: 1 as in the simulator, 0 not at all.",
+        [
+            {
+                "ability": name,
+                "score": share_with_interval(row["score"], _ability(evaluation, name)),
+                "clips": row["measured"],
+            }
+            for name, row in rows.items()
+        ],
+        "Mean score of the clips whose prompts call for the ability: 100% as in the simulator, 0% not at all; in "
+        "brackets the interval of 95% by prompts.",
     )
 
 
@@ -96,19 +128,26 @@ def type_table(page: Page, report: dict[str, Any]) -> None:
                 "what it is": TYPES[kind].meaning,
                 "measurable": f"{row['measurable']} of {row['clips']}",
                 "failed": f"{row['failed']} of {row['clips']}",
-                "share failed": str(wilson(row["failed"], row["clips"])),
+                "share failed": str(_failed(report, kind)),
                 "of these due, but not measurable": str(row["due_but_not_measurable"]),
-                "mean score": "–" if row["mean_score"] is None else f"{row['mean_score']:.2f}",
             }
         )
     missing = report["evaluator"]["not_detected"]
     page.heading("Types of failure")
     page.table(
         rows,
-        "Score: 0 no failure, 1 complete failure; in brackets the interval of 95%. A clip whose prompt calls for "
+        "In brackets the interval of 95%. A clip whose prompt calls for "
         "something that cannot be measured in it counts as failed, and so does one that is blurred until only its "
         "layout is left." + (f" Not detected by this version: {', '.join(missing)}." if missing else ""),
     )
+
+
+def _failed(report: Mapping[str, Any], kind: str) -> Share:
+    """Return the share of clips that failed in a type; where they are of prompts, those of one prompt count as one."""
+    if "asked" in report["clips"][0]:
+        return averaged_share(1 - measures.values(report, f"no {kind}"))
+    row = report["summary"]["types"][kind]
+    return wilson(row["failed"], row["clips"])
 
 
 def unmeasured_table(page: Page, records: Sequence[Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from evaluation.gate import Decision, already_deployed, budget, check_comparable, decide, measures
 from evaluation.gate.decision import INCUMBENT, UNTRAINED
 from evaluation.prompts import decision_questions
+from evaluation.report_tables import rate_with_interval, share_of
 from evaluation.shards import asked_for_decision, work_items
 from kinora.config import digest, read_json, to_dict
 from kinora.data.clips import ClipDataset
@@ -165,13 +166,13 @@ def choice_page(choice: Choice, evaluations: Sequence[dict[str, Any]], plan: Gat
         [
             {
                 "checkpoint": one["name"],
-                measures.label(measure): f"{measures.values(one, measure).mean():.1%}",
-                "overall score": f"{one['rates']['overall']:.1%}",
+                measures.label(measure): str(share_of(one, measure)),
+                "overall score": rate_with_interval(one, measures.OVERALL),
                 "clips": f"{len(one['clips'])}",
             }
             for one in evaluations
         ],
-        f"Means over {'files' if footage else 'prompts'} that are for choosing only.",
+        f"Means over {'files' if footage else 'prompts'} that are for choosing only; in brackets the interval of 95%.",
     )
     return page
 

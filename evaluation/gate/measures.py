@@ -63,17 +63,33 @@ def clusters(evaluation: Evaluation) -> list[str]:
 def value_of(measure: str) -> Value:
     """Return the function that gives a measure of one record: a rate, 0 or 1 for a failure; None if not asked for."""
     if measure == FAULTLESS:
-        return lambda record: float(not any(failing(dict(record), kind) for kind in record.get("measurable", ())))
+        return lambda record: float(not failed_types(record))
     if measure == HELD:
         return lambda record: float(record["baselines"][HELD][OVERALL])
     if measure.startswith("no "):
-        return lambda record: float(not failing(dict(record), measure.removeprefix("no ")))
+        return lambda record: float(measure.removeprefix("no ") not in failed_types(record))
     return lambda record: record["rates"][measure]
+
+
+def failed_types(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the types in which a clip failed: found failing, or due and not measurable.
+
+    A continuation of footage fails in those in which the truth does not.
+    """
+    if "detectors" in record:
+        truth = record["detectors"]["truth"]["failed"]
+        return tuple(kind for kind in record["detectors"]["made"]["failed"] if kind not in truth)
+    return tuple(kind for kind in record["measurable"] if failing(dict(record), kind))
 
 
 def values(evaluation: Evaluation, measure: str) -> np.ndarray:
     """Return a measure of every cluster, the mean over its clips, `[clusters]`; nan where it is not asked for."""
-    value, found = value_of(measure), dict[str, list[float]]()
+    return by_cluster(evaluation, value_of(measure))
+
+
+def by_cluster(evaluation: Evaluation, value: Value) -> np.ndarray:
+    """Return the mean of a value over the clips of every cluster, `[clusters]`; nan where it is None for all."""
+    found: dict[str, list[float]] = {}
     for record in evaluation["clips"]:
         known = value(record)
         found.setdefault(cluster(record["asked"]), []).extend([] if known is None else [float(known)])
@@ -83,9 +99,10 @@ def values(evaluation: Evaluation, measure: str) -> np.ndarray:
 def guards(evaluation: Evaluation) -> list[str]:
     """Return the measures that must not get worse: of each failure type how often it is absent, of each attribute."""
     record = evaluation["clips"][0]
-    wanted = AGREEMENT if footage(evaluation) else ATTRIBUTES
-    types = [f"no {kind}" for kind in DETECTORS if kind in record.get("measurable", ())]
-    return types + [name for name in wanted if name in record["rates"]]
+    if footage(evaluation):  # whose words no detector judges
+        return [*(f"no {kind}" for kind in DETECTORS if kind != "prompt_mismatch"), *AGREEMENT]
+    types = [f"no {kind}" for kind in DETECTORS if kind in record["measurable"]]
+    return types + [name for name in ATTRIBUTES if name in record["rates"]]
 
 
 def label(measure: str) -> str:

@@ -43,10 +43,24 @@ def test_a_checkpoint_s_page_counts_clips_beside_percentages(clips, prompts, tmp
     html = page.write(tmp_path / "r.html").read_text()
     assert evaluation["clips_with_failure"] == 2
     found = tiles(html)
-    assert found["overall score"] == f"{evaluation['rates']['overall']:.0%}"
-    assert found["clips have a failure"] == "2 of 6"
+    assert list(found)[:2] == ["clips without any failure", "overall score"]
+    assert found["clips without any failure"] == "67% (30–90)"  # Wilson's of 4 of 6
+    assert found["overall score"].startswith(f"{evaluation['rates']['overall']:.1%} (")
+    assert "4 of 6 clips are without any failure: 67%; of all clips like these 30% to 90%" in page.summary
     assert "any failure (2)" in html
     assert "no failure (4)" in html
+
+
+def test_more_seeds_of_a_prompt_make_no_interval_narrower(clips, prompts):
+    once = judge_prompts(clips, prompts, "a model")
+    again = judge_prompts(clips * 2, [*prompts, *(replace(prompt, seed=prompt.seed + 9) for prompt in prompts)], "it")
+    pages = [checkpoint_page(one, (clips * 2).__getitem__) for one in (once, again)]
+    assert "6 prompts that training never saw, one clip each." in pages[0].summary
+    assert "6 prompts that training never saw, 12 clips. 8 of 12 clips are without any failure" in pages[1].summary
+    assert pages[0].blocks[0]["items"] == pages[1].blocks[0]["items"]
+    freeze = [next(b for b in page.blocks if b["kind"] == "table" and b["columns"][0] == "type") for page in pages]
+    shares = [[row[table["columns"].index("share failed")] for row in table["rows"]] for table in freeze]
+    assert shares[0] == shares[1]
 
 
 def test_the_worst_clips_are_those_with_failures_outlined(clips, prompts):
@@ -117,7 +131,7 @@ def test_a_note_names_the_worst_failure_of_each_type_and_why_what_was_due_was_no
 def test_the_verdict_tells_of_files_that_could_not_be_read(clips, tmp_path):
     report = evaluate_clips(clips[2:3]) | {"unreadable": [{"clip": "a.mp4", "reason": "a.mp4 is no video."}]}
     page = clips_page(report, lambda number: clips[2])
-    assert page.summary.startswith("0 of 1 clip have a failure: 0%; of all clips like these 0% to")
+    assert page.summary.startswith("1 of 1 clip is without any failure: 100%; of all clips like these 21% to 100%")
     assert page.summary.endswith("1 file could not be read.")
 
 
