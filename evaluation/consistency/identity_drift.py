@@ -1,14 +1,16 @@
 """Things that turn into others: another look where nothing like it was near before, or another size or outline.
 
-What changes its look where it is, as it moves on, is found without knowing things (`turning.py`); sizes and outlines
-are those of the things that are followed (`forming.py`). Both are weighed by what was fitted to things made to change;
-what shows both ways in one place and time is the surer.
+What changes its look where it is, as it moves on, is found without knowing things (`turning.py`), and what stained or
+struck it just then is a cause (`causes.py`); sizes and outlines are those of the things that are followed
+(`forming.py`). Both are weighed by what was fitted to things made to change; what shows both ways in one place and time
+is the surer.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
+from evaluation.evidence.causes import has_turned, unexcused
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.forming import Reform, find_reforms, reform_odds
 from evaluation.evidence.turning_measures import Turned
@@ -32,8 +34,9 @@ def identity_drift(evidence: Evidence) -> Finding:
 
 def _other_look(evidence: Evidence, turned: Turned) -> Candidate:
     start, end = turned.onset, max(turned.onset, turned.turn.b)
+    odds = unexcused(turned.odds, lambda: has_turned(evidence, turned))
     text = f"Something looks otherwise from frame {start} on, by {turned.levels:.0f} levels, and goes on as it went."
-    return Candidate(start, end, turned.strength, text, evidence.box(*turned.box))
+    return Candidate(start, end, float(np.logaddexp(0, odds)) / 2, text, evidence.box(*turned.box))
 
 
 def _other_form(evidence: Evidence, reform: Reform) -> Candidate:

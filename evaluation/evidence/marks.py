@@ -35,7 +35,8 @@ OWN = 2.5  # pixels around the inside of a thing that are its own
 SAMPLES, SAMPLES_BESIDE = 200, 600  # pixels of a thing, and with what is beside it, that are compared
 BLOW = 0.8  # heights a second by which the velocity of what is struck leaps
 WHOLE = 0.7  # of the area of a thing, from which its outline tells where its middle is
-STEPS_BESIDE = 3  # from frame to frame, before a blow and after
+STEPS_BESIDE, SECONDS_BESIDE = 3, 0.1  # from frame to frame, before a blow and after, at least
+EARLY, LATE = 0.06, 1  # seconds that a blow may come before a change is seen; frames after
 BEGUN = 0.2  # of the way to what it becomes, from which it is seen to change
 
 
@@ -86,13 +87,11 @@ def mark_of(evidence: "Evidence", turned: Turned) -> Mark | None:
 
 
 def struck(evidence: "Evidence", mark: Mark) -> bool:
-    """Say whether a thing is struck just then: it moves otherwise after than before, and not by its usual acceleration.
+    """Say whether a thing is struck as it begins to change: it moves otherwise from then on than it usually speeds up.
 
     Its outline tells its middle better than the flow of its inside does; a mark moves it once, which medians withstand.
     """
-    n = len(mark.before)
-    frames = np.concatenate([mark.a - np.arange(n)[::-1], mark.b + np.arange(len(mark.after))])
-    places = np.concatenate([mark.before[::-1], mark.after])
+    frames, places = _places(evidence, mark)
     area = mark.track.areas[mark.index]
     radius = np.sqrt(area / np.pi)
     for i, t in enumerate(frames.tolist()):
@@ -101,18 +100,20 @@ def struck(evidence: "Evidence", mark: Mark) -> bool:
         away = [float(np.hypot(*(centre - places[i]))) for centre in centres]
         if away and min(away) < radius:
             places[i] = centres[int(np.argmin(away))]
-    steady, times = evidence.camera.steady(frames, places), frames / evidence.clip.fps
-    speeds = np.diff(steady, axis=0) / np.diff(times)[:, None] / evidence.luma.shape[1]
-    middles = (times[1:] + times[:-1]) / 2
-    usual = np.median(np.diff(speeds, axis=0) / np.diff(middles)[:, None], axis=0) if len(speeds) > 1 else np.zeros(2)
-    for split in (n - 2, n - 1, n):
-        sides = slice(max(0, split - STEPS_BESIDE), split), slice(split + 1, split + 1 + STEPS_BESIDE)
-        if all(len(speeds[side]) > 1 for side in sides):
-            before, after = (np.median(speeds[side], axis=0) for side in sides)
-            lapse = np.median(middles[sides[1]]) - np.median(middles[sides[0]])
-            if np.hypot(*(after - before - usual * lapse)) > BLOW:
-                return True
-    return False
+    steady = evidence.camera.steady(frames, places)
+    speeds = np.diff(steady, axis=0) * evidence.clip.fps / evidence.luma.shape[1]
+    usual = np.median(np.diff(speeds, axis=0), axis=0) if len(speeds) > 1 else np.zeros(2)
+    beside = max(STEPS_BESIDE, round(SECONDS_BESIDE * evidence.clip.fps))
+    leaps = np.zeros(len(speeds))
+    for step in range(2, len(speeds) - 2):
+        sides = range(max(0, step - beside), step), range(step + 1, min(len(speeds), step + 1 + beside))
+        before, after = (np.median(speeds[side], axis=0) for side in sides)
+        lapse = np.mean(sides[1]) - np.mean(sides[0])
+        leaps[step] = np.hypot(*(after - before - usual * lapse))
+    begins = onset(evidence, mark) - frames[0] - 1  # the step that leads to the first frame of the change
+    early = max(2, round(EARLY * evidence.clip.fps))
+    blow = int(np.convolve(leaps, np.ones(beside), "same").argmax())  # medians leap around it as well
+    return bool(leaps.max() > BLOW and -early <= blow - begins <= LATE)
 
 
 def log_odds(measured: dict[str, float]) -> float:
@@ -135,14 +136,20 @@ def measure(evidence: "Evidence", mark: Mark) -> dict[str, float]:
 
 def onset(evidence: "Evidence", mark: Mark) -> int:
     """Return the first frame in which the colours of a thing are on their way to what they become."""
-    n, span = len(mark.before), mark.b - mark.a
-    between = mark.before[0] + (mark.after[0] - mark.before[0]) * np.arange(1, span)[:, None] / span
-    places = np.concatenate([mark.before[::-1], between, mark.after])
-    looks = np.stack([_look(evidence, mark.a - n + 1 + i, place, mark.mask) for i, place in enumerate(places)])
+    n = len(mark.before)
+    frames, places = _places(evidence, mark)
+    looks = np.stack([_look(evidence, t, place, mark.mask) for t, place in zip(frames.tolist(), places, strict=True)])
     was, now = np.median(looks[:n], axis=0), np.median(looks[-len(mark.after) :], axis=0)
     way = now - was
     begun = np.flatnonzero((looks[n:] - was) @ way > BEGUN * float(way @ way))
     return mark.a + 1 + int(begun[0]) if len(begun) else mark.b
+
+
+def _places(evidence: "Evidence", mark: Mark) -> tuple[np.ndarray, np.ndarray]:
+    """Return the frames in which a thing is followed, one after the other, and where it is in each, float `[n, 2]`."""
+    between = followed(evidence, mark.a, mark.before[0], mark.mask, 1, mark.b - mark.a, mark.b)[1:-1]
+    frames = np.arange(mark.a - len(mark.before) + 1, mark.b + len(mark.after))
+    return frames, np.concatenate([mark.before[::-1], between, mark.after])
 
 
 def new_colour(evidence: "Evidence", mark: Mark) -> np.ndarray:

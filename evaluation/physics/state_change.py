@@ -1,11 +1,11 @@
 """What is another from a moment on, though nothing touched it: a part of the scene, or of something that moves in it.
 
 What moves is looked at where it goes: regions that turn into something else (`turning.py`), and things whose inside
-gets another surface (`marks.py`). What may have stained them (`stains.py`) is a cause, and so is a blow just then. What
-left a stain on one thing and leaves none on the next (`marks_missing.py`) fails as well. A pixel of the steady picture
-changes lastingly where two levels, one before and one after a moment, explain it far better than one (Page, "A test for
-a change in a parameter occurring at an unknown point", 1955). Pixels that change together are one surface. What comes
-to rest there, leaves, or passes is seen around it at that moment: the cause.
+gets another surface (`marks.py`). What stained them as they came there is a cause, and so is a blow just then
+(`causes.py`). What left a stain on one thing and leaves none on the next (`marks_missing.py`) fails as well. A pixel of
+the steady picture changes lastingly where two levels, one before and one after a moment, explain it far better than one
+(Page, "A test for a change in a parameter occurring at an unknown point", 1955). Pixels that change together are one
+surface. What comes to rest there, leaves, or passes is seen around it at that moment: the cause.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from functools import cache
 import cv2
 import numpy as np
 
+from evaluation.evidence.causes import LIKELY, has_turned, is_marked, unexcused
 from evaluation.evidence.clip import Evidence
-from evaluation.evidence.marks import Mark, find_marks, log_odds, mark_of, measure, new_colour, onset, struck
+from evaluation.evidence.marks import Mark, find_marks, log_odds, mark_of, measure, onset
 from evaluation.evidence.marks_missing import Missing, find_missing
 from evaluation.evidence.medians import median
 from evaluation.evidence.shots import Shot
-from evaluation.evidence.stains import stained, turned_to
 from evaluation.evidence.turning_measures import Turned
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
@@ -40,8 +40,6 @@ AROUND = 3  # pixels around a surface in which its cause would be seen
 SURE = 4.0  # times what may be chance: few faultless clips show as much
 MOST, MARKS = 6, 3  # changes of scenery; marks on what moves
 MOVES = 0.75  # pixels a frame from which something moves
-LIKELY = -1.0  # log odds from which a cause is looked for
-EXCUSED = 4.0  # log odds that a cause takes away
 MISSING, ALL_MISSING = 0.7, 8.0  # share of a stain that may be missing by chance; log odds of what is missing beyond
 KERNEL = np.ones((3, 3), np.uint8)
 
@@ -74,29 +72,17 @@ def state_change(evidence: Evidence) -> Finding:
 
 
 def _turned(evidence: Evidence, turned: Turned) -> Candidate:
-    turn, odds = turned.turn, turned.odds
-    if odds > LIKELY:
-        mark, colour = mark_of(evidence, turned), turned_to(evidence, turn)
-        caused = stained(evidence, turn.a, turn.b, turn.mask, turn.at, colour)
-        if caused or (mark is not None and _caused(evidence, mark, colour)):
-            odds -= EXCUSED
+    odds = unexcused(turned.odds, lambda: has_turned(evidence, turned))
     text = f"Something shows another surface from frame {turned.onset} on, by {turned.levels:.0f} levels, though"
     text += " nothing touched it."
-    return Candidate(turned.onset, max(turn.b, turned.onset), _strength(odds), text, evidence.box(*turned.box))
+    return Candidate(turned.onset, max(turned.turn.b, turned.onset), _strength(odds), text, evidence.box(*turned.box))
 
 
 def _marked(evidence: Evidence, mark: Mark, odds: float) -> Candidate:
-    if odds > LIKELY and _caused(evidence, mark, new_colour(evidence, mark)):
-        odds -= EXCUSED
+    odds = unexcused(odds, lambda: is_marked(evidence, mark))
     start = onset(evidence, mark)
     text = f"The surface of something that is followed is another from frame {start} on, though nothing touched it."
     return Candidate(start, max(mark.b, start), _strength(odds), text, evidence.box(*mark.box))
-
-
-def _caused(evidence: Evidence, mark: Mark, colour: np.ndarray) -> bool:
-    """Say whether a thing that changes touches what stained it, or is struck just then."""
-    outline = mark.track.masks[mark.index]
-    return stained(evidence, mark.a, mark.b, outline, mark.after[0], colour) or struck(evidence, mark)
 
 
 def _missing(evidence: Evidence, missing: Missing, odds: float) -> Candidate:
