@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from evaluation.evidence.clip import Evidence
 
 LIGHTNESS = np.array([0.5, 1, 1], np.float32)
-ANOTHER, ALIKE = 10.0, 13.0  # of `shades`: not seen there before; of a stain and what left it, which coding blurs
+ANOTHER, ALIKE = 10.0, 11.0  # of `shades`: not seen there before; of a stain and what left it, which coding blurs
+LIGHT = 0.75, 1.35  # times which colours of `shades` may be in another light: about its cube root
 SETTLED = 2  # frames after a turn, in which a stain is all there
 NEAR, REACH = 0.12, 0.2  # of the shorter side: from a stain to what left it; in which that is looked for
 RARE = 0.04  # of the frame that has the colour: more is no stain's
@@ -35,7 +36,7 @@ def source(evidence: "Evidence", a: int, b: int, mask: np.ndarray, at: np.ndarra
     lag = max(FEWEST_FRAMES, round(LAG * evidence.clip.fps))
     first, last = max(shot.start, a - lag), min(shot.end, b + lag)
     frame = shades(evidence.rgb[first][::3, ::3].astype(np.float32))
-    if (_far(frame, colour) < ALIKE).mean() >= RARE:
+    if (far(frame, colour) < ALIKE).mean() >= RARE:
         return np.zeros((0, 2))
     h, w = evidence.luma.shape[1:]
     half = int(REACH * min(h, w))
@@ -46,7 +47,7 @@ def source(evidence: "Evidence", a: int, b: int, mask: np.ndarray, at: np.ndarra
         place = carried_by_camera(evidence, at, b, t)
         seen = shades(cut_out(evidence.rgb[t], place, (shape.shape[1], shape.shape[0])))
         framed = (x + place[0] >= 0) & (y + place[1] >= 0) & (x + place[0] <= w - 1) & (y + place[1] <= h - 1)
-        alike.append((_far(seen, colour) < ALIKE) & framed)
+        alike.append((far(seen, colour) < ALIKE) & framed)
     away = cv2.distanceTransform(1 - shape, cv2.DIST_L2, 3)
     rests = alike[0] & (cv2.dilate(alike[1].astype(np.uint8), KERNEL) > 0)
     rests &= (away > RIM) & (away < NEAR * min(h, w))
@@ -96,5 +97,7 @@ def some(pixels: np.ndarray, count: int) -> np.ndarray:
     return pixels[:: max(1, len(pixels) // count)]
 
 
-def _far(colours: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    return np.asarray(np.linalg.norm(colours - colour, axis=-1))
+def far(colours: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Return how far colours `[..., 3]` are from one, in whatever light: light moves a colour to black or from it."""
+    light = np.clip(colours @ colour / max(float(colour @ colour), 1e-6), *LIGHT)
+    return np.asarray(np.linalg.norm(colours - light[..., None] * colour, axis=-1))

@@ -87,8 +87,8 @@ def _marked(evidence: Evidence, mark: Mark, odds: float) -> Candidate:
 
 def _missing(evidence: Evidence, missing: Missing, odds: float) -> Candidate:
     """Return what is found where a stain is missing; `odds` are those that what should leave it did so before."""
-    odds = min(odds, 0.0) + ALL_MISSING * (missing.share - MISSING)
-    text = f"Something touches from frame {missing.start} on what left a mark before, and it leaves none."
+    odds = min(odds, 0.0) + ALL_MISSING * (missing.share - MISSING) + float(np.log(missing.kept / (1 + missing.broken)))
+    text = f"From frame {missing.start} on something happens that left a mark on another before, and it leaves none."
     return Candidate(missing.start, missing.end, _strength(odds), text, evidence.box(*missing.box))
 
 

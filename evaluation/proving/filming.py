@@ -100,6 +100,8 @@ def _of_one_base(
             frames = picture.frames * (1 - share) + stranger.paint(simulate(other)).frames * share
             failed = Picture(frames, picture.owner)
         known = evidence(fault, picture, failed)
+        if fault.known_by is not None and not evidence(fault.known_by, picture, painter.paint(fault.known_by.take)):
+            continue
         if known and convinces(fault, known, scene, take, visibility(scene, painter, fault.take, failed)):
             done.add(fault.type)
             yield case(failed.frames, f"{scene.kind}: {fault.way}", known)

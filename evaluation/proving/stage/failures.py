@@ -18,7 +18,8 @@ from evaluation.proving.stage.scene import Scene, Take
 class Fault:
     """A take with one failure.
 
-    `mix` (float `[T]`) is the share of a foreign scene in the picture, where another scene is to be seen.
+    `mix` (float `[T]`) is the share of a foreign scene in the picture, where another scene is to be seen. `known_by` is
+    what an eye must see to know that this is wrong: what would be missing as plainly if it were not there.
     """
 
     type: str
@@ -29,6 +30,7 @@ class Fault:
     end: int
     things: tuple[int, ...] = ()  # none: the whole picture
     mix: np.ndarray | None = None
+    known_by: "Fault | None" = None
 
 
 class Shot:

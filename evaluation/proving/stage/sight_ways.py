@@ -1,6 +1,7 @@
 """Ways to fail that leave the motion as it is: what is seen of things, of the light, of the scene and of time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -189,14 +190,22 @@ def state_fails(shot: Shot) -> Fault | None:
 def leaves_no_mark(shot: Shot) -> Fault | None:
     """What painted or broke one thing before everyone's eyes does nothing to the next that it happens to."""
     starts, span = _marked(shot), shot.frames(0.3)
-    told = [start for index, start in starts.items() if start and _in_sight(shot, index, start, span)]
     for index in shot.things():
         start = starts.get(index, 0)
-        if any(start > earlier + span for earlier in told) and _in_sight(shot, index, start, span):
-            take, way = shot.changed(mark=(index, slice(None), 0.0)), "a cause without its mark"
-            end = min(start + span, shot.total - 1)
-            return Fault("state_change", way, shot.severity, take, start, end, (index,))
+        told = [
+            other
+            for other, earlier in starts.items()
+            if 0 < earlier < start - span and _in_sight(shot, other, earlier, span)
+        ]
+        if told and _in_sight(shot, index, start, span):
+            known_by, fault = (_unmarked(shot, *one, span) for one in ((told[0], starts[told[0]]), (index, start)))
+            return replace(fault, known_by=known_by)
     return None
+
+
+def _unmarked(shot: Shot, index: int, start: int, span: int) -> Fault:
+    take, end = shot.changed(mark=(index, slice(None), 0.0)), min(start + span, shot.total - 1)
+    return Fault("state_change", "a cause without its mark", shot.severity, take, start, end, (index,))
 
 
 def _marked(shot: Shot) -> dict[int, int]:

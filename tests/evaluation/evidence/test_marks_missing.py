@@ -38,6 +38,26 @@ def missing_in(evidence: Evidence) -> list[Missing]:
     return [missing for mark in find_marks(evidence) for missing in find_missing(evidence, mark)]
 
 
+def test_what_is_struck_as_hard_and_stays_whole_lacks_the_change() -> None:
+    """Two discs fall on the floor; the first gets another inside by it."""
+    found = {}
+    for breaks in (False, True):
+        rng = np.random.default_rng(5)
+        frames = cv2.GaussianBlur(rng.normal(0, 60, (H, W, 3)), (0, 0), 4) * 2 + 130 + rng.normal(0, 1, (T, H, W, 3))
+        for t in range(T):
+            for x, first, colour, whole in ((30, 14, [200.0, 160, 40], False), (80, 32, [220.0, 90, 210], not breaks)):
+                y = 60 - 2.6 * abs(t - first) * (1 if t < first else 0.5)
+                _put(frames[t], x, y, 10, np.array(colour))
+                if not whole and t >= first:
+                    _put(frames[t], x, y, 6, INK)
+        found[breaks] = missing_in(gather(ClipInput("film", frames.clip(0, 255).astype(np.uint8), 24.0)))
+    most = max(found[False], key=lambda missing: missing.share)
+    assert most.share > 0.8
+    assert abs(most.start - 32) <= 2
+    assert most.box[0] < 80 < most.box[2]
+    assert all(missing.share < 0.4 for missing in found[True])
+
+
 def test_stain_is_missing_on_what_passes_clean_and_not_on_what_is_stained() -> None:
     clean, stained = film(second_stained=False), film(second_stained=True)
     most = max(missing_in(clean), key=lambda missing: missing.share)

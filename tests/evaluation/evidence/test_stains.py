@@ -3,7 +3,7 @@
 import numpy as np
 
 from evaluation.evidence.clip import gather
-from evaluation.evidence.stains import nearest, newest, shades, stained
+from evaluation.evidence.stains import far, nearest, newest, shades, stained
 from evaluation.findings import ClipInput
 
 T, W, H = 24, 96, 72
@@ -40,3 +40,9 @@ def test_newest_colours_are_those_that_were_not_there() -> None:
 
 def test_shades_halve_lightness() -> None:
     assert np.allclose(shades(np.full((1, 3), 255, np.float32)), [[50, 0, 0]], atol=0.1)
+
+
+def test_light_does_not_make_another_colour() -> None:
+    lit, dim, other = shades(np.array([[220.0, 60, 40], [160, 44, 29], [60, 40, 220]], np.float32))
+    assert far(dim[None], lit) < 8 < np.linalg.norm(dim - lit)
+    assert far(other[None], lit) > 40

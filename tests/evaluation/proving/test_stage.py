@@ -214,6 +214,9 @@ def test_a_cause_without_its_mark_is_told_by_one_that_left_its_mark_before():
                 (index,), before = fault.things, fault.start - round(0.3 * scene.fps)
                 assert take.mark[-1, index] == 1
                 assert take.mark[fault.start, index] > 0 == fault.take.mark[:, index].max()
-                assert np.delete(fault.take.mark, index, axis=1)[before].max() > 0
+                assert fault.known_by is not None
+                (other,) = fault.known_by.things
+                assert other != index
+                assert fault.take.mark[before, other] > 0 == fault.known_by.take.mark[:, other].max()
                 found += 1
     assert found > 5
