@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from evaluation.intervals import averaged_share
 from evaluation.yardsticks import published, vbench
 from evaluation.yardsticks.likephys import Errors, errors
 from evaluation.yardsticks.phyworld_page import add_laws, error_rows, laws_sentence, level_rows, method
 from evaluation.yardsticks.run import Measured
+from kinora.numbers import count
 from kinora.report import Page
 
 if TYPE_CHECKING:
@@ -32,7 +36,8 @@ VBENCH_METHOD = (
     "search instead of RAFT, and frames between frames blended halfway along that motion instead of by AMT. "
     "Flickering is of clips that stand still by the published rule, and is not measured where there are none. "
     "Consistency is measured where networks are named. What does not move wins every dimension but the dynamic "
-    "degree, the share of clips that move. Published figures are of other prompts at hundreds of pixels."
+    "degree, the share of clips that move. In brackets intervals of 95 % over clips. Published figures are of other "
+    "prompts at hundreds of pixels."
 )
 
 
@@ -42,7 +47,7 @@ def yardsticks_page(measured: Measured) -> Page:
     if measured.preferences is not None:
         found = errors(measured.preferences)
         page.heading("Does it hold the possible for likelier?")
-        page.table(preference_rows(found), f"Published averages: {likephys_published()}.")
+        page.table(preference_rows(found), f"Published: {published.LIKEPHYS_SOURCE}.")
         page.plot(preference_plot(found), "Preference error with its interval; the line is chance.")
         page.text(LIKEPHYS_METHOD)
     page.heading("How its clips go on from frame to frame")
@@ -59,7 +64,7 @@ def markdown(measured: Measured) -> str:
     parts = [sentence(measured)]
     if measured.preferences is not None:
         parts += [LIKEPHYS_METHOD, _table(preference_rows(errors(measured.preferences)))]
-        parts += [f"Published averages: {likephys_published()}."]
+        parts += [f"Published: {published.LIKEPHYS_SOURCE}."]
     parts += [VBENCH_METHOD, _table(vbench_rows(measured)), f"Published figures: {published.VBENCH_SOURCE}."]
     if measured.laws is not None:
         parts.append(laws_markdown(measured.laws))
@@ -74,10 +79,10 @@ def laws_markdown(laws: "Laws") -> str:
 
 def sentence(measured: Measured) -> str:
     """Return what was found in one sentence."""
-    means = vbench.means(measured.courses)
-    moving = means["dynamic degree"][0]
-    said = f"{len(measured.courses)} clips were measured"
-    said += f", of which {moving:.0%} move" if moving is not None else ""
+    moving = averaged_share(vbench.values(measured.courses)["dynamic degree"])
+    clips = len(measured.courses)
+    said = f"{count(clips, 'clip')} {'was' if clips == 1 else 'were'} measured"
+    said += f", of which {moving} move" if moving.of else ""
     found = {} if measured.preferences is None else errors(measured.preferences)
     if ALL in found:
         own = found[ALL]
@@ -98,24 +103,27 @@ def preference_rows(found: Found) -> list[dict[str, Any]]:
             "with the looks balanced": str(shares.balanced or "the looks favour one twin"),
         }
         for kind, shares in found.items()
+    ] + [
+        {
+            "broken": f"published: {name}",
+            "pairs": "–",
+            "preference error": f"{value:.1f}%",
+            "untrained": "–",
+            "with the looks balanced": "–",
+        }
+        for name, value in published.LIKEPHYS.items()
     ]
-
-
-def likephys_published() -> str:
-    """Return the published preference errors and where they stand."""
-    figures = ", ".join(f"{name} {value:.1f}%" for name, value in published.LIKEPHYS.items())
-    return f"{figures} ({published.LIKEPHYS_SOURCE})"
 
 
 def vbench_rows(measured: Measured) -> list[dict[str, Any]]:
     """Return the table of VBench's dimensions, with the simulator's own clips and published figures beside them."""
     columns = {"clips": measured.courses, "simulator": measured.simulator}
-    means = {name: vbench.means(courses) for name, courses in columns.items() if courses}
+    known = {name: vbench.values(courses) for name, courses in columns.items() if courses}
     networks = {"subject consistency": measured.subject, "background consistency": measured.background}
     return [
         {
             "dimension": f"{dimension} ({MADE_BY[dimension] or networks[dimension] or 'no network named'})",
-            **{name: _mean(*found[dimension]) for name, found in means.items()},
+            **{name: _mean(found[dimension]) for name, found in known.items()},
             **{system: f"{figures[dimension]:.2f}%" for system, figures in published.VBENCH.items()},
         }
         for dimension in vbench.DIMENSIONS
@@ -157,8 +165,9 @@ def preference_plot(found: Found) -> "Figure":
     return figure
 
 
-def _mean(mean: float | None, clips: int) -> str:
-    return "not measured" if mean is None else f"{mean:.2%} of {clips}"
+def _mean(values: np.ndarray) -> str:
+    told = averaged_share(values)
+    return f"{told.value:.2%} ({100 * told.low:.2f}–{100 * told.high:.2f}) of {told.of}" if told.of else "not measured"
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

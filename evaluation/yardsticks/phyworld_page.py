@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from evaluation.intervals import Mean, averaged
 from evaluation.yardsticks import published
 from evaluation.yardsticks.phyworld import (
     INSIDE,
@@ -22,6 +24,7 @@ from evaluation.yardsticks.phyworld import (
     scenarios,
 )
 from kinora.config import write_json
+from kinora.numbers import count
 from kinora.report import Clip, Page
 
 if TYPE_CHECKING:
@@ -79,11 +82,11 @@ def error_rows(laws: Laws) -> list[dict[str, Any]]:
     found, of_mean, shares = means(laws), means(laws, "of_mean"), means(laws, "found")
     columns = [(scenario, where) for scenario in scenarios(laws) for where in (INSIDE, OUTSIDE)]
     rows = [
-        {"": name, **{_column(*place): str(found[made_by, *place]) for place in columns}}
+        {"": name, **{_column(*place): _told(found[made_by, *place]) for place in columns}}
         for made_by, name in ROWS.items()
     ]
     rows[1:1] = [
-        {"": "of its mean velocity", **{_column(*place): str(of_mean["model", *place]) for place in columns}},
+        {"": "of its mean velocity", **{_column(*place): _told(of_mean["model", *place]) for place in columns}},
         {"": "its balls are found in", **{_column(*p): f"{shares['model', *p].value:.0%}" for p in columns}},
     ]
     for name, figures in published.PHYWORLD.items():
@@ -101,8 +104,11 @@ def level_rows(laws: Laws) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"": NAMES[level]}
         for scenario in scenarios(laws):
             some = own[(own["scenario"] == scenario) & (own["level"] == level)]
-            few = f"{some['error'].mean():.3f} of {len(some)} clips, found {some['found'].mean():.0%}"
-            row[scenario] = few if len(some) else "–"
+            if len(some):
+                told = averaged(some.set_index(pd.Index(some["clip"], name="base"))["error"])
+                row[scenario] = f"{_told(told)} of {count(len(some), 'clip')}, found {some['found'].mean():.0%}"
+            else:
+                row[scenario] = "–"
         rows.append(row)
     return rows
 
@@ -193,6 +199,10 @@ def _beside(laws: Laws, question: Question, made: np.ndarray) -> Clip:
     label = f"{NAMES[question.level]}: speed {question.speed:.1f}, radius {question.radius:.2f}"
     frames = np.concatenate([truth, line, made], axis=2)
     return Clip(frames, question.sample.fps, label, f"velocity error {own['error']:.2f}")
+
+
+def _told(mean: Mean) -> str:
+    return str(mean) if mean.of > 1 else f"{mean.value:.3f}"  # one clip has no interval
 
 
 def _column(scenario: str, where: str) -> str:

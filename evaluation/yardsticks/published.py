@@ -6,7 +6,7 @@ They were measured with other prompts and scenes, at other sizes: they say what 
 # Average plausibility preference error, %. The paper's own table could not be had; these are as a note on it quotes.
 LIKEPHYS = {"Hunyuan T2V": 43.6, "CogVideoX-2B": 48.2, "AnimateDiff": 60.8}
 LIKEPHYS_SOURCE = (
-    "LikePhys, ICLR 2026 (arXiv:2510.11512), averages over its twelve scenarios as quoted in the note on it at "
+    "LikePhys, ICLR 2026 (arXiv:2510.11512), averages over its own twelve scenarios, as quoted in the note on it at "
     "papernotes.org, not read in the paper itself"
 )
 # VBench, %.

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from evaluation.findings import ClipInput
-from evaluation.loading import read_clips
+from evaluation.loading import clip_files, read_clips
 from evaluation.yardsticks import vbench
 from evaluation.yardsticks.vbench import Course, Features
 from kinora.config import from_dict, write_json
 from kinora.errors import KinoraError
+from kinora.progress import Progress
 from kinora.storage import artifact_root
 from kinora.worlds import EvaluationPrompt, WorldsConfig, evaluation_prompts, simulate_prompt
 
@@ -92,11 +93,13 @@ def of_clips(path: Path, eyes: Eyes) -> Measured:
         KinoraError: if none can be read.
     """
     networks, courses, unreadable = eyes.open(), list[Course](), list[str]()
-    for clip in read_clips(path):
-        if isinstance(clip, ClipInput):
-            courses.append(vbench.course(clip, *networks))
-        else:
-            unreadable.append(clip[1])
+    with Progress("measure clips", len(clip_files(path)), "clips") as progress:
+        for done, clip in enumerate(read_clips(path), start=1):
+            if isinstance(clip, ClipInput):
+                courses.append(vbench.course(clip, *networks))
+            else:
+                unreadable.append(clip[1])
+            progress.update(done)
     if not courses:
         raise KinoraError(f"no clip in {path} can be read ({unreadable[0]}); give videos.")
     return Measured(path.name, courses, [], unreadable, None, eyes.subject, eyes.background)

@@ -123,11 +123,18 @@ def halfway(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def means(courses: Sequence[Course]) -> dict[str, tuple[float | None, int]]:
     """Return the mean of every dimension and of how many clips it is; of the dynamic degree, the share that moves."""
-    found: dict[str, tuple[float | None, int]] = {}
-    for dimension in DIMENSIONS:
-        values = [value for one in courses if (value := getattr(one, DIMENSIONS[dimension])) is not None]
-        found[dimension] = (float(np.mean(values)) if values else None, len(values))
-    return found
+    return {
+        dimension: (float(np.mean(known)) if len(known) else None, len(known))
+        for dimension, known in values(courses).items()
+    }
+
+
+def values(courses: Sequence[Course]) -> dict[str, np.ndarray]:
+    """Return of every dimension what is known, a value a clip; of the dynamic degree, 1 for a clip that moves."""
+    return {
+        dimension: np.array([float(value) for one in courses if (value := getattr(one, name)) is not None])
+        for dimension, name in DIMENSIONS.items()
+    }
 
 
 DIMENSIONS = {

@@ -1,6 +1,7 @@
 """`kinora evaluate yardsticks`: on clips, and on a model version."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ def test_clips_are_measured_by_vbench_alone(tmp_path, capsys):
     assert record["vbench"]["model"]["dynamic degree"] == {"mean": 0.0, "clips": 1}
     assert record["vbench"]["model"]["temporal flickering"]["mean"] > 0.99
     page = (out / "yardsticks.html").read_text()
+    assert "1 clip was measured, of which 0.0% (0.0–79) move." in page  # Wilson's of 0 of 1
     assert "HunyuanVideo" in page
     assert "broken.mp4" in page
     assert "skipped" in capsys.readouterr().err
@@ -47,6 +49,8 @@ def test_a_version_is_measured_by_both(version, tmp_path):
     page = (out / "yardsticks.html").read_text()
     assert "untrained" in page
     assert "2510.11512" in page
+    published = re.search(r"published: Hunyuan T2V</span></td>\s*<td.*?>–</span></td><td.*?><span>(.*?)</span>", page)
+    assert published[1] == "43.6%"  # in the column of the model's own error
 
 
 @pytest.mark.parametrize(("words", "said"), [(["--pairs", "0"], "1 or more"), ([], "nothing-there")])
