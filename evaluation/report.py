@@ -106,13 +106,13 @@ def checkpoint_page(
 
 
 def clips_verdict(report: Mapping[str, Any]) -> str:
-    """Return how many clips are without any failure, of how many of them little is known, and what was not read."""
+    """Return how many clips are without any failure, of how many of them little is known, and what was not judged."""
     records, unread = report["clips"], len(report.get("unreadable", ()))
     said = _verdict(records, wilson(_clean(records), len(records)))
     unsure = sum(2 * sum(r["measurable"].values()) < len(r["measurable"]) for r in records if not failed_types(r))
     if unsure:
         said += f" Of those without, {unsure:,} let fewer than half of the types of failure be measured."
-    return said + (f" {count(unread, 'file')} could not be read." if unread else "")
+    return said + (f" {count(unread, 'file')} could not be judged." if unread else "")
 
 
 def checkpoint_verdict(evaluation: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
+from evaluation import clips
 from evaluation.loading import clip_files
 from kinora.data.ingest.config import IngestConfig, SimulatedClips
 from kinora.data.ingest.dataset import ingest
@@ -43,8 +44,50 @@ def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
     assert not clips["image.png"]["measurable"]["gravity"]
     assert [row["clip"] for row in report["unreadable"]] == ["broken.mp4"]
     page = (out / "report.html").read_text()
-    assert "Not readable" in page
+    assert "Not judged" in page
     assert "gone.mp4" in page
+
+
+def test_a_run_that_was_interrupted_goes_on(folder, tmp_path, monkeypatch, capsys):
+    judged, real = [], clips.judge
+
+    def judge(clip, **named):
+        judged.append(clip.name)
+        if len(judged) == 2:
+            raise KeyboardInterrupt
+        return real(clip, **named)
+
+    monkeypatch.setattr(clips, "judge", judge)
+    words, out = ["evaluate", "clips", str(folder), "--out", str(tmp_path / "out")], tmp_path / "out"
+    assert main(words) == 130
+    assert "interrupted" in capsys.readouterr().err
+    with (out / "judged.jsonl").open("a") as lines:
+        lines.write('\n["cut off by a ki')
+    assert main(words) == 0
+    assert judged == ["gone.mp4", "image.png", "image.png", "right.mp4"]
+    assert [file.name for file in sorted(out.iterdir())] == ["report.html", "report.json"]
+    assert main([*words[:-1], str(tmp_path / "whole")]) == 0
+    assert (tmp_path / "whole" / "report.json").read_bytes() == (out / "report.json").read_bytes()
+    before = len(judged)
+    (out / "judged.jsonl").write_text(json.dumps(["of other clips, or another evaluator", {}]))
+    assert main(words) == 0
+    assert len(judged) == before + 3
+
+
+def test_a_detector_that_fails_costs_one_clip(folder, tmp_path, monkeypatch, capsys):
+    real = clips.judge
+
+    def judge(clip, **named):
+        if clip.name == "gone.mp4":
+            raise MemoryError("too much")
+        return real(clip, **named)
+
+    monkeypatch.setattr(clips, "judge", judge)
+    assert main(["evaluate", "clips", str(folder), "--out", str(tmp_path / "out")]) == 0
+    assert "skipped gone.mp4: a detector failed (MemoryError: too much)." in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [row["clip"] for row in report["unreadable"]] == ["broken.mp4", "gone.mp4"]
+    assert report["summary"]["without_failure"]["clips"] == 2
 
 
 def test_files_that_are_no_clips_by_their_names_are_named(folder, tmp_path, capsys):

@@ -128,11 +128,11 @@ def test_a_note_names_the_worst_failure_of_each_type_and_why_what_was_due_was_no
     assert "Due but not measurable: gravity, momentum: it is mush. And 1 more." in note
 
 
-def test_the_verdict_tells_of_files_that_could_not_be_read(clips, tmp_path):
+def test_the_verdict_tells_of_files_that_could_not_be_judged(clips, tmp_path):
     report = evaluate_clips(clips[2:3]) | {"unreadable": [{"clip": "a.mp4", "reason": "a.mp4 is no video."}]}
     page = clips_page(report, lambda number: clips[2])
     assert page.summary.startswith("1 of 1 clip is without any failure: 100%; of all clips like these 21% to 100%")
-    assert page.summary.endswith("1 file could not be read.")
+    assert page.summary.endswith("1 file could not be judged.")
 
 
 def test_a_clip_longer_than_what_is_read_of_it_is_not_whole(monkeypatch, tmp_path):
