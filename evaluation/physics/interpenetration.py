@@ -10,27 +10,31 @@ or leaves the picture through it, is in it.
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.tracks import Track
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
-from evaluation.physics.gravity import draws_down, falls
-from evaluation.physics.meetings import LATE, MUCH, SURELY, Meeting, meetings, turned
+from evaluation.physics.meetings import Meeting, meetings, turned
 from evaluation.physics.mixing import Mixture, mixtures
 from evaluation.physics.momentum import UPRIGHT, box_about
-from evaluation.physics.paths import SMALL, Path, paths
+from evaluation.physics.moves import moves
+from evaluation.physics.paths import SMALL, Path
 from evaluation.physics.surfaces import Ground, grounds
 
 TYPE = "interpenetration"
 TOUCH = 0.12  # of the distance at which two touch, by which outlines are uncertain
 DEEP = 0.25  # of it, or of a radius, of strength log 2
-FACING = 0.7  # cosine between what changes of their relative velocity, and the line between two that push each other
+FACING = 0.8, 0.95  # cosine of what changes of their relative velocity, and the line between them: too little, enough
+PUSHED = 3.0, 5.5  # standard errors of the change of the one that is surely pushed: too few, enough
+HELD, BALANCED = 0.75, 0.6  # of the strength, that it takes to see both wholly, and what each gives the other
+WITHIN = 2.0  # times the strength
 NEARER, STILL = 0.3, 0.3  # radii a second at which two came together, and parts of it at which they may go on so
-ONE = 0.4  # times the strength, where only one of two is surely pushed
 MIXED = 3.0  # times the frames that wholly show a mixture, to tell how surely things go through one another
 GROUND, ALONE = 1.0, 0.8  # times the strength, of what goes into a ground that something lies on, or nothing else
 LYING, LOOSE = 5, 0.6  # sights that show it to lie there; times the strength, of what changes its shape
 AS_EVER, KNOWN = 0.2, 0.5  # difference of its area's logarithm, and least credit, of what tells where a ground is
 UNEVEN = 0.25  # radii by which what turns reaches lower and higher
 USUAL = 75  # percent of the sights of a thing, that show it to reach no lower below its centre
-LEAST = 0.5  # radii a second at which it falls in at least
+DOWN, BEFORE = 1.5, 4  # radii a second at which it goes down at least, and sights before its edge that show it
+STEPS = 2  # from the frame's lower edge, where it is seen last
 LARGER, STRIP = 1.4, 2.5  # times its area, of what is of another too; radii of ground that are seen at most
 TURNED = 1.2  # radii below the edge of a ground, above which something turns in it
 CLEAR, NEAR = 0.2, 1.5  # least quality of what may be in a ground, and pixels below its edge that are not in it
@@ -41,7 +45,7 @@ def interpenetration(evidence: Evidence) -> Finding:
     """Find things that turn within one another or are seen through one another, and things that sink into a ground."""
     if len(evidence.luma) < FEWEST:
         return unmeasurable(TYPE, f"fewer than {FEWEST} frames show no contact", due=False)
-    known = paths(evidence)
+    evidence, known = moves(evidence)
     if not known:
         return unmeasurable(TYPE, "nothing that moves can be followed well enough", due=False)
     met = meetings(evidence, known)
@@ -65,15 +69,14 @@ def _within(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     parts = float((meeting.after[1] - meeting.after[0]) @ towards)
     error, radius = float(np.hypot(*meeting.errors)), min(meeting.one.radius, meeting.other.radius)
     facing = sum(pushed) / max(float(np.hypot(*(meeting.changes[1] - meeting.changes[0]))), 1e-9)
-    deep = meeting.depth - TOUCH - 2 * meeting.apart_error / meeting.touch
-    if deep <= 0 or facing < FACING or came < max(error, NEARER * radius) or parts < -STILL * came:
+    deep = meeting.depth - TOUCH - meeting.apart_error / meeting.touch
+    surely = max(push / error for push, error in zip(pushed, meeting.errors, strict=True))
+    if deep <= 0 or facing < FACING[0] or came < max(error, NEARER * radius) or parts < -STILL * came:
         return None
-    both = [
-        push > SURELY * error and push > MUCH * path.radius
-        for push, error, path in zip(pushed, meeting.errors, (meeting.one, meeting.other), strict=True)
-    ]
-    credit = min(meeting.one.credit, meeting.other.credit) * (0.5 if meeting.fewest < 4 else 1.0)
-    credit *= 1.0 if all(both) else ONE
+    whole, fit = meeting.clear
+    sure = _share(facing, FACING) * _share(surely, PUSHED)
+    credit = min(_credit(path.track) for path in (meeting.one, meeting.other))
+    credit *= sure * fit * (1 - HELD + HELD * whole) * (1 - BALANCED * meeting.unbalanced)
     t = meeting.frame
     start, end = _overlap(meeting, came, parts)
     text = (
@@ -81,7 +84,7 @@ def _within(evidence: Evidence, meeting: Meeting) -> Candidate | None:
         f"their centres are {np.hypot(*meeting.apart):.1f} pixels apart, their outlines touch at {meeting.touch:.1f}."
     )
     box = box_about(evidence, (meeting.one.track, meeting.other.track), start, end)
-    return Candidate(start, end, float(np.log1p(deep / DEEP)) * credit, text, box)
+    return Candidate(start, end, WITHIN * float(np.log1p(deep / DEEP)) * credit, text, box)
 
 
 def _through(evidence: Evidence, mixture: Mixture) -> Candidate:
@@ -95,6 +98,16 @@ def _through(evidence: Evidence, mixture: Mixture) -> Candidate:
     start, end = mixture.start, mixture.end
     box = box_about(evidence, tracks, start - 1, end)
     return Candidate(start, end, float(np.log1p(MIXED * mixture.amount * mixture.share**2)) * credit, text, box)
+
+
+def _share(value: float, limits: tuple[float, float]) -> float:
+    """Return how far a value is from the lower of two limits to the upper, 0..1."""
+    return float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0, 1))
+
+
+def _credit(track: Track) -> float:
+    """Return how far what is seen of a thing is to be believed, 0..1."""
+    return float(track.quality**0.5 * min(1.0, track.area / SMALL) * (1.0 if track.rigid else LOOSE))
 
 
 def _overlap(meeting: Meeting, came: float, parts: float) -> tuple[int, int]:
@@ -126,7 +139,7 @@ def _into(
     frames = track.frames[below]
     text = f"From frame {frames[0]} on it is in the ground, up to {deep / radius:.1f} of its radii below its edge."
     box = box_about(evidence, (track,), int(frames[0]), int(frames[-1]))
-    credit = track.quality**0.5 * min(1.0, track.area / SMALL) * (1.0 if track.rigid else LOOSE)
+    credit = _credit(track)
     slack = NEAR + 0.15 * radius
     credit *= GROUND if any(_lies(other, level.row - slack, level.row + slack) for other in others) else ALONE
     strength = float(np.log1p(deep / (DEEP * radius))) * credit * level.share
@@ -169,19 +182,15 @@ def _turned_in(path: Path, lowest: np.ndarray, level: Ground, levels: list[Groun
 
 
 def _fallen_through(evidence: Evidence, path: Path, lowest: np.ndarray, level: Ground) -> float:
-    """Return how deep in a ground, in pixels, a thing that falls is when it leaves the picture through it."""
-    track, radius = path.track, path.radius
-    if track.boxes[-1, 3] < evidence.luma.shape[1] - 1 or track.ends != "border":
-        return -np.inf
+    """Return how deep in a ground, in pixels, a thing that goes down is when it leaves the picture through it."""
+    track, radius, bottom = path.track, path.radius, evidence.luma.shape[1]
     entered = len(lowest) - int(np.argmax(lowest[::-1] <= level.row + NEAR))
-    before = [piece for piece in path.pieces if path.frames[piece.first] < track.start + entered]
-    if entered >= len(lowest) or not before:
+    if track.ends != "border" or not 1 < entered < len(lowest):
         return -np.inf
-    piece = before[-1]
-    late = track.start + entered - 1 - path.frames[piece.last] > LATE
-    if late or not (falls(path, piece) and draws_down(piece)) or piece.velocity(piece.end)[1] < LEAST * radius:
+    rows = track.steady[max(0, entered - BEFORE) :, 1]
+    pace = float(rows[-1] - rows[0]) / max(1, len(rows) - 1)
+    left = bottom - int(track.boxes[-1, 3])
+    if left > STEPS * pace + 1 or pace * path.fps < DOWN * radius or (np.diff(rows) < 0).any():
         return -np.inf
-    if track.steady[-1, 1] <= track.steady[entered - 1, 1]:
-        return -np.inf
-    depth = float(lowest[-1]) - level.row
+    depth = float(lowest[-1]) + min(left, pace) - level.row
     return depth if depth < STRIP * radius else -np.inf

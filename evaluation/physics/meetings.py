@@ -1,16 +1,20 @@
 """Where two things meet: how they moved before and after, how near they came, and what each did to the other."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
 from evaluation.physics.contacts import between
+from evaluation.physics.moves import outlines_fit
 from evaluation.physics.paths import Path, Piece, Turn
 
 NEAR = 2.5, 0.3  # pixels, and radii of the smaller, between things that may touch
 LATE = 3  # frames by which the turns of the two may differ
 SURELY, MUCH = 4.0, 0.35  # standard errors, and radii a second, from which a velocity has changed
+MASS = 1.25  # power of the area, between those of flat things and of balls, that their masses are taken to be as
+AROUND, FIT = 6, (0.5, 0.8)  # frames about a meeting, and fits of outlines that are bad and good enough, for its motion
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,27 @@ class Meeting:
     def depth(self) -> float:
         """How deep they are in one another, of the distance at which they touch; negative: how far apart."""
         return float(1 - np.hypot(*self.apart) / self.touch)
+
+    @property
+    def unbalanced(self) -> float:
+        """What of the momentum that both get, by their sizes, is not taken from one another, 0..1."""
+        given = [
+            change * path.track.area**MASS for change, path in zip(self.changes, (self.one, self.other), strict=True)
+        ]
+        return float(np.hypot(*sum(given)) / max(sum(float(np.hypot(*part)) for part in given), 1e-9))
+
+    @cached_property
+    def clear(self) -> tuple[float, float]:
+        """How much of both is wholly seen about then, and how well their outlines keep their shapes, both 0..1."""
+        whole, fits = [], []
+        for track in (self.one.track, self.other.track):
+            first, last = (
+                int(np.clip(self.frame + k, track.start, track.end)) - track.start for k in (-AROUND, AROUND)
+            )
+            whole.append(track.whole[first : last + 1].mean())
+            fits += [outlines_fit(track, i) for i in range(first, last)]
+        fit = float(np.mean(fits)) if fits else 0.0
+        return float(np.mean(whole)), float(np.clip((fit - FIT[0]) / (FIT[1] - FIT[0]), 0, 1))
 
 
 def meetings(evidence: Evidence, paths: tuple[Path, ...]) -> list[Meeting]:

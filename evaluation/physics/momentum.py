@@ -17,7 +17,8 @@ from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.contacts import REACH, Cause, cause_of, ran_into, surface
 from evaluation.physics.gravity import falls
 from evaluation.physics.meetings import Meeting, around, meetings, turned
-from evaluation.physics.paths import GAP, SMALL, Path, Turn, paths
+from evaluation.physics.moves import moves
+from evaluation.physics.paths import GAP, SMALL, Path, Turn
 
 TYPE = "momentum"
 SURE, MUCH = 5.0, 0.7  # standard errors, and radii a second, of a change of velocity of strength log 2
@@ -55,7 +56,7 @@ def momentum(evidence: Evidence) -> Finding:
     """Find changes of velocity without a cause, and collisions that do not keep the momentum."""
     if len(evidence.luma) < FEWEST:
         return unmeasurable(TYPE, f"fewer than {FEWEST} frames show no change of motion", due=False)
-    known = paths(evidence)
+    evidence, known = moves(evidence)
     if not known:
         return unmeasurable(TYPE, "nothing that moves can be followed well enough", due=False)
     met = meetings(evidence, known)

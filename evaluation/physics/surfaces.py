@@ -20,13 +20,11 @@ class Ground:
 
 
 def grounds(evidence: Evidence) -> list[Ground]:
-    """Return the level edges across the picture of every shot with a known scene."""
-    if not evidence.background.reliable:
-        return []
+    """Return the level edges across the picture of every shot, by its middle frame where its scene is not known."""
     found = []
     for number, shot in enumerate(evidence.shots):
         middle = (shot.start + shot.end) // 2
-        scene = evidence.background.rgb[middle]
+        scene = (evidence.background.rgb if evidence.background.reliable else evidence.rgb)[middle]
         sums = np.cumsum(np.pad(scene, ((1, 0), (0, 0), (0, 0))), axis=0, dtype=np.float64)
         means = (sums[ROWS:] - sums[:-ROWS]) / ROWS  # of rows i to i + ROWS - 1
         steps = np.abs(means[ROWS:] - means[:-ROWS]).max(axis=2)  # [i]: of the edge before row i + ROWS
