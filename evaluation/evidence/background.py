@@ -13,7 +13,7 @@ import numpy as np
 
 from evaluation.evidence.camera import Camera, carry
 from evaluation.evidence.flow import largest
-from evaluation.evidence.medians import median
+from evaluation.evidence.medians import level_at, median
 from evaluation.evidence.shots import Shot
 
 SAMPLES = 40  # frames of a stretch, at most, that the median is taken of
@@ -117,12 +117,12 @@ def masked_median(pictures: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Return the median over n of `[n, H, W, 3]` where `inside` `[n, H, W]`, float32; 0 where nothing is inside."""
     if inside.all():
         return median(pictures)
-    shown = np.where(inside[..., None], pictures.astype(np.int16), 256)
-    ordered = np.sort(np.ascontiguousarray(np.moveaxis(shown, 0, -1)), axis=-1)
-    count = inside.sum(axis=0)
-    middle = [np.maximum(0, count - 1) // 2, np.minimum(len(pictures) - 1, count // 2)]
-    both = [np.take_along_axis(ordered, place[..., None, None], axis=-1)[..., 0] for place in middle]
-    return np.asarray(np.where(count[..., None] > 0, (both[0] + both[1]) / 2, 0), np.float32)
+    last, white = pictures.copy(), np.full_like(pictures[0], 255)
+    for picture, outside in zip(last, (~inside).view(np.uint8), strict=True):  # what is outside comes last
+        cv2.copyTo(white, outside, picture)
+    count = np.repeat(inside.sum(axis=0, dtype=np.uint8)[..., None], 3, axis=-1)
+    low, high = level_at(last, (np.maximum(count, 1) - 1) // 2), level_at(last, count // 2)
+    return np.asarray(np.where(count > 0, (low.astype(np.float32) + high) / 2, 0))
 
 
 def in_light_of(frame: np.ndarray, scene: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.flow import beyond, carried, pixel_grid
+from evaluation.evidence.medians import median
 from evaluation.evidence.mirror import KERNEL, End, View, both_ways
 from evaluation.evidence.segments import smallest
 from evaluation.evidence.weighing import Candidate, Crowd, log_odds, onset
@@ -112,14 +113,16 @@ def heaviest(
     if not mask.any():
         return []
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, KERNEL)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    left, top, across, down = cv2.boundingRect(mask)
+    place = slice(top, top + down), slice(left, left + across)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[place], connectivity=8)
     at = np.flatnonzero(labels)
-    mass = np.bincount(labels.ravel().take(at), weights=levels.ravel().take(at), minlength=count)
+    mass = np.bincount(labels.ravel().take(at), weights=levels[place].ravel().take(at), minlength=count)
     found = []
     for i in (np.argsort(-mass[1:]) + 1)[:most]:
         x, y, wide, high, area = (int(v) for v in stats[i])
         if area >= least:
-            box = (x, y, x + wide, y + high)
+            box = (left + x, top + y, left + x + wide, top + y + high)
             found.append((float(mass[i]), box, labels[y : y + high, x : x + wide] == i))
     return found
 
@@ -172,7 +175,7 @@ def _step(view: View, t: int, box: tuple[int, int, int, int], mask: np.ndarray) 
     if not t or view.cut[t - 1] or not mask.any():
         return np.zeros(2)
     x0, y0, x1, y1 = box
-    came = np.median(view.backward[t - 1][y0:y1, x0:x1][mask], axis=0)
+    came = median(view.backward[t - 1][y0:y1, x0:x1][mask])
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2, 1.0])
     before = view.between(t, t - 1) @ centre
     return np.asarray(before[:2] / before[2] - centre[:2] - came, dtype=float)

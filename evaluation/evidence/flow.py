@@ -61,17 +61,19 @@ def follow_flow(rgb_THWC: np.ndarray, luma_THW: np.ndarray, camera: Camera, shot
     consistent, residual = np.zeros((steps, H, W), bool), np.zeros((steps, H, W), np.float32)
     to_last = np.linalg.inv(camera.to_next)
     for shot in shots:
-        for t in range(shot.start, shot.end):
-            there, back = carried_along(camera.to_next[t], grid) - grid, carried_along(to_last[t], grid) - grid
-            forward[t], backward[t] = moved(grey[t], grey[t + 1], there), moved(grey[t + 1], grey[t], back)
-            returned = backward[t] + sample(forward[t], grid + backward[t])
-            consistent[t] = _length(returned) < RETURNS + 0.1 * _length(backward[t])
-        after = in_four(rgb_THWC[shot.start])
-        for t in range(shot.start, shot.end):
-            now, after = after, in_four(rgb_THWC[t + 1])
-            still = carried_along(to_last[t], grid)
-            on = forward[t + 1] if t + 1 < shot.end else None
-            residual[t] = unexplained(now, after, still, forward[t], backward[t], on, grid)
+        still, after = grid, in_four(rgb_THWC[shot.start])
+        for t in range(shot.start, shot.end + 1):
+            last_still = still
+            if t < shot.end:
+                there, still = carried_along(camera.to_next[t], grid), carried_along(to_last[t], grid)
+                forward[t] = moved(grey[t], grey[t + 1], there - grid)
+                backward[t] = moved(grey[t + 1], grey[t], still - grid)
+                returned = backward[t] + sample(forward[t], grid + backward[t])
+                consistent[t] = _length(returned) < RETURNS + 0.1 * _length(backward[t])
+            if t > shot.start:  # once it is known how frame t goes on
+                now, after = after, in_four(rgb_THWC[t])
+                on = forward[t] if t < shot.end else None
+                residual[t - 1] = unexplained(now, after, last_still, forward[t - 1], backward[t - 1], on, grid)
     return Flow(forward, backward, consistent, residual)
 
 
@@ -95,9 +97,9 @@ def in_four(rgb_HWC: np.ndarray) -> np.ndarray:
 
 
 def carried(flows: Sequence[np.ndarray], a: int, b: int, grid: np.ndarray) -> np.ndarray:
-    """Return where the places of `grid` in frame `a` are in frame `b` along the flows forward, one a frame."""
-    there = grid
-    for t in range(a, b):
+    """Return where the pixels of `grid` in frame `a` are in a later one, `b`, along the flows forward, one a frame."""
+    there: np.ndarray = grid + flows[a]
+    for t in range(a + 1, b):
         there = there + sample(flows[t], there)
     return there
 

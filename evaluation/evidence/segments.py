@@ -203,9 +203,15 @@ def _against(flow: np.ndarray, homography: np.ndarray) -> np.ndarray:
 
 def _numbered(mask: np.ndarray) -> np.ndarray:
     """Return the connected regions of a mask, numbered by area, those that are too small or too many left out."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    found = np.zeros(mask.shape, np.uint8)
+    x, y, wide, high = cv2.boundingRect(mask.astype(np.uint8))
+    if not wide:
+        return found
+    place = slice(y, y + high), slice(x, x + wide)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[place].astype(np.uint8), connectivity=4)
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1
     kept = [i for i in order[:MOST] if stats[i, cv2.CC_STAT_AREA] >= smallest(*mask.shape)]
     numbers = np.zeros(count, np.uint8)
     numbers[kept] = np.arange(1, len(kept) + 1)
-    return np.asarray(numbers[labels])
+    found[place] = numbers[labels]
+    return found

@@ -9,6 +9,8 @@ from evaluation.evidence.camera import carry
 JITTER = 0.3  # pixels: standard deviation of a measured centre, beside 3 % of the radius
 STEADIEST = 0.1  # pixels a frame, squared by frames: the least expected acceleration
 TURNS = 0.5  # of its velocity, the least expected acceleration of a thing that may bounce
+STEP = np.array([[1.0, 1.0], [0.0, 1.0]])  # of a frame: what place and velocity become
+GAIN = np.array([[0.25, 0.5], [0.5, 1.0]])  # of their covariance by an acceleration's variance
 JUMPED = 6.0  # standard deviations from where it was expected, from which a thing goes on from where it is
 
 
@@ -63,9 +65,8 @@ class Thing:
         position, velocity = self.state
         at = carry(to_next, np.stack([position + velocity, position + 2 * velocity]))
         self.state = np.stack([at[0], at[1] - at[0]])
-        step = np.array([[1.0, 1.0], [0.0, 1.0]])
         acceleration = max(self.acceleration, (TURNS * np.hypot(*velocity)) ** 2)
-        self.spread = step @ self.spread @ step.T + acceleration * np.array([[0.25, 0.5], [0.5, 1.0]])
+        self.spread = STEP @ self.spread @ STEP.T + acceleration * GAIN
 
     def take(self, sight: Sight) -> None:
         """Correct the motion and the look by a sight; its innovation is put in."""

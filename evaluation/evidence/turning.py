@@ -15,6 +15,7 @@ import numpy as np
 
 from evaluation.evidence.changes import heaviest
 from evaluation.evidence.flow import carried, outside, pixel_grid, sample
+from evaluation.evidence.medians import median
 from evaluation.evidence.segments import smallest
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def median_flow(flow: np.ndarray, mask: np.ndarray, at: np.ndarray) -> np.ndarra
     if a >= b or c >= d:
         return np.zeros(2)
     inside = flow[a:b, c:d][mask[a - y : b - y, c - x : d - x]]
-    return np.median(inside, axis=0) if len(inside) else np.zeros(2)
+    return median(inside) if len(inside) else np.zeros(2)
 
 
 def followed(

@@ -18,6 +18,7 @@ import numpy as np
 from evaluation.evidence.camera import carry
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.looks import unlike
+from evaluation.evidence.medians import median
 from evaluation.evidence.tracks import Track
 from evaluation.physics.mending import Followed, followed
 from evaluation.physics.partition import FEWEST, partition
@@ -231,12 +232,14 @@ def path_of(evidence: Evidence, one: Followed) -> Path | None:
 def _step(evidence: Evidence, track: Track, i: int) -> np.ndarray:
     """Return how far a thing goes from its sight `i` to the next, in steady pixels `[2]`; nan where it is not known."""
     t, (x0, y0, x1, y1) = int(track.frames[i]), track.boxes[i]
-    inside = cv2.erode(np.pad(track.masks[i], 1).astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0
-    if inside.sum() < 8:
+    mask = track.masks[i].astype(np.uint8)
+    inside = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+    if np.count_nonzero(inside) < 8:
         inside = track.masks[i]
-    flow = np.median(evidence.flow.forward[t, y0:y1, x0:x1][inside], axis=0)
+    flow = median(evidence.flow.forward[t, y0:y1, x0:x1][inside])
     x0, y0, x1, y1 = track.boxes[i + 1]
-    clear = evidence.flow.consistent[t, y0:y1, x0:x1][track.masks[i + 1]].mean()
+    both = evidence.flow.consistent[t, y0:y1, x0:x1] & track.masks[i + 1]
+    clear = np.count_nonzero(both) / np.count_nonzero(track.masks[i + 1])
     both = track.whole[i] and track.whole[i + 1]
     if clear < LOST:
         return np.asarray(track.steady[i + 1] - track.steady[i]) if both else np.full(2, np.nan)

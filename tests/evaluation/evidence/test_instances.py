@@ -52,6 +52,8 @@ def test_the_network_sees_how_things_move_and_differ(film):
         assert np.median(view[6][thing]) / MOTION == pytest.approx(80 / 19, abs=0.7)
         assert abs(np.median(view[6][~thing])) / MOTION < 0.3
         assert np.abs(view[3:6])[:, thing].mean() > 5 * np.abs(view[3:6])[:, ~thing].mean()
+    place = slice(30, 50), slice(20, 60)
+    np.testing.assert_array_equal(seen(evidence, regions, 10, place), views[0][:, *place])
 
 
 def test_crossing_things_that_look_alike_are_told_apart(film):
