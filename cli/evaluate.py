@@ -23,6 +23,7 @@ def _backends(
     judge_frames: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = NONE.judge_frames,
     segments: Network = NONE.segments,
     looks: Network = NONE.looks,
+    depth: Network = NONE.depth,
     calibration: Annotated[str, tyro.conf.arg(metavar="FILE")] = NONE.calibration,
 ) -> Backends:
     """Return the networks that help to judge clips.
@@ -33,10 +34,11 @@ def _backends(
         judge_frames: Frames of a clip that the judge sees, evenly spaced.
         segments: Who tells things from the scene: hf:FOLDER or hf:ORGANISATION/NAME of a SAM 2.
         looks: Who says, beside colour and texture, how things look: hf: of a DINOv2, or another vision transformer.
-        calibration: File of scores for these segments and looks, which `kinora evaluate benchmark --fit FILE` writes;
-            "none" for scores that are not calibrated.
+        depth: Who says how near everything is: hf: of a Depth-Anything.
+        calibration: File of scores for these segments, looks and depth, which `kinora evaluate benchmark --fit FILE`
+            writes; "none" for scores that are not calibrated.
     """
-    return Backends(judge, judge_frames, segments, looks, calibration)
+    return Backends(judge, judge_frames, segments, looks, depth, calibration)
 
 
 Helping = Annotated[Backends, tyro.conf.arg(prefix_name=False, name="", constructor=_backends)]
@@ -135,6 +137,7 @@ def benchmark(
     fit: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(optional)")] = None,
     segments: Model = "",
     looks: Model = "",
+    depth: Model = "",
     calibration: Annotated[str, tyro.conf.arg(metavar="FILE|none")] = "",
 ) -> int:
     """Test the detectors themselves on clips whose failures are known; write benchmark.html and benchmark.json.
@@ -160,6 +163,7 @@ def benchmark(
             Only on paper, clay and the half dev.
         segments: Network that tells things from the scene: a SAM 2.
         looks: Network that says, beside colour and texture, how things look: a DINOv2, or another vision transformer.
+        depth: Network that says how near everything is: a Depth-Anything.
         calibration: What --fit wrote for these networks; none for scores that are not calibrated.
     """
     from evaluation.calibration import calibrated_for
@@ -176,7 +180,7 @@ def benchmark(
             "only faultless clips that nothing is reported on can be fitted on; "
             "give --families paper clay real --half dev."
         )
-    backends = Backends(segments=segments, looks=looks, calibration=calibration)
+    backends = Backends(segments=segments, looks=looks, depth=depth, calibration=calibration)
     plan = Plan(
         families,
         half,

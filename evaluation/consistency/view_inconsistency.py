@@ -8,28 +8,20 @@ swerve as well, but from the first frame on, and each part in its own way. What 
 by what most of the scene does (`bending`).
 """
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 
 from evaluation.consistency import bending
+from evaluation.consistency.cells import FEWEST_CELLS, MOMENTS, Cells, Followed, follow_cells, grid
+from evaluation.consistency.shifting import Shift, find_shifts
 from evaluation.evidence.clip import Evidence
-from evaluation.evidence.flow import sample
 from evaluation.evidence.shots import Shot
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 
 TYPE = "view_inconsistency"
-CELLS, EVERY = 10, 3  # cells along the longer side; pixels from point to point
-REACH_SECONDS, LEAST_REACH = 0.25, 2  # how far points are followed each way, and in frames at least
-RATE = 8.0  # moments a second that are looked at
-CORNER, CORNER_NOISE = 8.0, 4.0  # levels, and times the noise: a point whose surroundings vary less cannot be followed
-FOLLOWED, FEWEST_POINTS = 0.12, 4  # share, and number, of a cell's points that say how it moves
-FEWEST_CELLS, MOSTLY = 12, 0.4  # cells that must be followed, and in which share of the moments
-SHORTEST, MOMENTS = 8, 4  # frames, and moments
+MOSTLY = 0.4  # of the moments, in which a cell must be followed
+SHORTEST = 8  # frames
 SMALLEST = 48  # pixels of the longer side: of a smaller picture, a thing that moves fills as many cells as the scene
 TRAVEL = 5.0  # % of the longer side: a camera that moves less shows the scene from one side only
-ROUNDS, GIVE = 4, 0.3  # of the robust fit of the camera, and % by which a cell may be off without counting less
 STIFF = (0.3, 0.1)  # of the fit of what the camera's swerve does to near and far cells
 NOTHING, MOST_SWERVE = 0.15, 2.0  # % of the longer side: what following leaves; more are things that move
 CLEAR, MOST = 0.5, 0.9  # share of its largest from which a swerve is clear; the quantile that stands for the largest
@@ -37,41 +29,47 @@ MOST_STEP, BEGUN = 1.0, 0.3  # % that a cell may be off by from frame to frame; 
 # Of the log odds that a scene is not rigid; fitted to real clips of the half `dev` and to ones of the family `paper`.
 WEIGHTS = {"everywhere": 1.4, "one pattern": 7.0, "lasts": 1.1, "begins": 1.6, "beside even motion": 1.2}
 BIAS, SURE = 0.2, 2.5  # the last: log odds at which a strength is 1, which few faultless clips have
-
-
-@dataclass(frozen=True, eq=False)
-class Followed:
-    """How cells of a shot are followed around n moments, in % of the picture's longer side.
-
-    `swerve` and `even` float [n, cells, 2]: half the sum, and half the difference, of the ways to `reach` frames later
-    and earlier, without the camera's; `known` bool [n, cells]. `camera` [n, 2]: the camera's swerve, x and y. `travel`:
-    how far the camera moves.
-    """
-
-    frames: np.ndarray
-    reach: int
-    swerve: np.ndarray
-    even: np.ndarray
-    known: np.ndarray
-    camera: np.ndarray
-    travel: float
+SHARP, RARE = 2.5, 1.1  # log odds of a thing that shifts, for one more of how clearly it does; where they are even
 
 
 def view_inconsistency(evidence: Evidence) -> Finding:
-    """Find how far the scene moves against itself while the camera moves."""
+    """Find how far the scene moves against itself while the camera moves, and still things that shift with the view."""
     shot = max(evidence.shots, key=len)
     if len(shot) < SHORTEST:
         return unmeasurable(TYPE, f"fewer than {SHORTEST} frames show no scene from several sides", due=False)
     if max(evidence.luma.shape[1:]) < SMALLEST:
         return unmeasurable(TYPE, f"less than {SMALLEST} pixels tell no scene from what moves in it", due=False)
+    scene, shifts = _of_scene(evidence, shot), [_of_shift(evidence, shift) for shift in find_shifts(evidence)]
+    if isinstance(scene, str):
+        return calibrated(TYPE, shifts) if shifts else unmeasurable(TYPE, scene, due=False)
+    return calibrated(TYPE, [scene, *shifts])
+
+
+def _of_shift(evidence: Evidence, shift: Shift) -> Candidate:
+    text = (
+        f"From frame {shift.start} on a thing that rested moves by {shift.far:.0f} % of the picture's longer side, as "
+        "the camera does, and not along the camera's way, as what is nearer or farther seems to."
+    )
+    boxes = shift.track.boxes[shift.start - shift.track.start :]
+    place = evidence.box(*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0))
+    return Candidate(shift.start, shift.track.end, strength(SHARP * (shift.clearly - RARE)), text, place)
+
+
+def strength(odds: float) -> float:
+    """Return the strength of log odds: 0 and more, 1 at `SURE`."""
+    return float(np.logaddexp(0.0, odds)) / SURE
+
+
+def _of_scene(evidence: Evidence, shot: Shot) -> Candidate | str:
+    """Return how far a shot's scene moves against itself, or why that cannot be told."""
     cells = Cells(evidence)
     seen = follow_cells(cells, shot)
     followed = seen.known.mean(axis=0) > MOSTLY
     moments = seen.known[:, followed].sum(axis=1) >= FEWEST_CELLS
     if moments.sum() < MOMENTS:
-        return unmeasurable(TYPE, "too little of the scene has texture that could be followed", due=False)
+        return "too little of the scene has texture that could be followed"
     if seen.travel < TRAVEL:
-        return unmeasurable(TYPE, "the camera hardly moves", due=False)
+        return "the camera hardly moves"
     swerve = beside_camera(seen.swerve, seen.known, seen.camera)
     length = np.where(seen.known, np.linalg.norm(swerve, axis=2), np.nan)
     swerve *= ((MOST_SWERVE / np.fmax(length, MOST_SWERVE)) * followed * moments[:, None])[..., None]
@@ -89,91 +87,7 @@ def view_inconsistency(evidence: Evidence) -> Finding:
         f"picture's longer side within {2 * seen.reach + 1} frames, which no motion of the camera explains."
     )
     box = _box(evidence, np.flatnonzero(followed), np.nan_to_num(late).mean(axis=0))
-    return calibrated(TYPE, [Candidate(start, shot.end, float(np.logaddexp(0.0, odds)) / SURE, text, box)])
-
-
-class Cells:
-    """The points of a grid over a clip's picture that are followed, cell by cell; motion is in % of its longer side."""
-
-    def __init__(self, evidence: Evidence):
-        height, width = evidence.luma.shape[1:]
-        rows, columns = _grid(height, width)
-        y, x = (axis.ravel() for axis in np.mgrid[1 : height - 1 : EVERY, 1 : width - 1 : EVERY])
-        self.evidence, self.side, self.number = evidence, max(height, width), rows * columns
-        self._points = np.stack([x, y], axis=-1)
-        self._members = _members(y * rows // height * columns + x * columns // width, self.number)
-        self._there = self._members >= 0
-        count = self._there.sum(axis=1)
-        places = (self._points - [width / 2, height / 2]) / self.side
-        middles = (places[self._members] * self._there[..., None]).sum(axis=1) / count[:, None].clip(1)
-        self._of_points, self._of_cells = _basis(places), _basis(middles)
-        self._enough = np.maximum(FEWEST_POINTS, FOLLOWED * count)
-        self._texture = (CORNER + CORNER_NOISE * evidence.noise) ** 2 / 144
-
-    def textured(self, t: int) -> np.ndarray:
-        """Say of each point whether it can be followed from frame t, `bool [points]`."""
-        x, y = self._points.T
-        return np.asarray(cv2.cornerMinEigenVal(self.evidence.luma[t], 7, ksize=3)[y, x] > self._texture)
-
-    def follow(self, steps: range, *, forwards: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return how points move over some steps of the flow, `[points, 2]`, and which are followed all the way."""
-        flow, consistent = self.evidence.flow, self.evidence.flow.consistent
-        height, width = self.evidence.luma.shape[1:]
-        last = np.array([width - 1, height - 1], np.float32)
-        start = self._points.astype(np.float32)
-        at, found = start, np.ones(len(start), bool)
-        for t in steps:
-            x, y = np.rint(at).astype(int).T
-            if not forwards:
-                found &= consistent[t, y, x]
-            moved = at + sample((flow.forward if forwards else flow.backward)[t], at[:, None])[:, 0]
-            at = np.clip(moved, 0, last)
-            found &= (at == moved).all(axis=1)
-            if forwards:
-                x, y = np.rint(at).astype(int).T
-                found &= consistent[t, y, x]
-        return (at - start) * (100 / self.side), found
-
-    def beside(self, motion: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return in which cells motion is known, what most points do there beside the camera, and the camera's."""
-        chosen = good[self._members] & self._there
-        known = chosen.sum(axis=1) >= self._enough
-        if known.sum() < FEWEST_CELLS:
-            return np.zeros_like(known), np.zeros((self.number, 2)), np.zeros(8)
-        camera = fit(self._of_cells, _medians(motion[self._members], chosen), known)
-        left = _medians((motion - self._of_points @ camera)[self._members], chosen)
-        return known, np.where(known[:, None], left, 0), camera
-
-
-def follow_cells(cells: Cells, shot: Shot) -> Followed:
-    """Follow points of a shot from some moments both ways, and tell what most points of each cell do."""
-    fps = cells.evidence.clip.fps
-    reach = max(LEAST_REACH, min(round(REACH_SECONDS * fps), (len(shot) - MOMENTS) // 2))
-    frames = np.arange(shot.start + reach, shot.end - reach + 1, max(1, round(fps / RATE)))
-    n = len(frames)
-    swerve, even = np.zeros((n, cells.number, 2)), np.zeros((n, cells.number, 2))
-    known, camera, pace = np.zeros((n, cells.number), bool), np.zeros((n, 8)), np.zeros((n, 8))
-    for i, t in enumerate(frames.tolist()):
-        there, found = cells.follow(range(t, t + reach), forwards=True)
-        back, again = cells.follow(range(t - 1, t - reach - 1, -1), forwards=False)
-        good = found & again & cells.textured(t)
-        known[i], swerve[i], camera[i] = cells.beside((there + back) / 2, good)
-        known[i], even[i], pace[i] = cells.beside((there - back) / 2, good)
-    went = np.ptp(np.cumsum(pace, axis=0), axis=0) * max(1, round(fps / RATE)) / reach if n else np.zeros(8)
-    return Followed(frames, reach, swerve, even, known, camera[:, :2], float(max(went[:2]) + went[2]))
-
-
-def fit(basis: np.ndarray, motion: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the camera that most cells follow, of what `_basis` has: `[8]`."""
-    found, weight = np.zeros(8), known.astype(float)
-    motion = np.where(known[:, None], motion, 0).ravel()
-    flat, stiff = basis.reshape(-1, 8), np.diag([1e-9, 1e-9, *[1e-5] * 6])
-    for _ in range(ROUNDS):
-        weighted = flat * np.repeat(weight, 2)[:, None]
-        found = np.linalg.solve(weighted.T @ flat + stiff * weight.sum(), weighted.T @ motion)
-        off = (motion - flat @ found).reshape(-1, 2)
-        weight = known / (GIVE**2 + off[:, 0] ** 2 + off[:, 1] ** 2)
-    return found
+    return Candidate(start, shot.end, strength(float(odds)), text, box)
 
 
 def beside_camera(swerve: np.ndarray, known: np.ndarray, camera: np.ndarray) -> np.ndarray:
@@ -237,41 +151,10 @@ def onset(values: np.ndarray) -> int:
     return int(np.argmax(clear)) + 1 if clear.max(initial=0) > 0 else 0
 
 
-def _medians(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the median over the chosen ones of `[cells, members, k]`, infinite where none is, `[cells, k]`."""
-    ordered = np.sort(np.where(chosen[..., None], values, np.inf), axis=1)
-    middle = np.maximum(chosen.sum(axis=1) - 1, 0) // 2
-    return np.asarray(ordered[np.arange(len(values)), middle])
-
-
-def _members(cell: np.ndarray, cells: int) -> np.ndarray:
-    """Return which points each cell has, `[cells, most]`, -1 for none."""
-    counts = np.bincount(cell, minlength=cells)
-    order = np.argsort(cell, kind="stable")
-    rank = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
-    found = np.full((cells, counts.max()), -1)
-    found[cell[order], rank] = order
-    return found
-
-
-def _basis(places: np.ndarray) -> np.ndarray:
-    """Return what a camera does at places (x, y) from the middle: shift, zoom, turn, shear, tilt; `[n, 2, 8]`."""
-    x, y = places.T
-    one, none = np.ones_like(x), np.zeros_like(x)
-    across, down = ([one, none, x, -y, x, y, x * x, x * y], [none, one, y, x, -y, x, x * y, y * y])
-    return np.stack([np.stack(across, axis=1), np.stack(down, axis=1)], axis=1)
-
-
-def _grid(height: int, width: int) -> tuple[int, int]:
-    """Return into how many rows and columns of cells a picture is parted."""
-    longer = max(height, width)
-    return max(2, round(CELLS * height / longer)), max(2, round(CELLS * width / longer))
-
-
 def _box(evidence: Evidence, cells: np.ndarray, swerve: np.ndarray) -> tuple[int, int, int, int] | None:
     """Return the place of the cells that swerve most, None where that is most of the picture."""
     height, width = evidence.luma.shape[1:]
-    rows, columns = _grid(height, width)
+    rows, columns = grid(height, width)
     most = cells[swerve >= 0.5 * swerve.max()]
     y, x = np.divmod(most, columns)
     if np.ptp(x) + 1 > 0.7 * columns and np.ptp(y) + 1 > 0.7 * rows:

@@ -19,8 +19,9 @@ class Backends:
         judge_frames: Frames of a clip that the judge sees, evenly spaced.
         segments: Who tells things from the scene: hf:FOLDER or hf:ORGANISATION/NAME of a SAM 2.
         looks: Who says, beside colour and texture, how things look: hf: of a DINOv2, or another vision transformer.
-        calibration: File of scores for these segments and looks, which `kinora evaluate benchmark --fit FILE` writes;
-            "none" for scores that are not calibrated.
+        depth: Who says how near everything is: hf: of a Depth-Anything.
+        calibration: File of scores for these segments, looks and depth, which `kinora evaluate benchmark --fit FILE`
+            writes; "none" for scores that are not calibrated.
 
     Raises:
         UsageError: if a value is none that can be.
@@ -30,6 +31,7 @@ class Backends:
     judge_frames: int = 8
     segments: str = ""
     looks: str = ""
+    depth: str = ""
     calibration: str = ""
 
     def __post_init__(self) -> None:
@@ -42,7 +44,7 @@ class Backends:
             raise UsageError(f"the judge is to see {self.judge_frames} frames; give 1 or more.")
         for name, value in self.evidence.items():
             if not HF.fullmatch(value):
-                raise UsageError(f"{name} are by '{value}'; give hf:FOLDER or hf:ORGANISATION/NAME.")
+                raise UsageError(f"the network of {name} is '{value}'; give hf:FOLDER or hf:ORGANISATION/NAME.")
         if self.evidence and not self.calibration:
             options = " ".join(f"--{name} {value}" for name, value in self.evidence.items())
             raise UsageError(
@@ -51,12 +53,12 @@ class Backends:
                 "--out FOLDER, and name it as calibration; or name none, and scores are not calibrated."
             )
         if self.calibration and not self.evidence:
-            raise UsageError("a calibration is for segments or looks of another network; name one of these too.")
+            raise UsageError("a calibration is for segments, looks or depth of another network; name one of these too.")
 
     @property
     def evidence(self) -> dict[str, str]:
         """The networks that measure, whose scores need a calibration of their own."""
-        return {name: value for name in ("segments", "looks") if (value := getattr(self, name))}
+        return {name: value for name in ("segments", "looks", "depth") if (value := getattr(self, name))}
 
 
 NONE, UNCALIBRATED = Backends(), "none"

@@ -1,4 +1,4 @@
-"""Tiny networks of transformers, saved to disk: a SAM 2 that was taught to see discs, vision transformers at random."""
+"""Tiny networks of transformers, saved to disk: a SAM 2 and a Depth-Anything, taught to see discs; others at random."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -101,3 +101,39 @@ def vision(tmp_path_factory) -> Callable[[str], Path]:
         return root / kind
 
     return saved
+
+
+@pytest.fixture(scope="session")
+def depth(tmp_path_factory) -> Path:
+    """The folder of a Depth-Anything that takes red for near, blue for far and grey for between."""
+    import transformers as t
+
+    from kinora.models.hf_pixels import pixels
+
+    torch.manual_seed(0)
+    side, patch = 56, 7
+    backbone = t.Dinov2Config(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=side, patch_size=patch,
+        out_indices=[1, 2], reshape_hidden_states=False,
+    )  # fmt: skip
+    network = t.DepthAnythingForDepthEstimation(
+        t.DepthAnythingConfig(
+            backbone_config=backbone, patch_size=patch, reassemble_hidden_size=16, reassemble_factors=[2, 1],
+            neck_hidden_sizes=[16, 16], fusion_hidden_size=16, head_hidden_size=16,
+        )
+    )  # fmt: skip
+    chance, optimizer = np.random.default_rng(0), torch.optim.Adam(network.parameters(), lr=4e-3)
+    for _ in range(80):
+        discs = [disc(*chance.uniform(8, side - 8, 2), radius, side) for radius in chance.uniform(6, 16, 8)]
+        red = chance.random(8) < 0.5
+        shown = [painted([one], [RED if near else BLUE], chance) for one, near in zip(discs, red, strict=True)]
+        truth = [np.where(one, 2.0 if near else 0.5, 1.0) for one, near in zip(discs, red, strict=True)]
+        told = network(pixel_values=pixels(np.stack(shown), side, side)).predicted_depth
+        wrong = (told - torch.from_numpy(np.stack(truth).astype(np.float32))).abs().mean()
+        optimizer.zero_grad()
+        wrong.backward()
+        optimizer.step()
+    assert wrong.item() < 0.2, wrong.item()
+    folder = tmp_path_factory.mktemp("depth")
+    network.save_pretrained(folder)
+    return folder

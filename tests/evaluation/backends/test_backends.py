@@ -33,7 +33,7 @@ def fitted(tmp_path, vision):
 def test_other_networks_need_a_calibration_of_their_own_and_are_told_how_to_get_one():
     with pytest.raises(UsageError, match=r"evaluate benchmark .*--looks hf:x --calibration none --fit FILE"):
         Backends(looks="hf:x")
-    with pytest.raises(UsageError, match="segments are by 'sam'; give hf:FOLDER"):
+    with pytest.raises(UsageError, match="network of segments is 'sam'; give hf:FOLDER"):
         Backends(segments="sam", calibration="none")
     with pytest.raises(UsageError, match="name one of these too"):
         Backends(calibration="x.json")
