@@ -1,10 +1,12 @@
 """`kinora`: the one console command, above all other packages. A subcommand is imported when it is called."""
 
+import errno
 import itertools
 import os
 import select
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from kinora import __version__
@@ -157,8 +159,11 @@ def main(argv: list[str] | None = None) -> int:
     if argv[0] not in COMMANDS:
         print(f"kinora: there is no command '{argv[0]}'; run 'kinora --help' for the list.", file=sys.stderr)
         return 2
+    out = _out(argv)
     try:
-        with friendly_full_disk(_out(argv)):
+        with friendly_full_disk(out):
+            if out != ".":
+                _check_place(Path(out))
             return _run(COMMANDS[argv[0]], argv[1:])
     except KinoraError as error:
         print(f"kinora {argv[0]}: {error}", file=sys.stderr)
@@ -166,6 +171,11 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"kinora {argv[0]}: interrupted.", file=sys.stderr)
         return 130
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        if error.filename not in map(str, (Path(out), *Path(out).parents)):
+            raise
+        print(f"kinora {argv[0]}: {_unusable(out, error)}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         if not _reader_is_gone():
             print(f"kinora {argv[0]}: a process that it started ended; see what it printed.", file=sys.stderr)
@@ -179,6 +189,23 @@ def _out(argv: Sequence[str]) -> str:
     """Return the place that a command writes to, the current folder where it names none."""
     after = dict(itertools.pairwise(argv)).get("--out")
     return after or next((word.partition("=")[2] for word in argv if word.startswith("--out=")), ".")
+
+
+def _check_place(out: Path) -> None:
+    """Refuse, before any work, a place in a folder that cannot be written to.
+
+    Raises:
+        OSError: if it is one, or no folder.
+    """
+    place = next(folder for folder in (out, *out.parents) if folder.exists())
+    if place != out and not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+
+
+def _unusable(out: str, error: OSError) -> str:
+    return f"nothing can be written to {out} ({error.filename}: {error.strerror}); name another place with --out."
 
 
 def _reader_is_gone() -> bool:

@@ -1,13 +1,17 @@
 """The console command: every name in its table exists, help is light, and failures are sentences."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli import main as cli
 from kinora.errors import KinoraError, UsageError
+from kinora.media import write_video
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -57,6 +61,20 @@ def test_every_option_has_a_sentence_and_is_named_for_what_it_takes(name, capsys
 def test_an_unknown_command_is_bad_usage(capsys):
     assert cli.main(["trian"]) == 2
     assert "no command 'trian'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["a-file", "a-file/below", "/proc/nowhere", "/dev/null/below", "locked/new"])
+def test_a_place_that_nothing_can_be_written_to_is_said(out, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").touch()
+    (tmp_path / "locked").mkdir()
+    allowed = os.access  # whoever may write everywhere is told as others are
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked" and allowed(path, mode))
+    write_video(tmp_path / "clip.mp4", np.full((3, 16, 16, 3), 90, np.uint8), 8.0)
+    assert cli.main(["evaluate", "clips", "clip.mp4", "--out", out]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"kinora evaluate: nothing can be written to {out} (")
+    assert said.endswith("name another place with --out.")
 
 
 @pytest.mark.parametrize(("error", "code"), [(KinoraError, 1), (UsageError, 2)])
