@@ -1,4 +1,4 @@
-"""Freeze: what moved stands still all at once, or a few frames are shown again and again.
+"""Freeze: what moved stands still all at once, or frames are shown again, in order or backwards.
 
 A step from one frame to the next is measured by how much the busiest cells of the picture change. A stop is a run of
 steps far quieter than those before it. Things come to rest, leave the picture or pass behind something as well, so
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from evaluation.consistency.backwards import apart, turned_round
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.medians import median
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
@@ -62,7 +63,7 @@ class Stop:
 
 
 def freeze(evidence: Evidence) -> Finding:
-    """Find stretches in which all motion stops at once, and repeats."""
+    """Find stretches in which all motion stops at once, repeats, and turns that run backward."""
     frames = len(evidence.luma)
     wanted = evidence.wanted.motion if evidence.wanted is not None else None
     if frames < SHORTEST + BEFORE + 1:
@@ -80,7 +81,8 @@ def freeze(evidence: Evidence) -> Finding:
         return calibrated(TYPE, [Candidate(0, frames - 1, CERTAIN, text)])
     if moves < MOVES:
         return unmeasurable(TYPE, "nothing moves from beginning to end, and nothing says that it should", due=False)
-    candidates = [stopped(evidence, change, activity, alive), repeated(evidence)]
+    small = liveliest(evidence.rgb)
+    candidates = [stopped(evidence, change, activity, alive), repeated(small, evidence.clip.fps), turned_round(small)]
     return calibrated(TYPE, [c for c in candidates if c is not None])
 
 
@@ -205,10 +207,9 @@ def grown(activity: np.ndarray, stop: Stop) -> tuple[int, int]:
     return start, end
 
 
-def repeated(evidence: Evidence) -> Candidate | None:
-    """Return the strongest repeat of earlier frames, None where the clip has no room for one."""
-    small = _small(evidence.rgb)
-    total, lags = len(small), min(MOST_LAGS, round(LAGS_SECONDS * evidence.clip.fps))
+def repeated(small: np.ndarray, fps: float) -> Candidate | None:
+    """Return the strongest repeat of earlier frames of `liveliest`, None where the clip has no room for one."""
+    total, lags = len(small), min(MOST_LAGS, round(LAGS_SECONDS * fps))
     step = np.concatenate([[0.0], unlike(small, 1)])
     lengths = [length for length in REPEAT_LENGTHS if length <= total]
     moved = {n: np.median(np.lib.stride_tricks.sliding_window_view(step, n), axis=1) + REPEAT_QUIET for n in lengths}
@@ -241,10 +242,10 @@ def repeated(evidence: Evidence) -> Candidate | None:
 
 def unlike(small: np.ndarray, lag: int) -> np.ndarray:
     """Return by how many levels, root mean square, frames `lag` and later differ from those `lag` frames earlier."""
-    return np.asarray(np.sqrt(np.mean((small[lag:] - small[:-lag]) ** 2, axis=1)), dtype=float)
+    return apart(small[lag:], small[:-lag])
 
 
-def _small(rgb_THWC: np.ndarray) -> np.ndarray:
+def liveliest(rgb_THWC: np.ndarray) -> np.ndarray:
     """Return those channels of cells that change most in a clip, levels `[T, n]`."""
     _, height, width, _ = rgb_THWC.shape
     size = max(1, round(width / REPEAT_CELL)), max(1, round(height / REPEAT_CELL))

@@ -67,6 +67,19 @@ def looped(bench: Bench, rng: np.random.Generator) -> Edited | None:
     return bench.frames[order], Known("freeze", t, T - 1, None, "plain" if period < 6 else "subtle")
 
 
+def turned_back(bench: Bench, rng: np.random.Generator) -> Edited | None:
+    """Time runs backward for a while, and forward again."""
+    severity, T = degree(rng), len(bench.frames)
+    t = _moving_moment(bench, rng, max(LEAST_SHOWN, T // 4), T - LEAST_SHOWN)
+    if t is None:
+        return None
+    count = min(max(LEAST_SHOWN, round(STOP_SECONDS[severity] * bench.piece.fps)), t, T - 1 - t)
+    order = np.arange(T)
+    order[t + 1 : t + 1 + count] = t - 1 - np.arange(count)
+    order[t + 1 + count :] -= 2 * count
+    return bench.frames[order], Known("freeze", t + 1, t + count, None, severity)
+
+
 def cut_away(bench: Bench, rng: np.random.Generator) -> Edited | None:
     """The clip goes on as another one."""
     other = _foreign(bench, rng)

@@ -39,6 +39,7 @@ EDITS: dict[str, dict[str, Edit]] = {
         "the picture stands still": frames.stopped,
         "the picture stands still under grain": frames.stopped_with_grain,
         "a few frames are repeated": frames.looped,
+        "time runs backward": frames.turned_back,
     },
     "incoherence": {
         "a cut to another clip": frames.cut_away,

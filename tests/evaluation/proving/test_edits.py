@@ -96,12 +96,16 @@ def test_what_begins_slowly_begins_where_it_is_seen(bench, edit):
     assert (off[: known.start_frame] <= 0.004).all()
 
 
-@pytest.mark.parametrize("edit", [frames.stopped, frames.looped])
+@pytest.mark.parametrize("edit", [frames.stopped, frames.looped, frames.turned_back])
 def test_a_stop_is_put_where_something_moves(bench, edit):
     edited, known = made(bench, edit)
     assert moving(bench.frames)[known.start_frame - 1 : known.start_frame + 4].all()
     if edit is frames.stopped:
         assert (edited[known.start_frame : known.end_frame + 1] == edited[known.start_frame - 1]).all()
+    if edit is frames.turned_back:
+        last, first = known.start_frame - 1, 2 * known.start_frame - known.end_frame - 2
+        assert (edited[known.start_frame : known.end_frame + 1] == bench.frames[first:last][::-1]).all()
+        assert (edited[known.end_frame + 1 :] == bench.frames[first + 1 :][: len(edited) - known.end_frame - 1]).all()
 
 
 @pytest.mark.parametrize("mover", MOVERS)
