@@ -7,7 +7,8 @@ falls down the picture, what flies in a bend up or sideways is odd by itself. Wh
 carried, by what has an edge below it.
 
 Velocities must tell of it, and the places of the outline too: flow lags in what is plain, outlines are frayed by what
-is near, and seldom do both err alike.
+is near, and seldom do both err alike. Whole pieces of a path tell of what breaks the law for long, windows about one
+moment (`bends.py`) of when a fall goes over into something else: what both tell of one thing and moment counts most.
 """
 
 from dataclasses import replace
@@ -15,10 +16,12 @@ from dataclasses import replace
 import numpy as np
 
 from evaluation.evidence.clip import Evidence
+from evaluation.evidence.tracks import Track
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
-from evaluation.physics.contacts import REACH, between, cause_of, plainness
+from evaluation.physics.bends import Bend, bends
+from evaluation.physics.carried import alone, carried, lies, straight
+from evaluation.physics.contacts import cause_of
 from evaluation.physics.laws import Law, law_of
-from evaluation.physics.mending import followed
 from evaluation.physics.paths import GAP, Path, Piece, Turn, paths
 
 TYPE = "gravity"
@@ -33,14 +36,12 @@ DOWN = 1.2  # of its pull aside, which a flight down the picture is drawn down a
 GROWS = 0.5  # difference of the areas' logarithms, from which a thing comes nearer or goes away
 LITTLE = 30.0  # pixels: what is smaller tells nothing of a law
 RELEASED = 0.4  # times the strength, of what went straight and then falls as the others: it may have been held
-LIES = 0.2  # times the strength, of what lies as low as it ever was
 WEAK = 0.25  # of gravity: what is accelerated less does not fly
 LONE = 0.6  # times the strength, where no other flight tells the law
-PART = 0.6  # of a thing's area: less does not carry it
-CARRIED, TOUCHED = 0.8, 0.5  # how much less is known of what another thing moves along with, and is near to
 FEWEST_SIGHTS, BLUR = 4, 0.2  # whole sights that tell an acceleration, and pixels of error of each at least
 UNSEEN = 0.5  # times the strength, of what has fewer
 EARLY = 0.3  # of the surest break of a law, by which an earlier one of the same thing is where it begins
+LONG, ONCE = 0.5, 4  # times the strength of what pieces tell, and frames by which both tell of one moment
 FEWEST = 8  # frames
 
 
@@ -49,15 +50,29 @@ def gravity(evidence: Evidence) -> Finding:
     if len(evidence.luma) < FEWEST:
         return unmeasurable(TYPE, f"fewer than {FEWEST} frames show no acceleration", due=False)
     known = paths(evidence)
-    if not known:
-        return unmeasurable(TYPE, "nothing that moves can be followed well enough", due=False)
     flights = [(path, piece) for path in known for piece in path.pieces if falls(path, piece)]
-    if not flights:
+    down = [flight for flight in flights if draws_down(flight[1])]
+    bent = bends(evidence, known, down)
+    if not known and not bent:
+        return unmeasurable(TYPE, "nothing that moves can be followed well enough", due=False)
+    if not flights and not bent:
         return unmeasurable(TYPE, "nothing falls or flies", due=False)
-    law = law_of([flight for flight in flights if draws_down(flight[1])])
-    found = [_broken(evidence, path, known, law) for path in known]
-    candidates = [candidate for candidate in found if candidate is not None]
+    candidates = _together(evidence, known, law_of(down), bent)
     return calibrated(TYPE, sorted(candidates, key=lambda c: -c.strength)[:5])
+
+
+def _together(evidence: Evidence, known: tuple[Path, ...], law: Law | None, bent: list[Bend]) -> list[Candidate]:
+    """Return what pieces and windows tell, as one where it is of one thing and moment."""
+    broken = {id(path.track): found for path in known if (found := _broken(evidence, path, known, law))}
+    candidates = []
+    for bend in bent:
+        found, strength = broken.get(id(bend.track)), bend.strength
+        if found is not None and abs(found.start_frame - bend.frame) <= ONCE:
+            strength += LONG * broken.pop(id(bend.track)).strength
+        last = min(len(bend.track.frames) - 1, bend.kink.sight + bend.kink.steps[1])
+        accelerations, sights = (bend.kink.before, bend.kink.after), (bend.kink.sight, last)
+        candidates.append(_candidate(evidence, bend.track, sights, *accelerations, bend.frame, strength))
+    return candidates + [replace(found, strength=LONG * found.strength) for found in broken.values()]
 
 
 def _broken(evidence: Evidence, path: Path, known: tuple[Path, ...], law: Law | None) -> Candidate | None:
@@ -99,17 +114,10 @@ def _in_sight(path: Path, piece: Piece) -> bool:
     return float(np.median(areas)) > 0.5 * path.track.area
 
 
-def _straight(piece: Piece, pull: float) -> bool:
-    """Say whether its path is straight: its acceleration across it is a small part of a pull."""
-    velocity, pulled = piece.velocity(piece.middle), piece.acceleration
-    along = velocity / max(float(np.hypot(*velocity)), 0.1 * pull * piece.seconds, 1e-9)
-    return float(np.hypot(*(pulled - (pulled @ along) * along))) < 0.3 * pull
-
-
 def _brakes(piece: Piece, pull: float) -> bool:
     """Say whether it goes straight on, slower and slower."""
     return (
-        _straight(piece, pull)
+        straight(piece, pull)
         and max(float(piece.velocity(time) @ piece.acceleration) for time in (piece.start, piece.end)) < 0
     )
 
@@ -126,8 +134,8 @@ def _odd(evidence: Evidence, path: Path, piece: Piece, law: Law) -> Candidate | 
         return None
     seconds = sum(other.seconds for whose, other in law.flights if whose is not path or other.end < piece.start)
     strength = _strength(path, piece, law) * seconds / (seconds + KNOWN)
-    strength *= _carried(evidence, path, piece, law) * _alone(evidence, path, piece, law)
-    return _candidate(evidence, path, piece, law.pull, strength)
+    strength *= carried(evidence, path, piece, law) * alone(evidence, path, piece, law)
+    return _of_piece(evidence, path, piece, law.pull, strength)
 
 
 def _upwards(evidence: Evidence, path: Path, piece: Piece) -> Candidate | None:
@@ -135,10 +143,10 @@ def _upwards(evidence: Evidence, path: Path, piece: Piece) -> Candidate | None:
     size = float(np.hypot(*piece.acceleration))
     law = Law(np.array([0.0, size]), piece.acceleration_error, ())
     rises = piece.acceleration[1] < -0.7 * size
-    if draws_down(piece) or (_straight(piece, size) and not rises):
+    if draws_down(piece) or (straight(piece, size) and not rises):
         return None
-    strength = LONE * _strength(path, piece, law) * _alone(evidence, path, piece, law)
-    return _candidate(evidence, path, piece, law.pull, strength)
+    strength = LONE * _strength(path, piece, law) * alone(evidence, path, piece, law)
+    return _of_piece(evidence, path, piece, law.pull, strength)
 
 
 def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law | None) -> Candidate | None:
@@ -167,15 +175,15 @@ def _changes(evidence: Evidence, turn: Turn, known: tuple[Path, ...], law: Law |
     seconds = (before.seconds, after.seconds)
     struck = float(np.hypot(*turn.change)) / (0.5 * own.size * min(0.25, *seconds) + 2 * turn.error)
     strength = _strength(path, after, own) / (1 + 0.5 * max(0.0, struck - 1))
-    if law is not None and law.holds(after) and not lawful and _straight(before, own.size):
+    if law is not None and law.holds(after) and not lawful and straight(before, own.size):
         strength *= RELEASED
     # What came flying and is not struck has come to no floor.
-    held = _carried(evidence, path, after, own)
-    if falls(path, before) and not _lies(path, after, own):
+    held = carried(evidence, path, after, own)
+    if falls(path, before) and not lies(path, after, own):
         held = max(held, 1 - struck)
     told = sum(piece.seconds for _, piece in own.flights)
-    strength *= held * told / (told + BRIEF) * _alone(evidence, path, after, own)
-    return _candidate(evidence, path, after, own.pull, strength)
+    strength *= held * told / (told + BRIEF) * alone(evidence, path, after, own)
+    return _of_piece(evidence, path, after, own.pull, strength)
 
 
 def _strength(path: Path, piece: Piece, law: Law) -> float:
@@ -206,68 +214,36 @@ def _outlined(path: Path, piece: Piece, law: Law) -> float:
     return float(np.clip(along / np.hypot(*off), 0, 1)) * sure / (sure + SURE)
 
 
-def _carried(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
-    """Return how little there is that may carry it, 0..1: what rests, slides or rolls does so straight, on an edge."""
-    down = law.pull / law.size
-    pulled = float(piece.acceleration @ down) / law.size
-    if not -0.3 < pulled < 1.3 or not _straight(piece, law.size):
-        return 1.0
-    if _lies(path, piece, law):
-        return LIES
-    frames = path.frames[[piece.first, (piece.first + piece.last) // 2, piece.last]]
-    edge = float(np.median([plainness(evidence, path, int(frame), down) for frame in frames]))
-    return float(np.clip((1 - edge) / 0.4, 0.1, 1.0))
-
-
-def _lies(path: Path, piece: Piece, law: Law) -> bool:
-    """Say whether it stays as low as it ever was."""
-    index, down = path.index[piece.first], law.pull / law.size
-    heights = path.track.steady @ -down
-    level = abs(float(piece.velocity(piece.middle) @ down)) * piece.seconds < 0.5 * path.radius
-    low = float(np.percentile(heights[index : path.index[piece.last] + 1], 10))
-    return bool(level and index and low < float(heights[:index].min()) + REACH[0] + REACH[1] * path.radius)
-
-
-def _candidate(evidence: Evidence, path: Path, piece: Piece, pull: np.ndarray, strength: float) -> Candidate:
-    size = float(np.hypot(*pull))
-    down, radius = pull / size, path.radius
-    now = float(piece.acceleration @ down) / radius
-    aside = abs(float(piece.acceleration @ [-down[1], down[0]])) / radius
+def _candidate(
+    evidence: Evidence,
+    track: Track,
+    sights: tuple[int, int],
+    pull: np.ndarray,
+    acceleration: np.ndarray,
+    start: int,
+    strength: float,
+) -> Candidate:
+    """Return what a thing does from a frame on, seen from one sight to another, instead of what the law wants."""
+    size, radius = float(np.hypot(*pull)), float(np.sqrt(track.area / np.pi))
+    down = pull / size
+    now = float(acceleration @ down) / radius
+    aside = abs(float(acceleration @ [-down[1], down[0]])) / radius
     if aside > 0.5 * abs(now) and aside > 0.3 * size / radius:
         does = f"{now:.1f} and {aside:.1f} sideways"
     elif now < -0.3 * size / radius:
         does = f"{-now:.1f} up"
     else:
         does = f"{now:.1f}"
-    t, end = int(path.frames[piece.first]) + (piece.first > 0), int(path.frames[piece.last])
     text = (
-        f"It does not fall as things fall here from frame {t} on, though it touches nothing: its acceleration is "
+        f"It does not fall as things fall here from frame {start} on, though it touches nothing: its acceleration is "
         f"{does}, not {size / radius:.1f}, in its radii a second squared."
     )
-    boxes = path.track.boxes[path.index[piece.first] : path.index[piece.last] + 1]
+    boxes = track.boxes[sights[0] : sights[1] + 1]
     low, high = boxes.min(axis=0), boxes.max(axis=0)
-    return Candidate(t, end, strength, text, evidence.box(low[0], low[1], high[2], high[3]))
+    end = max(start, int(track.frames[sights[1]]))
+    return Candidate(start, end, strength, text, evidence.box(low[0], low[1], high[2], high[3]))
 
 
-def _alone(evidence: Evidence, path: Path, piece: Piece, law: Law) -> float:
-    """Return how far nothing else can be what accelerates it, 0..1: another thing is seldom within reach.
-
-    What moves along may carry it, but for what falls itself.
-    """
-    own, reach = path.track, REACH[0] + REACH[1] * path.radius
-    frames = path.frames[piece.first : piece.last + 1]
-    near, along = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
-    falling = {id(whose.track) for whose, _ in law.flights}
-    for track in (one.track for one in followed(evidence)):
-        both = (frames >= track.start) & (frames <= track.end)
-        if track is own or track.area < PART * own.area or not both.any():
-            continue
-        mine, its = (t.steady[frames[both] - t.start] for t in (own, track))
-        apart, way = (its - mine)[-1] - (its - mine)[0], mine[-1] - mine[0]
-        carries = id(track) not in falling and both.sum() > 1 and np.hypot(*apart) < 1 + 0.5 * np.hypot(*way)
-        for k in np.flatnonzero(both):
-            i, j = frames[k] - own.start, frames[k] - track.start
-            if between(own.masks[i], own.boxes[i], track.masks[j], track.boxes[j]) < reach:
-                near[k] = True
-                along[k] |= carries
-    return float(1 - max(CARRIED * along.mean(), TOUCHED * near.mean()))
+def _of_piece(evidence: Evidence, path: Path, piece: Piece, pull: np.ndarray, strength: float) -> Candidate:
+    start, sights = int(path.frames[piece.first]) + (piece.first > 0), (path.index[piece.first], path.index[piece.last])
+    return _candidate(evidence, path.track, sights, pull, piece.acceleration, start, strength)
