@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.checkpoint import generate_clips
+from evaluation.checkpoint import generate_clips, request
 from evaluation.findings import ClipInput
 from evaluation.proving.case import Case
 from evaluation.proving.edits.making import UNTOUCHED, Making
@@ -40,8 +40,15 @@ def prompts_of(version: Path, count: int, seed: int) -> list[EvaluationPrompt]:
 
 
 def cases(version: Path, prompts: Sequence[EvaluationPrompt], failures: int, seed: int) -> Iterator[Case]:
-    """Yield each clip that a model makes, with failures edited in, and what it made instead before it was trained."""
-    clips = generate_clips(generator(version), prompts)
+    """Yield each clip that a model makes, with failures edited in, and what it made instead before it was trained.
+
+    Raises:
+        UsageError: the model never saw some words of the prompts.
+    """
+    model = generator(version)
+    for prompt in prompts:
+        model.check_prompts(request(prompt))
+    clips = generate_clips(model, prompts)
     before = generate_clips(generator(version, trained=False), prompts)
     pieces = [_piece(prompt, clip) for prompt, clip in zip(prompts, clips, strict=True)]
     sprites = [_sprites(piece) for piece in pieces]
