@@ -29,8 +29,9 @@ class Followed:
     """How cells of a shot are followed around n moments, in % of the picture's longer side.
 
     `swerve` and `even` float [n, cells, 2]: half the sum, and half the difference, of the ways to `reach` frames later
-    and earlier, without the camera's; `known` bool [n, cells]. `camera` [n, 2]: the camera's swerve, x and y. `travel`:
-    how far the camera moves.
+    and earlier, without the camera's; `known` bool [n, cells]. `camera` [n, 2]: the camera's swerve, x and y. `motion`
+    [n, k]: its even motion, of what `_basis` has, and then, where it is told how `near` the pixels are (`[h, w]` a
+    moment, else None), of what it does to the near. `travel`: how far the camera moves.
     """
 
     frames: np.ndarray
@@ -39,7 +40,19 @@ class Followed:
     even: np.ndarray
     known: np.ndarray
     camera: np.ndarray
+    motion: np.ndarray
+    near: Sequence[np.ndarray | None]
     travel: float
+
+    def carried(self, frames: np.ndarray, places: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Return how far the camera moves what is still and as near as `near` `[n]` since the first of some frames.
+
+        `places` are `[n, 2]` from the middle, over the longer side; how far, `[n, 2]`, is in %.
+        """
+        motion = np.stack([np.interp(frames, self.frames, part) for part in self.motion.T], axis=1) / self.reach
+        pace = np.einsum("nck,nk->nc", np.concatenate([_basis(places), _shifts(_basis(places), near)], axis=2), motion)
+        steps = (pace[1:] + pace[:-1]) / 2 * np.diff(frames)[:, None]
+        return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
 class Cells:
@@ -101,7 +114,7 @@ class Cells:
         of_points, of_cells = self._of_points, self._of_cells
         if near is not None:
             x, y = self._points.T
-            shifts = of_points[:, :, :SHIFTS] * near[y, x, None, None]
+            shifts = _shifts(of_points, near[y, x])
             of_points = np.concatenate([of_points, shifts], axis=2)
             of_cells = np.concatenate([of_cells, self._means(shifts)], axis=2)
         if known.sum() < FEWEST_CELLS:
@@ -119,16 +132,19 @@ def follow_cells(cells: Cells, shot: Shot) -> Followed:
     n = len(frames)
     near = _nearness(cells.evidence, frames)
     swerve, even = np.zeros((n, cells.number, 2)), np.zeros((n, cells.number, 2))
-    known, camera, pace = np.zeros((n, cells.number), bool), np.zeros((n, 3)), np.zeros((n, 3))
+    known, camera, pace = np.zeros((n, cells.number), bool), [], []
     for i, t in enumerate(frames.tolist()):
         there, found = cells.follow(range(t, t + reach), forwards=True)
         back, again = cells.follow(range(t - 1, t - reach - 1, -1), forwards=False)
         good = found & again & cells.textured(t)
         known[i], swerve[i], of_camera = cells.beside((there + back) / 2, good, near[i])
         known[i], even[i], of_pace = cells.beside((there - back) / 2, good, near[i])
-        camera[i], pace[i] = of_camera[:3], of_pace[:3]
-    went = np.ptp(np.cumsum(pace, axis=0), axis=0) * max(1, round(fps / RATE)) / reach if n else np.zeros(3)
-    return Followed(frames, reach, swerve, even, known, camera[:, :2], float(max(went[:2]) + went[2]))
+        camera.append(of_camera[:2])
+        pace.append(of_pace)
+    motion = np.array(pace) if n else np.zeros((1, 8))
+    went = np.ptp(np.cumsum(motion[:, :3], axis=0), axis=0) * max(1, round(fps / RATE)) / reach
+    travel = float(max(went[:2]) + went[2])
+    return Followed(frames, reach, swerve, even, known, np.array(camera), motion, near, travel)
 
 
 def _nearness(evidence: Evidence, frames: np.ndarray) -> Sequence[np.ndarray | None]:
@@ -177,6 +193,11 @@ def _basis(places: np.ndarray) -> np.ndarray:
     one, none = np.ones_like(x), np.zeros_like(x)
     across, down = ([one, none, x, -y, x, y, x * x, x * y], [none, one, y, x, -y, x, x * y, y * y])
     return np.stack([np.stack(across, axis=1), np.stack(down, axis=1)], axis=1)
+
+
+def _shifts(basis: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Return what a camera's way does to what is near `[n]`, of what `basis` `[n, 2, 8]` has: `[n, 2, SHIFTS]`."""
+    return np.asarray(basis[:, :, :SHIFTS] * near[:, None, None])
 
 
 def grid(height: int, width: int) -> tuple[int, int]:

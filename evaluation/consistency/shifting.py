@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation.consistency.cells import Followed
 from evaluation.evidence.camera import carry
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.tracks import Track
@@ -33,48 +34,59 @@ class Shift:
     far: float
 
 
-def find_shifts(evidence: Evidence) -> Iterator[Shift]:
-    """Yield how things that are followed well shift with the view, one a thing that the camera passes."""
+def find_shifts(evidence: Evidence, seen: Followed) -> Iterator[Shift]:
+    """Yield how things that are followed well shift with the view, one a thing that the camera passes.
+
+    Where it is `seen` how near they are, they are not to move along the camera's way either, but as that lets expect.
+    """
     height, width = evidence.luma.shape[1:]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+    unit = 100 / max(height, width)
     for track in evidence.tracks:
         free = np.flatnonzero(~track.at_border)  # the middle of what the frame cuts is not where it seems to be
         if len(free) < FEWEST or track.quality < SUREST:
             continue
-        to_first, unit = evidence.camera.to_first[track.frames[free]], 100 / max(height, width)
+        frames, to_first = track.frames[free], evidence.camera.to_first[track.frames[free]]
         gone = np.stack([carry(to_first, np.tile(corner, (len(to_first), 1))) for corner in corners], axis=1) * unit
-        place = carry(to_first, np.tile(np.median(track.centres[free], axis=0), (len(to_first), 1))) * unit
         if np.ptp(gone, axis=0).max() < GOES:
             continue
-        frames = track.frames[free]
-        begins, clearly, far = _shift(frames, track.steady[free] * unit, place, gone.reshape(len(gone), -1) / 2)
-        start = int(frames[begins])
+        place = carry(to_first, np.tile(np.median(track.centres[free], axis=0), (len(to_first), 1))) * unit
+        way = place - place.mean(axis=0)
+        steady = track.steady[free] * unit
+        along = way if np.abs(way).max() > GOES / 2 else (steady - steady.mean(axis=0))[:, ::-1] * [1, -1]
+        x, y = np.linalg.svd(along, full_matrices=False)[2][0]
+        gone = gone.reshape(len(gone), -1) / 2
+        shift = _shift(frames, steady @ [-y, x], [place @ [-y, x]], gone)
+        near = _nearness(track, seen)
+        if near is not None:
+            centres = track.centres[free]
+            moved = centres * unit - seen.carried(frames, (centres - [width / 2, height / 2]) * unit / 100, near[free])
+            shift = max(shift, _shift(frames, moved @ [x, y], [], gone), key=lambda one: one[1])
+        start = int(frames[shift[0]])
         pushed = any(_gap(track, other, start) < TOUCHES / unit for other in evidence.tracks if other is not track)
-        yield Shift(track, start, clearly * (PUSHED if pushed else 1.0), far)
+        yield Shift(track, start, shift[1] * (PUSHED if pushed else 1.0), shift[2])
 
 
-def _shift(frames: np.ndarray, steady: np.ndarray, place: np.ndarray, gone: np.ndarray) -> tuple[int, float, float]:
+def _shift(
+    frames: np.ndarray, moved: np.ndarray, parallax: list[np.ndarray], gone: np.ndarray
+) -> tuple[int, float, float]:
     """Return after how many frames a thing most likely begins to shift, how clearly, and how far.
 
     Args:
         frames: in which it is seen, `[n]`.
-        steady: where it is over the scene, `[n, 2]`.
-        place: where the camera looks, at the thing's place, `[n, 2]`.
-        gone: the same of the picture's corners, `[n, 8]`, halved.
+        moved: how far it moves over the scene one way, `[n]`.
+        parallax: what it may move in proportion to, `[n]` each.
+        gone: where the camera looks, `[n, k]`.
     """
-    way = place - place.mean(axis=0)
-    along = way if np.abs(way).max() > GOES / 2 else (steady - steady.mean(axis=0))[:, ::-1] * [1, -1]
-    u = np.linalg.svd(along, full_matrices=False)[2][0]
-    across, parallax = steady @ [-u[1], u[0]], place @ [-u[1], u[0]]
-    n = len(across)
+    n = len(moved)
     time = 2 * (frames - frames.mean()) / np.ptp(frames)
-    rests = [np.ones(n), parallax]
-    at_rest = _error(rests, across)[0]
-    on_its_own = _error([*rests, time, time**2], across)[0]
+    rests = [np.ones(n), *parallax]
+    at_rest = _error(rests, moved)[0]
+    on_its_own = _error([*rests, time, time**2], moved)[0]
     found = []
     for begins in range(RESTS, max(RESTS + 1, int(LATEST * n))):
         view = np.linalg.norm(gone - gone[begins], axis=1) * (np.arange(n) > begins)
-        error, weights = _error([*rests, view], across)
+        error, weights = _error([*rests, view], moved)
         found.append((error, begins, float(abs(weights[-1]) * view.max())))
     error, begins, far = min(found)
     clearly = min(
@@ -83,6 +95,17 @@ def _shift(frames: np.ndarray, steady: np.ndarray, place: np.ndarray, gone: np.n
         3 * np.log(max(far, LEAST) / LEAST),
     )
     return begins, float(clearly), far
+
+
+def _nearness(track: Track, seen: Followed) -> np.ndarray | None:
+    """Return how near a thing is in each of its frames, `[n]`; None where it is not told, or not while it is there."""
+    moments, told = [], []
+    for frame, near in zip(seen.frames.tolist(), seen.near, strict=True):
+        if near is not None and track.start <= frame <= track.end:
+            x0, y0, x1, y1 = track.boxes[frame - track.start]
+            moments.append(frame)
+            told.append(np.median(near[y0:y1, x0:x1][track.masks[frame - track.start]]))
+    return np.interp(track.frames, moments, told) if told else None
 
 
 def _error(columns: list[np.ndarray], values: np.ndarray) -> tuple[float, np.ndarray]:

@@ -5,7 +5,8 @@ point swerves: not at all where it rests or moves evenly, however near or far it
 camera's own swerve, and what that does to near and far things, is taken off. What is left is weighed: whether all of
 the scene has it, in one pattern, from a moment on, and how much there is beside even motion. Water, leaves and crowds
 swerve as well, but from the first frame on, and each part in its own way. What bends as a whole is weighed once more,
-by what most of the scene does (`bending`).
+by what most of the scene does (`bending`); and of things that rest it is asked whether they shift with the camera
+(`shifting`).
 """
 
 import numpy as np
@@ -39,7 +40,9 @@ def view_inconsistency(evidence: Evidence) -> Finding:
         return unmeasurable(TYPE, f"fewer than {SHORTEST} frames show no scene from several sides", due=False)
     if max(evidence.luma.shape[1:]) < SMALLEST:
         return unmeasurable(TYPE, f"less than {SMALLEST} pixels tell no scene from what moves in it", due=False)
-    scene, shifts = _of_scene(evidence, shot), [_of_shift(evidence, shift) for shift in find_shifts(evidence)]
+    cells = Cells(evidence)
+    seen = follow_cells(cells, shot)
+    scene, shifts = _of_scene(cells, shot, seen), [_of_shift(evidence, shift) for shift in find_shifts(evidence, seen)]
     if isinstance(scene, str):
         return calibrated(TYPE, shifts) if shifts else unmeasurable(TYPE, scene, due=False)
     return calibrated(TYPE, [scene, *shifts])
@@ -48,7 +51,7 @@ def view_inconsistency(evidence: Evidence) -> Finding:
 def _of_shift(evidence: Evidence, shift: Shift) -> Candidate:
     text = (
         f"From frame {shift.start} on a thing that rested moves by {shift.far:.0f} % of the picture's longer side, as "
-        "the camera does, and not along the camera's way, as what is nearer or farther seems to."
+        "the camera does, and not as what is nearer or farther seems to."
     )
     boxes = shift.track.boxes[shift.start - shift.track.start :]
     place = evidence.box(*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0))
@@ -60,10 +63,8 @@ def strength(odds: float) -> float:
     return float(np.logaddexp(0.0, odds)) / SURE
 
 
-def _of_scene(evidence: Evidence, shot: Shot) -> Candidate | str:
+def _of_scene(cells: Cells, shot: Shot, seen: Followed) -> Candidate | str:
     """Return how far a shot's scene moves against itself, or why that cannot be told."""
-    cells = Cells(evidence)
-    seen = follow_cells(cells, shot)
     followed = seen.known.mean(axis=0) > MOSTLY
     moments = seen.known[:, followed].sum(axis=1) >= FEWEST_CELLS
     if moments.sum() < MOMENTS:
@@ -86,7 +87,7 @@ def _of_scene(evidence: Evidence, shot: Shot) -> Candidate | str:
         f"From frame {start} on the scene swerves against itself by up to {np.nanquantile(late, MOST):.1f} % of the "
         f"picture's longer side within {2 * seen.reach + 1} frames, which no motion of the camera explains."
     )
-    box = _box(evidence, np.flatnonzero(followed), np.nan_to_num(late).mean(axis=0))
+    box = _box(cells.evidence, np.flatnonzero(followed), np.nan_to_num(late).mean(axis=0))
     return Candidate(start, shot.end, strength(float(odds)), text, box)
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from evaluation.consistency.cells import Followed
 from evaluation.consistency.shifting import find_shifts
 from evaluation.consistency.view_inconsistency import view_inconsistency
 from evaluation.evidence.camera import Camera, carry
@@ -17,6 +18,7 @@ SWINGS = 26 * np.sin(2 * np.pi * TIME / 52)  # pixels to the right
 ZOOMS = np.exp(0.005 * TIME)
 GONE = np.abs(SWINGS - SWINGS[START]) * (TIME > START)
 NONE, ONCE, UP = np.zeros(T), np.ones(T), np.array([0.0, -1.0])
+NOTHING = Followed(TIME[:0], 3, *[NONE] * 5, [], 0.0)
 
 
 def camera(swings, zooms=ONCE):
@@ -37,11 +39,21 @@ def followed(seen_by, way, at=(60.0, 40.0), frames=TIME, quality=0.9, edge=False
     return SimpleNamespace(
         frames=frames, start=int(frames[0]), end=int(frames[-1]), quality=quality, at_border=np.full(len(frames), edge),
         steady=steady[frames], centres=centres[frames], boxes=boxes[frames],
+        masks=[np.ones((y1 - y0, x1 - x0), bool) for x0, y0, x1, y1 in boxes[frames]],
     )  # fmt: skip
 
 
-def found(seen_by, *tracks):
-    return list(find_shifts(SimpleNamespace(luma=np.zeros((T, H, W)), camera=seen_by, tracks=tracks)))
+def told(near):
+    """Return what is seen of a swinging camera where a network says that everything is so near."""
+    motion = np.zeros((T, 11))
+    motion[:, [0, 8]] = -np.gradient(SWINGS)[:, None] * [1, 0.5] * 3 * 100 / W  # what is at nearness 1 by half more
+    none = np.zeros((T, 1, 2))
+    pictures = [np.full((H, W), near)] * T
+    return Followed(TIME, 3, none, none, none[..., 0] > 0, none[:, 0], motion, pictures, 0.0)
+
+
+def found(seen_by, *tracks, seen=NOTHING):
+    return list(find_shifts(SimpleNamespace(luma=np.zeros((T, H, W)), camera=seen_by, tracks=tracks), seen))
 
 
 def test_a_still_thing_that_shifts_across_the_cameras_way_is_found_where_it_begins():
@@ -77,6 +89,20 @@ def test_what_rests_or_moves_rightly_is_none(way):
     swinging = camera(SWINGS)
     (shift,) = found(swinging, followed(swinging, way))
     assert shift.clearly < 0.5
+
+
+def test_what_shifts_along_the_cameras_way_is_found_where_it_is_told_how_near_it_is():
+    swinging, along = camera(SWINGS), np.array([1.0, 0.0])
+    parallax = -0.5 * SWINGS[:, None] * along  # of what is at nearness 1
+    more = parallax - 0.4 * GONE[:, None] * along
+    (blind,), (seeing,) = (found(swinging, followed(swinging, more), **how) for how in ({}, {"seen": told(1.0)}))
+    assert blind.clearly < 0.5
+    assert seeing.clearly > 1.5
+    assert abs(seeing.start - START) <= 2
+    (near,) = found(swinging, followed(swinging, parallax), seen=told(1.0))
+    (wrongly,) = found(swinging, followed(swinging, parallax), seen=told(-1.0))
+    assert near.clearly < 0.5
+    assert wrongly.far > 3 * near.far
 
 
 def test_what_touches_may_push_and_what_is_not_followed_well_says_nothing():
