@@ -27,24 +27,27 @@ def benchmark_page(rows: Rows, title: str = "Are the detectors right?") -> Page:
     """Return the page of a run."""
     fitted = entries()
     types, alarms = figures.by_type(rows.table, fitted), figures.false_alarms(rows.table)
+    pairs = figures.beside(rows.table, fitted)
     families = sorted({row["family"] for row in types})
-    page = Page(title, sentence(types, alarms))
-    page.figures(headline(types, alarms))
-    page.heading("What falls short")
-    page.table([{"what": a, "asked": b, "is": c} for a, b, c in shortfalls(types, alarms)] or [{"what": "nothing"}])
+    page = Page(title, sentence(types, alarms, pairs))
+    if families:
+        page.figures(headline(types, alarms))
+        page.heading("What falls short")
+        page.table([{"what": a, "asked": b, "is": c} for a, b, c in shortfalls(types, alarms)] or [{"what": "nothing"}])
     for crash in rows.crashes:
         page.text(f"A detector crashed: {crash}")
     for family in families:
         page.heading(f"By type: {family}")
         page.table([type_row(row) for row in types if row["family"] == family and row["failing"]], TYPE_CAPTION)
-    page.heading("Found against false alarms")
-    page.plot(curves(rows.table, families), "Share of failing clips found against share of faultless clips alarmed.")
-    page.heading("False alarms on faultless clips")
-    page.table(
-        [alarm_row(row) for row in alarms],
-        "Intervals of 95 %: of shares after Wilson, clips of one base counted "
-        "for what they are worth; of failures an hour exact for a Poisson count.",
-    )
+    if families:
+        page.heading("Found against false alarms")
+        page.plot(curves(rows.table, families), "Share of failing clips found, of faultless clips alarmed.")
+        page.heading("False alarms on faultless clips")
+        page.table(
+            [alarm_row(row) for row in alarms],
+            "Intervals of 95 %: of shares after Wilson, clips of one base counted "
+            "for what they are worth; of failures an hour exact for a Poisson count.",
+        )
     page.heading("What must lose")
     page.table(
         [null_row(row) for row in figures.nulls(rows.table)] or [{"null": "none was judged"}],
@@ -52,7 +55,7 @@ def benchmark_page(rows: Rows, title: str = "Are the detectors right?") -> Page:
         "it can no longer be judged. Ties count against.",
     )
     page.heading("Beside itself")
-    page.table([beside_row(row) for row in figures.beside(rows.table, fitted)] or [{"type": "none"}], BESIDE_CAPTION)
+    page.table([beside_row(row) for row in pairs] or [{"type": "none"}], BESIDE_CAPTION)
     page.heading("By way of failing")
     page.table([way_row(row) for row in figures.by_way(rows.table, fitted)], "Found at 1 % false alarms, by severity.")
     page.heading("Examples")
@@ -87,16 +90,33 @@ METHOD = (
 )
 
 
-def sentence(types: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str, Any]]) -> str:
-    """Return the verdict in a sentence."""
+def sentence(
+    types: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return the verdict in a sentence, and one on a model's clips."""
     values = [row["auroc"] for row in types if row["auroc"] is not None]
-    if not values:
-        return f"Too few clips for a verdict: fewer than {figures.LEAST} of each type."
+    few = f"Too few clips for a verdict: fewer than {figures.LEAST} of each type." if types or not pairs else ""
+    return " ".join(filter(None, (_verdict(values, types, alarms) if values else few, _on_models_clips(pairs))))
+
+
+def _verdict(values: Sequence[float], types: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str, Any]]) -> str:
     weak = sorted({row["type"] for row in types if row["auroc"] is not None and row["auroc"] < LEAST_AUROC})
     rest = f"below {LEAST_AUROC}: {', '.join(weak)}" if weak else f"none below {LEAST_AUROC}"
     share = " and ".join(f"{row['any']} of {row['family']}" for row in alarms if row["clips"] == "faultless")
     return (
         f"Mean AUROC {np.mean(values):.3f} over families and types, {rest}. Faultless clips with any failure: {share}."
+    )
+
+
+def _on_models_clips(pairs: Sequence[Mapping[str, Any]]) -> str:
+    mine = [row for row in pairs if row["family"] == "generated"]
+    count = sum(row["pairs"] for row in mine)
+    if not count:
+        return ""
+    above, found = (sum(row[name].count for row in mine) / count for name in ("above", "found"))
+    return (
+        f"Of {count} failures edited into a model's clips, {above:.0%} make the clip more suspicious of their type "
+        f"than it was, and {found:.0%} are found at 1 % false alarms."
     )
 
 

@@ -32,7 +32,8 @@ def as_markdown(rows: Rows) -> str:
     """Return the tables of a run, in the order of the page, as Markdown."""
     types, alarms = figures.by_type(rows.table, entries()), figures.false_alarms(rows.table)
     short = [{"what": a, "asked": b, "is": c} for a, b, c in page.shortfalls(types, alarms)]
-    parts = [page.sentence(types, alarms), "", *table(short), ""]
+    pairs = figures.beside(rows.table, entries())
+    parts = [page.sentence(types, alarms, pairs), "", *table(short), ""]
     for family in sorted({row["family"] for row in types}):
         parts += [
             f"### {family}",
@@ -42,7 +43,7 @@ def as_markdown(rows: Rows) -> str:
         ]
     parts += ["### Faultless clips", "", *table([page.alarm_row(row) for row in alarms]), ""]
     parts += ["### What must lose", "", *table([page.null_row(row) for row in figures.nulls(rows.table)]), ""]
-    parts += ["### Beside itself", "", *table([page.beside_row(row) for row in figures.beside(rows.table, entries())])]
+    parts += ["### Beside itself", "", *table([page.beside_row(row) for row in pairs])]
     return "\n".join([*parts, ""])
 
 
