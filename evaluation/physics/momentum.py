@@ -16,7 +16,7 @@ from evaluation.evidence.tracks import Track
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
 from evaluation.physics.contacts import REACH, Cause, cause_of, ran_into, surface
 from evaluation.physics.gravity import falls
-from evaluation.physics.meetings import Meeting, around, meetings, turned
+from evaluation.physics.meetings import MASS, Meeting, around, meetings, turned
 from evaluation.physics.moves import moves
 from evaluation.physics.paths import GAP, SMALL, Path, Turn
 
@@ -34,6 +34,10 @@ FACING = 0.7  # cosine between the change of one that is struck, and the way fro
 ALONG = 0.5  # cosine between the changes of two, from which they did not push each other
 FEWEST = 8  # frames
 SURELY, CHANGED = 2.5, 0.35  # standard errors, and radii a second, of a change that is weighed
+FASTER, GAINED = 1.05, 3.0  # of the speed that came, and errors beyond it, from which what bounces surely gains speed
+SIGHTS, UNTOLD = 5, 0.7  # beside a turn that tell its velocities, and parts of the change that they are off by untold
+DISAGREES = 0.4, 1.2  # parts of the change by which the velocities that they tell are little and too much off
+HELD = 0.75  # of the strength, that it takes to see two that meet wholly
 LEAST, BESIDE = 0.02, 3  # added to what is large before its logarithm; sights on both sides of a turn
 # Fitted by `benchmarks.fit_weights` to clips of paper, clay and footage (half `dev`): those that fail have something
 # pushed by nothing, or a bounce that gains speed.
@@ -84,8 +88,9 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
             f"It turns at frame {t} with nothing near: its velocity changes by {speed / radius:.1f} of its radii a "
             f"second, {speed / turn.error:.0f} times the error."
         )
+    strength = float(np.logaddexp(0, odds)) * _agreement(turn)
     box = box_about(evidence, (path.track,), t - 1, t + 1)
-    return Candidate(t, min(t + 1, len(evidence.luma) - 1), float(np.logaddexp(0, odds)), text, box)
+    return Candidate(t, min(t + 1, len(evidence.luma) - 1), strength, text, box)
 
 
 def measure(evidence: Evidence, turn: Turn, known: tuple[Path, ...], cause: Cause) -> dict[str, float]:
@@ -94,7 +99,7 @@ def measure(evidence: Evidence, turn: Turn, known: tuple[Path, ...], cause: Caus
     push, (first, last) = turn.change / speed, turn.span
     large = min(speed / (SURE * turn.error), speed / (MUCH * path.radius))
     others = [sum(turned(one) for one in other.turns) for other in known if other is not path]
-    bounces = _given_back(turn, push, 0.0) <= ELASTIC
+    bounces = _bounces(turn, push)
     fastest = float(np.hypot(*turn.before.velocity(turn.time))) / path.fps
     around = slice(max(0, first - track.start - BESIDE), last - track.start + BESIDE + 1)
     return {
@@ -106,9 +111,36 @@ def measure(evidence: Evidence, turn: Turn, known: tuple[Path, ...], cause: Caus
         "gap": float(turn.gap),
         "ran into": ran_into(evidence, turn, push),
         "border": float(cause.border < 2 + 0.5 * fastest),
-        "wall": 1 - _open(cause.surface) if bounces else 0.0,
-        "floor": float(bounces and (_floored(turn, push) or _again(turn, push))),
+        "wall": bounces * (1 - _open(cause.surface)),
+        "floor": bounces * (_floored(turn, push) or _again(turn, push)),
     }
+
+
+def _bounces(turn: Turn, push: np.ndarray) -> float:
+    """Return how surely it came against a push and goes no faster than it came, 0..1."""
+    came, goes = -float(turn.before.velocity(turn.time) @ push), float(turn.after.velocity(turn.time) @ push)
+    if came < turn.error:
+        return 0.0
+    return float(np.clip(1 - (goes - FASTER * came) / (GAINED * turn.error), 0, 1))
+
+
+def _agreement(turn: Turn) -> float:
+    """Return how far the places in which it is wholly seen tell the same of its velocities, 0..1."""
+    path, track = turn.path, turn.path.track
+    change, worst = float(np.hypot(*turn.change)), 0.0
+    for piece, first, last in (
+        (turn.before, turn.span[0] - SIGHTS, turn.span[0]),
+        (turn.after, turn.span[1], turn.span[1] + SIGHTS),
+    ):
+        sights = np.arange(max(first, track.start), min(last, track.end) + 1) - track.start
+        whole = sights[track.whole[sights]]
+        if len(whole) < 2 or whole[-1] - whole[0] < 2:
+            worst = max(worst, UNTOLD)
+            continue
+        times = track.frames[whole] / path.fps
+        velocity = np.polyfit(times - times.mean(), track.steady[whole], 1)[0]
+        worst = max(worst, float(np.hypot(*(velocity - piece.velocity(times.mean())))) / change)
+    return float(np.clip((DISAGREES[1] - worst) / (DISAGREES[1] - DISAGREES[0]), 0, 1))
 
 
 def _struck(turn: Turn, other: Path, push: np.ndarray) -> bool:
@@ -177,12 +209,13 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     parts = float((meeting.after[1] - meeting.after[0]) @ towards)
     radius = min(meeting.one.radius, meeting.other.radius)
     gained = parts - ELASTIC * max(came, 0.0)
-    # The masses are taken to be as the areas, or, of balls, as their power 3/2.
-    expected = 1.25 * np.log(meeting.other.track.area / meeting.one.track.area)
+    expected = MASS * np.log(meeting.other.track.area / meeting.one.track.area)
     most = [np.log((sizes[0] + 2 * meeting.errors[0]) / max(sizes[1] - 2 * meeting.errors[1], 1e-9))]
     least = [np.log(max(sizes[0] - 2 * meeting.errors[0], 1e-9) / (sizes[1] + 2 * meeting.errors[1]))]
     uneven = max(0.0, least[0] - expected, expected - most[0]) - np.log(MASSES)
+    whole, fit = meeting.clear
     credit = min(meeting.one.credit, meeting.other.credit) * (0.5 if meeting.fewest < 4 else 1.0)
+    credit *= fit * (1 - HELD + HELD * whole)
     index = int(np.argmax(sizes))
     pushed = float(meeting.changes[index] @ (-towards, towards)[index]) > FACING * sizes[index]
     dead = _stopped(meeting, came, min(came / (SURE * error), came / (MUCH * radius))) * credit if pushed else 0.0
