@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from evaluation.evidence.flow import beyond, carried, pixel_grid
+from evaluation.evidence.flow import REACH, beyond, carried, pixel_grid
 from evaluation.evidence.medians import median
 from evaluation.evidence.mirror import KERNEL, End, View, both_ways
 from evaluation.evidence.segments import smallest
@@ -134,21 +134,28 @@ def _slow(view: View) -> list[Candidate]:
     grid, by = pixel_grid(H, W), np.array([W / w, H / h], np.float32)
     scale = np.array([[by[0], 0, (by[0] - 1) / 2], [0, by[1], (by[1] - 1) / 2], [0, 0, 1]])
     flows = [cv2.resize(flow, (W, H), interpolation=cv2.INTER_AREA) * by for flow in view.forward]
-    found = []
+    threshold, found = view.threshold - 1.6 * view.noise, []
     for lag, stride in LAGS:
         for t in range(0, T - lag, stride):
             if view.cut[t : t + lag].any():
                 continue
-            there = carried(flows, t, t + lag, grid)
             still = grid
             if view.moves:
                 still = cv2.perspectiveTransform(grid, scale @ view.between(t, t + lag) @ np.linalg.inv(scale))
-            origins = [there, still]
+            lost = beyond(view.small[t + lag], view.small[t], still, grid)
+            mask = (lost > threshold).astype(np.uint8)
+            if not mask.any():
+                continue
+            x, y, wide, high = cv2.boundingRect(mask)  # elsewhere nothing is lost; with what is around it
+            place = slice(max(0, y - REACH), y + high + REACH), slice(max(0, x - REACH), x + wide + REACH)
+            origins = [carried(flows, t, t + lag, grid[place], place)]
             if t and not view.cut[t - 1]:
                 came = cv2.resize(view.backward[t - 1], (W, H), interpolation=cv2.INTER_AREA) * by
-                origins.append(grid - lag * came)
-            lost = np.minimum.reduce([beyond(view.small[t + lag], view.small[t], o, grid) for o in origins])
-            mask = (lost > view.threshold - 1.6 * view.noise).astype(np.uint8)
+                origins.append((grid - lag * came)[place])
+            for origin in origins:
+                there = beyond(view.small[t + lag], view.small[t][place], origin, grid[place])
+                lost[place] = cv2.min(lost[place], there)
+            mask = (lost > threshold).astype(np.uint8)
             if mask.any():
                 found += [(m / min(lag, 4) ** 0.3, t, lag, b, p) for m, b, p in heaviest(mask, lost, 5, OF_A_FRAME)[:3]]
     found.sort(key=lambda entry: -entry[0])

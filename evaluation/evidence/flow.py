@@ -61,19 +61,17 @@ def follow_flow(rgb_THWC: np.ndarray, luma_THW: np.ndarray, camera: Camera, shot
     consistent, residual = np.zeros((steps, H, W), bool), np.zeros((steps, H, W), np.float32)
     to_last = np.linalg.inv(camera.to_next)
     for shot in shots:
-        still, after = grid, in_four(rgb_THWC[shot.start])
-        for t in range(shot.start, shot.end + 1):
-            last_still = still
-            if t < shot.end:
-                there, still = carried_along(camera.to_next[t], grid), carried_along(to_last[t], grid)
-                forward[t] = moved(grey[t], grey[t + 1], there - grid)
-                backward[t] = moved(grey[t + 1], grey[t], still - grid)
-                returned = backward[t] + sample(forward[t], grid + backward[t])
-                consistent[t] = _length(returned) < RETURNS + 0.1 * _length(backward[t])
-            if t > shot.start:  # once it is known how frame t goes on
-                now, after = after, in_four(rgb_THWC[t])
-                on = forward[t] if t < shot.end else None
-                residual[t - 1] = unexplained(now, after, last_still, forward[t - 1], backward[t - 1], on, grid)
+        for t in range(shot.start, shot.end):
+            there, back = carried_along(camera.to_next[t], grid) - grid, carried_along(to_last[t], grid) - grid
+            forward[t], backward[t] = moved(grey[t], grey[t + 1], there), moved(grey[t + 1], grey[t], back)
+            returned = backward[t] + sample(forward[t], grid + backward[t])
+            consistent[t] = _length(returned) < RETURNS + 0.1 * _length(backward[t])
+        after = in_four(rgb_THWC[shot.start])
+        for t in range(shot.start, shot.end):
+            now, after = after, in_four(rgb_THWC[t + 1])
+            still = carried_along(to_last[t], grid)
+            on = forward[t + 1] if t + 1 < shot.end else None
+            residual[t] = unexplained(now, after, still, forward[t], backward[t], on, grid)
     return Flow(forward, backward, consistent, residual)
 
 
@@ -96,9 +94,12 @@ def in_four(rgb_HWC: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.cvtColor(rgb_HWC, cv2.COLOR_RGB2RGBA))
 
 
-def carried(flows: Sequence[np.ndarray], a: int, b: int, grid: np.ndarray) -> np.ndarray:
-    """Return where the pixels of `grid` in frame `a` are in a later one, `b`, along the flows forward, one a frame."""
-    there: np.ndarray = grid + flows[a]
+def carried(flows: Sequence[np.ndarray], a: int, b: int, grid: np.ndarray, place: tuple[slice, slice]) -> np.ndarray:
+    """Return where pixels of frame `a` are in a later one, `b`, along the flows forward, one a frame.
+
+    `grid` float32 [h, w, 2] is where they are in frame `a`, all pixels of `place` in it.
+    """
+    there: np.ndarray = grid + flows[a][place]
     for t in range(a + 1, b):
         there = there + sample(flows[t], there)
     return there

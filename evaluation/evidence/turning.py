@@ -108,19 +108,25 @@ def _slow(evidence: "Evidence") -> Iterator[Turn]:
         for lag in sorted({max(2, round(s * evidence.clip.fps)) for s in SECONDS}):
             for a in range(shot.start, shot.end - lag + 1, max(1, lag // 3)):
                 b = a + lag
-                there = carried(flows, a, b, grid)
-                shown = sample(small[b], there)
-                both = cv2.min(outside(small[a], shown, 3), outside(shown, small[a], 3))
-                x, y = cv2.split(there)
-                both[(x < 0) | (y < 0) | (x > W - 1) | (y > H - 1)] = 0
                 if evidence.camera.moves:
                     matrix = scale @ np.linalg.inv(evidence.camera.to_first[b]) @ evidence.camera.to_first[a]
                     still = sample(small[b], cv2.perspectiveTransform(grid, matrix @ np.linalg.inv(scale)))
                 else:
                     still = small[b]
-                both = cv2.min(both, outside(small[a], still, 3))
+                both = outside(small[a], still, 3)
+                left, top, wide, high = cv2.boundingRect((both > threshold).view(np.uint8))
+                if not wide:
+                    continue
+                x0, y0 = max(0, left - 1), max(0, top - 1)  # elsewhere nothing turns; with what is around it
+                place = slice(y0, top + high + 1), slice(x0, left + wide + 1)
+                there = carried(flows, a, b, grid[place], place)
+                shown = sample(small[b], there)
+                apart = cv2.min(outside(small[a][place], shown, 3), outside(shown, small[a][place], 3))
+                x, y = cv2.split(there)
+                apart[(x < 0) | (y < 0) | (x > W - 1) | (y > H - 1)] = 0
+                both[place] = cv2.min(both[place], apart)
                 for mask, from_, level in _regions(both, threshold, max(4, smallest(h, w) / 4)):
-                    moved = median_flow(there - grid, mask, from_)
+                    moved = median_flow(there - grid[place], mask, from_ - (x0, y0))
                     size = tuple(
                         int(max(2, round(side / unit))) for side, unit in zip(mask.shape[::-1], by, strict=True)
                     )
