@@ -157,7 +157,10 @@ def test_failures_count_where_the_truth_has_none_and_clips_are_compared_as_a_who
     assert "a failure of a type that they do not find in the truth" in page
     assert "two random halves of the truth" in page
     assert "any failure (10)" in page
-    tiles = {name: value for value, name in re.findall(r"<div><b>(.*?)</b><span>(.*?)</span></div>", page)}
+    tiles = {
+        name: re.sub("</?small>", "", value)
+        for value, name in re.findall(r"<div><b>(.*?)</b><span>(.*?)</span></div>", page)
+    }
     assert tiles["continuations without a failure that the truth has not"] == "0.0% (0.0–28)"  # Wilson's of 10 files
     assert tiles["clips nearer to the truth than a frame held still: 0 of 10"] == "0.0% (0.0–28)"
 

@@ -34,7 +34,10 @@ def clips(prompts) -> list[ClipInput]:
 
 
 def tiles(html: str) -> dict[str, str]:
-    return {name: value for value, name in re.findall(r"<div><b>(.*?)</b><span>(.*?)</span></div>", html)}
+    return {
+        name: re.sub("</?small>", "", value)
+        for value, name in re.findall(r"<div><b>(.*?)</b><span>(.*?)</span></div>", html)
+    }
 
 
 def test_a_checkpoint_s_page_counts_clips_beside_percentages(clips, prompts, tmp_path):
