@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from evaluation.evidence.camera import Camera, carry
-from evaluation.evidence.flow import largest
 from evaluation.evidence.medians import level_at, median
 from evaluation.evidence.shots import Shot
 
@@ -142,7 +141,8 @@ def _differs(frame: np.ndarray, scene: np.ndarray, noise: float) -> np.ndarray:
     kernel = np.ones((3, 3), np.uint8)
     seen = frame.astype(np.float32)
     beyond = cv2.max(cv2.subtract(seen, cv2.dilate(scene, kernel)), cv2.subtract(cv2.erode(scene, kernel), seen))
-    mask = (largest(beyond) > LEVELS + BEYOND * noise).astype(np.uint8)
+    level = LEVELS + BEYOND * noise
+    mask = (cv2.inRange(beyond, (-np.inf,) * 3, (level,) * 3) == 0).astype(np.uint8)
     if not mask.any():
         return np.asarray(mask, bool)
     x, y, wide, high = cv2.boundingRect(mask)

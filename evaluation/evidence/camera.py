@@ -139,8 +139,9 @@ class _Follower:
         if trusted.sum() < FEWEST:
             return False
         matrix = _agreed(self._start[trusted], aligned[trusted])
-        if self._unlike(frame, np.eye(3)) < BETTER * self._unlike(frame, matrix):
-            matrix = np.eye(3)
+        still = np.eye(3)
+        if not np.array_equal(matrix, still) and self._unlike(frame, still) < BETTER * self._unlike(frame, matrix):
+            matrix = still
         expected = carry(matrix, self._start)
         agrees = found & (np.linalg.norm(expected - aligned, axis=1) < AGREES)
         if not (_says_enough(aligned[agrees], int(trusted.sum()), frame) and self._is_possible(matrix, frame)):

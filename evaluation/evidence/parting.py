@@ -24,7 +24,7 @@ def apart(rgb_HWC: np.ndarray, luma_HW: np.ndarray, labels_HW: np.ndarray, least
         area = int(piece.sum())
         if area < least or fullness(piece) > CONVEX:
             continue
-        for cores in (_at_a_neck(piece), _of_two_colours(piece, rgb_HWC[place])):
+        for cores in (find(piece, rgb_HWC[place]) for find in (_at_a_neck, _of_two_colours)):
             count = int(cores.max())
             if count < 2 or int(parted.max()) + count > most:
                 continue
@@ -47,11 +47,13 @@ def fullness(piece: np.ndarray) -> float:
     return float(np.count_nonzero(piece) / (cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1))
 
 
-def _at_a_neck(piece: np.ndarray) -> np.ndarray:
+def _at_a_neck(piece: np.ndarray, _: np.ndarray) -> np.ndarray:
     """Return the deep insides that a mask falls into, numbered from 1; 0 elsewhere."""
-    depth = cv2.distanceTransform(np.pad(piece, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    framed = cv2.copyMakeBorder(piece, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    deepest = depth.max()
     for neck in NECKS:
-        count, cores = cv2.connectedComponents((depth > neck * depth.max()).astype(np.uint8))
+        count, cores = cv2.connectedComponents((depth > neck * deepest).astype(np.uint8))
         if count > 2:
             return np.asarray(cores.astype(np.uint8))
     return np.zeros_like(piece)
@@ -60,9 +62,9 @@ def _at_a_neck(piece: np.ndarray) -> np.ndarray:
 def _of_two_colours(piece: np.ndarray, rgb_HWC: np.ndarray) -> np.ndarray:
     """Return two compact pieces of distinct colours in a mask, 1 and 2; 0 elsewhere, or all over if there are none."""
     cores = np.zeros_like(piece)
-    within = piece.astype(np.float32)
-    smooth = cv2.blur(rgb_HWC * within[..., None], (5, 5)) / np.maximum(cv2.blur(within, (5, 5)), 1e-3)[..., None]
-    pixels = smooth[piece > 0]
+    here = piece > 0
+    sums, shares = (cv2.blur(x.astype(np.float32), (5, 5))[here] for x in (cv2.copyTo(rgb_HWC, piece), piece))
+    pixels = sums / np.maximum(shares, 1e-3)[:, None]
     pixels = pixels - pixels.mean(axis=0)
     along = pixels @ np.linalg.eigh(pixels.T @ pixels)[1][:, -1]
     reach = float(np.ptp(along))
@@ -73,12 +75,12 @@ def _of_two_colours(piece: np.ndarray, rgb_HWC: np.ndarray) -> np.ndarray:
     upper = level > threshold
     if upper.all() or not upper.any():
         return cores
-    spread = np.sqrt((along[upper].var() + along[~upper].var()) / 2)
-    if along[upper].mean() - along[~upper].mean() < DISTINCT * spread:
+    above, below = along[upper], along[~upper]
+    if above.mean() - below.mean() < DISTINCT * np.sqrt((above.var() + below.var()) / 2):
         return cores
     for number, side in enumerate((upper, ~upper), 1):
         mask = np.zeros_like(piece)
-        mask[piece > 0] = side
+        mask[here] = side
         count, parts, stats, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(mask, cv2.MORPH_OPEN, KERNEL))
         if count < 2:
             return np.zeros_like(piece)

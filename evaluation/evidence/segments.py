@@ -93,11 +93,10 @@ def _standing_out(steps: np.ndarray, noise: float) -> np.ndarray:
     """Return what is within closed outlines on even surfaces of a frame of a contrast, both `uint8 [h, w]`."""
     h, w = steps.shape
     flat = (steps < max(STEP + 2 * noise, 2 * median_level(steps))).astype(np.uint8)
-    count, areas, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
+    count, areas = cv2.connectedComponents(flat, connectivity=4)
     edge = np.concatenate([areas[0], areas[-1], areas[1:-1, 0], areas[1:-1, -1]])
-    surface = (stats[:, cv2.CC_STAT_AREA] >= SURFACE * h * w) | (
-        np.bincount(edge, minlength=count) >= ALONG_EDGE * 2 * (h + w)
-    )
+    pixels, along = (np.bincount(of.ravel(), minlength=count) for of in (np.asarray(areas), edge))
+    surface = (pixels >= SURFACE * h * w) | (along >= ALONG_EDGE * 2 * (h + w))
     surface[0] = False
     # Contrast reaches two pixels over an outline to both sides.
     inside = 1 - cv2.dilate(surface.astype(np.uint8).take(areas), KERNEL, iterations=2)
@@ -110,16 +109,23 @@ def _standing_out(steps: np.ndarray, noise: float) -> np.ndarray:
 def _whole(mask: np.ndarray) -> np.ndarray:
     """Return the regions of a mask that may be things, wholly in the frame, numbered from 1."""
     h, w = mask.shape
-    count, areas, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    found = np.zeros((h, w), np.uint8)
+    left, top, across, down = cv2.boundingRect(mask)
+    if not across:
+        return found
+    place = slice(top, top + down), slice(left, left + across)
+    count, areas, stats, _ = cv2.connectedComponentsWithStats(mask[place], connectivity=4)
     numbers = np.zeros(count, np.uint8)
     for region in range(1, count):
         x, y, wide, high, area = stats[region]
-        if not smallest(h, w) <= area <= LARGEST * h * w or min(x, y, w - x - wide, h - y - high) < 1:
+        margins = left + x, top + y, w - left - x - wide, h - top - y - high
+        if not smallest(h, w) <= area <= LARGEST * h * w or min(margins) < 1:
             continue
         piece = (areas[y : y + high, x : x + wide] == region).astype(np.uint8)
         if fullness(piece) >= SOLID and numbers.max() < MOST // 2:
             numbers[region] = numbers.max() + 1
-    return np.asarray(numbers[areas])
+    found[place] = numbers[areas]
+    return found
 
 
 def _parted(outlines: Outlines, t: int, labels: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -166,15 +172,20 @@ def _differing(evidence: "Evidence", t: int) -> np.ndarray:
 
 def _unshaded(foreground: np.ndarray, frame: np.ndarray, scene: np.ndarray) -> np.ndarray:
     """Return a foreground without shadows, the scene's own colours, darker; regions of little else are kept."""
-    if not foreground.any():
+    x, y, wide, high = cv2.boundingRect(foreground.view(np.uint8))
+    if not wide:
         return foreground
-    ratio = cv2.divide(frame.astype(np.float32) + 4, scene + 4)
+    place = slice(y, y + high), slice(x, x + wide)
+    ratio = cv2.divide(frame[place].astype(np.float32) + 4, scene[place] + 4)
     usual = cv2.transform(ratio, np.full((1, 3), 1 / 3, np.float32))
     shaded = (strongest(cv2.absdiff(ratio, cv2.merge([usual] * 3))) < HUE) & (usual > DARKEST) & (usual < 1)
-    count, labels = cv2.connectedComponents(foreground.astype(np.uint8), connectivity=4)
+    there = foreground[place]
+    count, labels = cv2.connectedComponents(there.astype(np.uint8), connectivity=4)
     pixels = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
-    left = np.bincount(labels[foreground & ~shaded], minlength=count) / pixels
-    return np.asarray(foreground & ~(shaded & (left > MOSTLY)[labels]))
+    left = np.bincount(labels[there & ~shaded], minlength=count) / pixels
+    unshaded = np.zeros_like(foreground)
+    unshaded[place] = there & ~(shaded & (left > MOSTLY)[labels])
+    return unshaded
 
 
 def _clean(mask: np.ndarray) -> np.ndarray:

@@ -99,21 +99,21 @@ def length(colours: np.ndarray) -> np.ndarray:
 
 def furniture(pixels_THWC: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Return `bool [H, W]`: the walls of a room, each of one tone, along the left, right and upper edges."""
-    still, behind = median(pixels_THWC), median(background)
-    H, W, _ = still.shape
+    H, W = pixels_THWC.shape[1:3]
     reach = max(1, round(WALL * min(H, W)))
     walls = np.zeros((H, W), dtype=bool)
     for strip, edge in (
         (np.s_[:, :reach], np.s_[:, 0]),
         (np.s_[:, W - reach :], np.s_[:, -1]),
-        (np.s_[:reach], np.s_[0]),
+        (np.s_[:reach, :], np.s_[0, :]),
     ):
-        tone = np.median(still[edge], axis=0)
-        lined = (np.linalg.norm(still[edge] - tone, axis=-1) < FITTED).mean() > LINED
-        apart = np.linalg.norm(still[edge] - behind[edge], axis=-1).mean() > LEAST
+        still, behind = (median(clip[:, *edge]) for clip in (pixels_THWC, background))
+        tone = np.median(still, axis=0)
+        lined = (np.linalg.norm(still - tone, axis=-1) < FITTED).mean() > LINED
+        apart = np.linalg.norm(still - behind, axis=-1).mean() > LEAST
         if not (lined and apart):
             return np.zeros((H, W), dtype=bool)
-        walls[strip] |= np.linalg.norm(still[strip] - tone, axis=-1) < FITTED
+        walls[strip] |= np.linalg.norm(median(pixels_THWC[:, *strip]) - tone, axis=-1) < FITTED
     return walls
 
 
