@@ -96,6 +96,7 @@ def checkpoint(
     """
     from evaluation.checkpoint import evaluate_checkpoint
     from evaluation.prompts import selection_questions, simulated
+    from evaluation.report import checkpoint_verdict
     from kinora.config import to_dict
     from kinora.data.clips import ClipDataset
     from kinora.generation import VideoGenerator
@@ -116,8 +117,7 @@ def checkpoint(
         backends=plan.backends,
         features=plan.features,
     )
-    said = result.get("sentence") or f"Overall score {result['rates']['overall']:.1%} on {len(asked)} prompts."
-    print(f"{said}\n{out / 'report.html'}")
+    print(f"{result.get('sentence') or checkpoint_verdict(result)}\n{out / 'report.html'}")
     return 0
 
 

@@ -50,8 +50,8 @@ FIGURES = {
     "encode-latents": ("clips: {clips}", "latent values: {latent_values}"),
     "pretrain": ("steps: {steps}", "held-out loss: {held_out_loss:.3f}", "checkpoints: {checkpoints}"),
     "evaluate": (
-        "overall score: {overall:.0%}",
         "clips with a failure: {clips_with_failure} of {clips}",
+        "overall score: {overall:.0%}",
         "right colour: {colour_right:.0%}",
         "right shape: {shape_right:.0%}",
         "right motion: {motion_right:.0%}",

@@ -82,7 +82,9 @@ def sentence(measured: Measured) -> str:
     moving = averaged_share(vbench.values(measured.courses)["dynamic degree"])
     clips = len(measured.courses)
     said = f"{count(clips, 'clip')} {'was' if clips == 1 else 'were'} measured"
-    said += f", of which {moving} move" if moving.of else ""
+    if moving.of:
+        said += ", of which" if moving.of == clips else f"; of {moving.of} of more than one frame"
+        said += f" {moving} move"
     found = {} if measured.preferences is None else errors(measured.preferences)
     if ALL in found:
         own = found[ALL]

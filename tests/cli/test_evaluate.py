@@ -195,7 +195,7 @@ def test_a_checkpoint_is_judged_by_clips_made_as_its_version_makes_them(model_fo
 
     def evaluate_checkpoint(generator, *_, **__):
         seen.append(generator.usual)
-        return {"rates": {"overall": 0.0}}
+        return {"sentence": "Nothing was judged."}
 
     monkeypatch.setattr("evaluation.checkpoint.evaluate_checkpoint", evaluate_checkpoint)
     ingest("worlds", tmp_path / "clips", IngestConfig(WorldsConfig(), SMALL))

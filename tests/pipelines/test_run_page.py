@@ -114,7 +114,7 @@ def test_every_step_has_its_result_its_time_and_figures_with_units(first):
     assert list(found) == ["ingest", "encode-latents", "evaluate step-1", "evaluate step-2", "gate", "promote"]
     assert found["ingest"] == ["ran", "1 min 00 s", "videos: 48"]
     assert found["encode-latents"] == ["ran", "9 min 00 s", "latent values: 5.8 million"]
-    figures = "overall score: 95%  ·  clips with a failure: 23 of 64  ·  right colour: 100%"
+    figures = "clips with a failure: 23 of 64  ·  overall score: 95%  ·  right colour: 100%"
     assert found["evaluate step-2"] == ["ran", "49 s", figures]
 
 
@@ -127,7 +127,7 @@ def test_a_component_s_second_step_has_the_figures_of_the_first(workspace, tmp_p
     ]
     run = Run(workspace, "2026-11-21-110203")
     found = rows(write_run_page(run, record(run, events), WORLDS, "A run"))
-    assert found[f"evaluate-2 {item}"] == ["ran", "9 s", "overall score: 50%  ·  clips with a failure: 2 of 6"]
+    assert found[f"evaluate-2 {item}"] == ["ran", "9 s", "clips with a failure: 2 of 6  ·  overall score: 50%"]
 
 
 def test_reports_link_back_to_the_run_and_to_their_neighbours(first):

@@ -10,22 +10,24 @@ from cli.main import main
 from kinora import recipes
 from kinora.config import to_dict
 from kinora.generation.model_version import write_version
-from kinora.media import write_video
+from kinora.media import write_image, write_video
 
 
 def test_clips_are_measured_by_vbench_alone(tmp_path, capsys):
     frames = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3)).astype(np.uint8)
     (tmp_path / "clips").mkdir()
     write_video(tmp_path / "clips" / "still.mp4", np.repeat(frames[:1], 9, axis=0), 8.0)
+    write_image(tmp_path / "clips" / "picture.png", frames[0])
     (tmp_path / "clips" / "broken.mp4").write_bytes(b"no video")
     out = tmp_path / "out"
     assert main(["evaluate", "yardsticks", str(tmp_path / "clips"), "--out", str(out)]) == 0
     record = json.loads((out / "yardsticks.json").read_text())
     assert record["preference_error"] == {}
+    assert record["vbench"]["model"]["motion smoothness"]["clips"] == 1  # a picture has no course
     assert record["vbench"]["model"]["dynamic degree"] == {"mean": 0.0, "clips": 1}
     assert record["vbench"]["model"]["temporal flickering"]["mean"] > 0.99
     page = (out / "yardsticks.html").read_text()
-    assert "1 clip was measured, of which 0.0% (0.0–79) move." in page  # Wilson's of 0 of 1
+    assert "2 clips were measured; of 1 of more than one frame 0.0% (0.0–79) move." in page  # Wilson's of 0 of 1
     assert "HunyuanVideo" in page
     assert "broken.mp4" in page
     assert "skipped" in capsys.readouterr().err
