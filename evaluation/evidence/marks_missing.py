@@ -207,4 +207,4 @@ def _share(evidence: "Evidence", track: "Track", t: int, colour: np.ndarray) -> 
 
 def _colours(evidence: "Evidence", track: "Track", t: int, mask: np.ndarray) -> np.ndarray:
     x0, y0, x1, y1 = track.boxes[t - track.start]
-    return shades(evidence.rgb[t][y0:y1, x0:x1].astype(np.float32))[mask]
+    return np.asarray(shades(evidence.rgb[t][y0:y1, x0:x1].astype(np.float32))[mask])

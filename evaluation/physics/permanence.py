@@ -9,7 +9,7 @@ import numpy as np
 from evaluation.evidence.changes import Change
 from evaluation.evidence.clip import Evidence
 from evaluation.findings import Candidate, Finding, calibrated, unmeasurable
-from evaluation.physics.vanishing import around, place, strength, unclear, unlike
+from evaluation.physics.vanishing import RESTLESS, around, place, rivals, strength, unclear, unlike
 
 TYPE = "permanence"
 LONGEST_SECONDS = 2.0  # out of sight
@@ -48,7 +48,9 @@ def pair_odds(evidence: Evidence, gone: Change, come: Change) -> float:
     paths = (away, away - gone.step * frames, away - come.step * frames)  # it rested, went on, came on
     far = min(FARTHEST, min(float(np.hypot(*path)) for path in paths) / radius)
     colours = min(2.0, unlike(evidence, gone, come))
-    surest = min(gone.odds, come.odds) + SURPLUS
+    changes = [c for c in (*evidence.changes.gone, *evidence.changes.come) if c is not gone and c is not come]
+    restless = RESTLESS * np.log1p(max(rivals(evidence, change, changes) for change in (gone, come)))
+    surest = min(gone.odds, come.odds) + SURPLUS - restless
     return float(surest - COLOURS * colours - SIZES * min(2.0, float(sizes)) - PLACES * far)
 
 

@@ -20,6 +20,9 @@ EMPTY = 2.0  # levels: standard deviation of a picture in which there is nothing
 ZERO, SURE = -3.0, 4.5  # log odds at which a strength begins, and at which it is 1: a failure without calibration
 MOST = 3  # candidates
 FOUND_AGAIN = 0.6  # weight of a thing that is seen again elsewhere or later
+# Log odds that other changes at the place of one take, times the logarithm of their number; by how much they may be
+# less sure; seconds, and frames at least, before or after.
+RESTLESS, AS_SURE, ANOTHER_TIME = 1.0, 5.0, (0.15, 4)
 ALIKE, SIZES = 0.35, 0.7  # of its contrast with black and white, and logarithm of areas, within which two are one thing
 
 
@@ -34,7 +37,8 @@ def judged(kind: str, evidence: Evidence, changes: Sequence[Change], others: Seq
             other.odds > 0 and near(evidence, change, other) and alike(evidence, change, other) for other in others
         )
         weight = FOUND_AGAIN if again else 1.0
-        found.append(_candidate(kind, evidence, change, weight * strength(change.odds)))
+        odds = change.odds - RESTLESS * np.log1p(rivals(evidence, change, [*changes, *others]))
+        found.append(_candidate(kind, evidence, change, weight * strength(odds)))
     found.sort(key=lambda candidate: -candidate.strength)
     return calibrated(kind, _apart(found)[:MOST])
 
@@ -59,6 +63,17 @@ def unclear(evidence: Evidence) -> str:
 def strength(odds: float) -> float:
     """Return a strength, 0 or more, for log odds."""
     return float(np.logaddexp(0.0, odds - ZERO) / (SURE - ZERO))
+
+
+def rivals(evidence: Evidence, change: Change, changes: Sequence[Change]) -> int:
+    """Return how many other changes there are at the place of one at other times, nearly as sure: in fire, a crowd.
+
+    Where something comes and goes all the time, that it does once more says little.
+    """
+    seconds, frames = ANOTHER_TIME
+    apart = max(frames, round(seconds * evidence.clip.fps))
+    there = [o for o in changes if abs(o.onset - change.onset) >= apart and overlap(o.box, change.box)]
+    return sum(other.odds > change.odds - AS_SURE for other in there)
 
 
 def near(evidence: Evidence, one: Change, other: Change) -> bool:
