@@ -11,7 +11,7 @@ from evaluation.findings import Candidate
 
 SHORTEST, LONGEST = 4, 12  # pairs of frames, one as long before the turn as the other after it, that must be equal
 QUIET = 0.7  # levels: less motion than this tells no frame from another
-SURE = 0.55  # the logarithm of motion over difference that few faultless clips reach
+SURE = 1.2  # the logarithm of motion over difference that few faultless clips reach
 
 
 def turned_round(small: np.ndarray) -> Candidate | None:

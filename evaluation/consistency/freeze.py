@@ -45,10 +45,10 @@ REPEATED, QUIETEST = 0.03, 0.25  # share of pixels that change in the quietest s
 MOST_SIDE = 256  # pixels of the longer side that are compared one by one, about
 LAGS_SECONDS, MOST_LAGS, FIRST_LAG = 2.5, 75, 3  # how far back a repeat is looked for
 REPEAT_LENGTHS, FULL_REPEAT = (4, 6, 9, 14, 22), 9  # frames of a repeat, and of one that is as sure as can be
-REPEAT_QUIET = 1.5  # levels: less motion than this tells no frame from another
+REPEAT_QUIET = 0.6  # levels: less motion than this tells no frame from another
 NEARER = 1.2  # times surer must be what is repeated from farther back: twice its period
 LIVELY, FEWEST_LIVELY = 0.1, 6  # share, and number, of the cells' channels that change most in a clip: they tell
-SURE, SURE_REPEAT = 3.6, 0.45  # a stop and a repeat as strong as few faultless clips have
+SURE, SURE_REPEAT = 3.6, 0.55  # a stop and a repeat as strong as few faultless clips have
 CERTAIN = 20.0  # a strength that one faultless clip in a million has
 RESTING = ("still", None)  # motions of a prompt that need not be seen
 
