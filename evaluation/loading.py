@@ -108,8 +108,8 @@ def _dataset_clips(path: Path) -> list[ClipFile]:
 
 
 def _folder_clips(path: Path) -> list[ClipFile]:
-    found = (file for file in path.rglob("*") if file.is_file() and _is_medium(file))
-    return [ClipFile(file.relative_to(path).as_posix(), partial(Path, file)) for file in found]
+    there = (file for file in path.rglob("*") if file.is_file() or not file.exists())  # a link to nothing is said
+    return [ClipFile(file.relative_to(path).as_posix(), partial(Path, file)) for file in there if _is_medium(file)]
 
 
 def _is_medium(file: Path) -> bool:

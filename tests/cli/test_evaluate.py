@@ -31,6 +31,16 @@ def folder(tmp_path, draw):
     return source
 
 
+def test_a_link_to_nothing_is_said(folder, tmp_path, capsys):
+    (folder / "lost.mp4").symlink_to(tmp_path / "moved.mp4")
+    (folder / "a-folder.mp4").mkdir()
+    assert "lost.mp4" in [clip.name for clip in clip_files(folder)]
+    assert main(["evaluate", "clips", str(folder), "--out", str(tmp_path / "out")]) == 0
+    assert "lost.mp4" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [row["clip"] for row in report["unreadable"]] == ["broken.mp4", "lost.mp4"]
+
+
 def test_evaluate_clips_writes_both_reports(folder, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["evaluate", "clips", str(folder), "--out", str(out)]) == 0
