@@ -60,6 +60,8 @@ def clips(
 ) -> int:
     """Find failures in videos and images of any origin; write report.html and report.json.
 
+    What has been judged is kept in the output folder until all is: a run that was interrupted goes on.
+
     Args:
         path: A video, a folder of videos, or a clip dataset. The prompt of name.mp4 is read from name.txt.
         backends: Networks that help.
