@@ -29,6 +29,7 @@ UNTOUCHED = 0.4  # times the strength, where one of two is as if it had met noth
 CLOSE = 0.15  # of that distance: as far apart, two that stop hardly did so by one another
 BACK = 0.15  # of the momentum that a thing gets, by their sizes, which one that struck it loses at least
 FLOORED = 0.3  # times the strength, where it turns as on a floor that is not seen
+FROM_ABOVE = 0.4  # cosine between straight down and the way to the one that is struck
 UPRIGHT = 0.9  # cosine between the push of a floor and straight up
 FACING = 0.7  # cosine between the change of one that is struck, and the way from the other to it
 ALONG = 0.5  # cosine between the changes of two, from which they did not push each other
@@ -38,6 +39,7 @@ FASTER, GAINED = 1.05, 3.0  # of the speed that came, and errors beyond it, from
 SIGHTS, UNTOLD = 5, 0.7  # beside a turn that tell its velocities, and parts of the change that they are off by untold
 DISAGREES = 0.4, 1.2  # parts of the change by which the velocities that they tell are little and too much off
 HELD = 0.75  # of the strength, that it takes to see two that meet wholly
+TOGETHER = 1.5  # times the strength of what two do: what is weighed so much seems wrong less often than a push
 LEAST, BESIDE = 0.02, 3  # added to what is large before its logarithm; sights on both sides of a turn
 # Fitted by `benchmarks.fit_weights` to clips of paper, clay and footage (half `dev`): those that fail have something
 # pushed by nothing, or a bounce that gains speed.
@@ -215,7 +217,7 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     uneven = max(0.0, least[0] - expected, expected - most[0]) - np.log(MASSES)
     whole, fit = meeting.clear
     credit = min(meeting.one.credit, meeting.other.credit) * (0.5 if meeting.fewest < 4 else 1.0)
-    credit *= fit * (1 - HELD + HELD * whole)
+    credit *= TOGETHER * fit * (1 - HELD + HELD * whole)
     index = int(np.argmax(sizes))
     pushed = float(meeting.changes[index] @ (-towards, towards)[index]) > FACING * sizes[index]
     dead = _stopped(meeting, came, min(came / (SURE * error), came / (MUCH * radius))) * credit if pushed else 0.0
@@ -223,6 +225,8 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
         credit, gained = credit * UNTOUCHED * (pushed and came >= MUCH * radius), 0.0
     elif float(one @ other) > ALONG * sizes[0] * sizes[1]:  # not by one another: they may be taken for each other
         credit *= UNTOUCHED
+    if _lies(meeting, towards):
+        dead *= FLOORED
     t, ratio = meeting.frame, parts / max(came, 0.1 * parts, 1e-9)
     credit *= _off_the_scene(evidence, meeting)
     weigh = [
@@ -244,9 +248,17 @@ def _stopped(meeting: Meeting, came: float, large: float) -> float:
     """Return how surely two that came together, so much for sure, both rest after they touched."""
     if came <= 0:
         return 0.0
-    left = sum(float(np.hypot(*velocity)) for velocity in meeting.after) / came
+    masses = np.array([path.track.area**MASS for path in (meeting.one, meeting.other)])
+    had, has = (float(np.hypot(*(masses @ np.stack(both)))) for both in (meeting.before, meeting.after))
+    left = max(sum(float(np.hypot(*velocity)) for velocity in meeting.after) / came, has / max(had, 1e-9))
     touched = float(np.clip(1 + meeting.depth / CLOSE, 0, 1))
     return float(np.clip(1.5 - 2 * left, 0, 1)) * touched * float(np.log1p(large))
+
+
+def _lies(meeting: Meeting, towards: np.ndarray) -> bool:
+    """Say whether the slower of two is struck from above, so that what it lies on may take what the other brought."""
+    slower = int(np.argmin([np.hypot(*velocity) for velocity in meeting.before]))
+    return float((-towards, towards)[slower][1]) > FROM_ABOVE
 
 
 def _off_the_scene(evidence: Evidence, meeting: Meeting) -> float:

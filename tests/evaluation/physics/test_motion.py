@@ -184,6 +184,25 @@ def test_what_falls_through_the_ground_is_in_it():
     assert abs(found.start_frame - np.sqrt(2 * 58 / 160) * FPS) <= 2
 
 
+def test_what_is_gone_through_the_ground_within_two_frames_was_in_it():
+    """No frame shows it cut by the lower edge of the frame."""
+    row = falling(speed=150.0, frames=16)
+    through = interpenetration(fallen(np.where(row < 94, row, 140), 80))
+    assert 82 < row[row < 94].max() < 92
+    assert strength(through) > 0.3
+
+
+def test_a_bounce_that_gains_speed_is_found_and_one_that_loses_it_is_not():
+    lands = int(np.argmax(falling() >= 80))
+    speed, time = 160 * lands / FPS, np.arange(30) / FPS
+
+    def bouncing(gain):
+        up = 80 - gain * speed * time + 0.5 * 160 * time**2
+        return momentum(fallen(np.concatenate([falling()[:lands], np.minimum(up, 80)])[:34], 80))
+
+    assert strength(bouncing(1.25)) > 1.0 > 2 * strength(bouncing(0.7))
+
+
 def test_what_falls_past_a_line_to_where_others_lie_is_in_no_ground():
     lands = np.argmax(falling() >= 80)
     bounces = np.minimum(falling(), 80 - 0.5 * (falling()[lands : lands + 1] - 22) * np.sin(np.arange(40) / 6) ** 2)
