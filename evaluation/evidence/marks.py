@@ -33,7 +33,7 @@ RIM = 0.25  # of the depth of a thing's outline that is left out: it mixes with 
 BESIDE, LEAST, FARTHEST = 1.2, 5, 16  # radii, and pixels, that what is beside a thing may be away
 OWN = 2.5  # pixels around the inside of a thing that are its own
 SAMPLES, SAMPLES_BESIDE = 200, 600  # pixels of a thing, and with what is beside it, that are compared
-BLOW = 0.8  # heights a second by which the velocity of what is struck leaps
+BLOW = 0.6  # heights a second by which the velocity of what is struck leaps
 WHOLE = 0.7  # of the area of a thing, from which its outline tells where its middle is
 STEPS_BESIDE, SECONDS_BESIDE = 3, 0.1  # from frame to frame, before a blow and after, at least
 EARLY, LATE = 0.06, 1  # seconds that a blow may come before a change is seen; frames after
@@ -104,16 +104,16 @@ def struck(evidence: "Evidence", mark: Mark) -> bool:
     speeds = np.diff(steady, axis=0) * evidence.clip.fps / evidence.luma.shape[1]
     usual = np.median(np.diff(speeds, axis=0), axis=0) if len(speeds) > 1 else np.zeros(2)
     beside = max(STEPS_BESIDE, round(SECONDS_BESIDE * evidence.clip.fps))
+    even = speeds - usual * np.arange(len(speeds))[:, None]
     leaps = np.zeros(len(speeds))
     for step in range(2, len(speeds) - 2):
-        sides = range(max(0, step - beside), step), range(step + 1, min(len(speeds), step + 1 + beside))
-        before, after = (np.median(speeds[side], axis=0) for side in sides)
-        lapse = np.mean(sides[1]) - np.mean(sides[0])
-        leaps[step] = np.hypot(*(after - before - usual * lapse))
+        sides = even[max(0, step - beside) : step], even[step + 1 : step + 1 + beside]
+        before, after = (np.median(side, axis=0) for side in sides)
+        spread = [np.linalg.norm(side - m, axis=1).mean() for side, m in zip(sides, (before, after), strict=True)]
+        leaps[step] = np.hypot(*(after - before)) - sum(spread)
     begins = onset(evidence, mark) - frames[0] - 1  # the step that leads to the first frame of the change
     early = max(2, round(EARLY * evidence.clip.fps))
-    blow = int(np.convolve(leaps, np.ones(beside), "same").argmax())  # medians leap around it as well
-    return bool(leaps.max() > BLOW and -early <= blow - begins <= LATE)
+    return bool(leaps.max() > BLOW and -early <= int(leaps.argmax()) - begins <= LATE)
 
 
 def log_odds(measured: dict[str, float]) -> float:
