@@ -270,7 +270,9 @@ class _Clip:
             missed = min(missed, self._rests(after, self._known_from(before.frame, -1)))
         unlike = max(found, came[1], goes[1]) + OFF + self.evidence.noise
         area = float(before.mask.sum())
-        sure = min(1.0, beyond / (FAR * float(np.sqrt(area / np.pi)))) * area / (area + LITTLE)
+        # What hesitates for a frame is off its path too, but has not gone anywhere.
+        far = min(beyond, length) / (FAR * float(np.sqrt(area / np.pi)))
+        sure = min(1.0, far) * area / (area + LITTLE)
         return Jump(before, after, length, found, missed, sure * max(0.0, float(np.log(max(missed / unlike, 1e-3)))))
 
     def _known_from(self, frame: int, way: int) -> range:

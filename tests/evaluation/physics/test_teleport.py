@@ -98,3 +98,13 @@ def test_excess_is_what_neither_pace_explains() -> None:
     before, after = np.array([[3.0, 0.0]]), np.array([[0.0, 2.0]])
     assert excess(np.array([1.5, 1.0]), before, after) == pytest.approx(0)  # a collision half way
     assert excess(np.array([3.0, 5.0]), before, before) == pytest.approx(5)
+
+
+def test_what_hesitates_for_a_frame_has_not_gone_far() -> None:
+    path = np.stack([np.linspace(10, 86, T), np.full(T, 36.0)], axis=1)
+    step = path[1, 0] - path[0, 0]
+    late = path.copy()
+    late[12:, 0] -= 1.8 * step
+    gone = path.copy()
+    gone[12:, 1] -= 18.0
+    assert strongest(found(late)) < 0.25 * strongest(found(gone))
