@@ -90,6 +90,13 @@ def test_a_scene_that_turns_slowly_is_followed_back_to_where_it_began(pan, other
     assert abs(found.start_frame - 4) <= 2
 
 
+def test_a_scene_that_takes_many_frames_to_turn_into_another_is_found(pan, other):
+    share = np.clip((np.arange(200) - 19) / 160, 0, 1)[:, None, None, None]
+    finding, found = judged((1 - share) * pan[:1] + share * other[:1])
+    assert finding.strength > 1.2
+    assert abs(found.start_frame - 20) <= 8
+
+
 def test_noise_is_found_from_first_to_last_and_where_it_is(pan):
     noise = np.random.default_rng(2).uniform(0, 255, pan.shape)
     finding, found = judged(noise)
