@@ -5,14 +5,15 @@ point swerves: not at all where it rests or moves evenly, however near or far it
 camera's own swerve, and what that does to near and far things, is taken off. What is left is weighed: whether all of
 the scene has it, in one pattern, from a moment on, and how much there is beside even motion. Water, leaves and crowds
 swerve as well, but from the first frame on, and each part in its own way. What bends as a whole is weighed once more,
-by what most of the scene does (`bending`); and of things that rest it is asked whether they shift with the camera
-(`shifting`).
+by what most of the scene does (`bending`). Of straight edges, which need no texture, it is asked whether they bend
+(`edges`), and of things that rest whether they shift with the camera (`shifting`).
 """
 
 import numpy as np
 
 from evaluation.consistency import bending
 from evaluation.consistency.cells import FEWEST_CELLS, MOMENTS, Cells, Followed, follow_cells, grid
+from evaluation.consistency.edges import Bent, find_bent_edges
 from evaluation.consistency.shifting import Shift, find_shifts
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.shots import Shot
@@ -31,6 +32,7 @@ MOST_STEP, BEGUN = 1.0, 0.3  # % that a cell may be off by from frame to frame; 
 WEIGHTS = {"everywhere": 1.4, "one pattern": 7.0, "lasts": 1.1, "begins": 1.6, "beside even motion": 1.2}
 BIAS, SURE = 0.2, 2.5  # the last: log odds at which a strength is 1, which few faultless clips have
 SHARP, RARE = 2.5, 1.1  # log odds of a thing that shifts, for one more of how clearly it does; where they are even
+EDGE_SHARP, EDGE_RARE = 2.2, -0.9  # the same of an edge that bends, for one more of the log of how far
 
 
 def view_inconsistency(evidence: Evidence) -> Finding:
@@ -42,10 +44,12 @@ def view_inconsistency(evidence: Evidence) -> Finding:
         return unmeasurable(TYPE, f"less than {SMALLEST} pixels tell no scene from what moves in it", due=False)
     cells = Cells(evidence)
     seen = follow_cells(cells, shot)
-    scene, shifts = _of_scene(cells, shot, seen), [_of_shift(evidence, shift) for shift in find_shifts(evidence, seen)]
+    scene = _of_scene(cells, shot, seen)
+    parts = [_of_shift(evidence, shift) for shift in find_shifts(evidence, seen)]
+    parts += [_of_edge(edge, shot) for edge in find_bent_edges(evidence, shot)]
     if isinstance(scene, str):
-        return calibrated(TYPE, shifts) if shifts else unmeasurable(TYPE, scene, due=False)
-    return calibrated(TYPE, [scene, *shifts])
+        return calibrated(TYPE, parts) if parts else unmeasurable(TYPE, scene, due=False)
+    return calibrated(TYPE, [scene, *parts])
 
 
 def _of_shift(evidence: Evidence, shift: Shift) -> Candidate:
@@ -56,6 +60,14 @@ def _of_shift(evidence: Evidence, shift: Shift) -> Candidate:
     boxes = shift.track.boxes[shift.start - shift.track.start :]
     place = evidence.box(*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0))
     return Candidate(shift.start, shift.track.end, strength(SHARP * (shift.clearly - RARE)), text, place)
+
+
+def _of_edge(edge: Bent, shot: Shot) -> Candidate:
+    text = (
+        f"From frame {edge.start} on an edge of the scene that was straight bends by up to {edge.far:.1f} % of the "
+        "picture's longer side, which no motion of the camera does."
+    )
+    return Candidate(edge.start, shot.end, strength(EDGE_SHARP * (edge.strength - EDGE_RARE)), text)
 
 
 def strength(odds: float) -> float:
