@@ -85,7 +85,8 @@ def distances(
     names, place = np.unique(np.asarray(files), return_inverse=True)
     counts = {"clips": len(truth), "files": len(names)}
     if len(names) < FEWEST_FILES:
-        reason = f"{len(names)} files are too few for a distance between distributions; it takes {FEWEST_FILES}"
+        few = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+        reason = f"{few} too few for a distance between distributions; it takes {FEWEST_FILES}"
         return counts | {"reason": reason}
     centre, spread = truth.mean(axis=0), truth.std(axis=0)
     unit = np.maximum(spread, LEAST_SPREAD * spread.mean() + 1e-6)

@@ -117,8 +117,8 @@ def footage_page(evaluation: Mapping[str, Any], folder: Path) -> Page:
         "As Physics-IQ does (arXiv:2501.09038): where, when and how much things move is compared with the truth, "
         "and the pixels are. Brightening and darkening are told apart, so that a clip that is inverted or played "
         "backwards does not pass for the truth, and a clip in which nothing moves has no motion to agree. That is what "
-        "decides; failures and distances are shown beside it. None of them knows whether a continuation that differs "
-        "from the truth is possible too."
+        "decides, if no type of failure becomes more frequent; distances are shown beside it. None of them knows "
+        "whether a continuation that differs from the truth is possible too."
     )
     return page.text(
         f"Evaluator {evaluation['evaluator']['version']}, digest {evaluation['evaluator']['digest'][:16]}; "
