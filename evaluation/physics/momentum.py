@@ -76,6 +76,9 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
     change, speed, path = turn.change, float(np.hypot(*turn.change)), turn.path
     if speed < SURELY * turn.error or speed < CHANGED * path.radius or turn.gap > GAP:
         return None
+    agrees = _agreement(turn)
+    if not agrees:
+        return None
     push = change / speed
     cause = cause_of(evidence, turn, known, push)
     if cause.thing < REACH[0] + REACH[1] * path.radius and cause.other and _struck(turn, cause.other, push):
@@ -90,7 +93,7 @@ def _alone(evidence: Evidence, turn: Turn, known: tuple[Path, ...]) -> Candidate
             f"It turns at frame {t} with nothing near: its velocity changes by {speed / radius:.1f} of its radii a "
             f"second, {speed / turn.error:.0f} times the error."
         )
-    strength = float(np.logaddexp(0, odds)) * _agreement(turn)
+    strength = float(np.logaddexp(0, odds)) * agrees
     box = box_about(evidence, (path.track,), t - 1, t + 1)
     return Candidate(t, min(t + 1, len(evidence.luma) - 1), strength, text, box)
 
@@ -228,11 +231,14 @@ def _together(evidence: Evidence, meeting: Meeting) -> Candidate | None:
     if _lies(meeting, towards):
         dead *= FLOORED
     t, ratio = meeting.frame, parts / max(came, 0.1 * parts, 1e-9)
-    credit *= _off_the_scene(evidence, meeting)
+    faster = max(0.0, min(gained / (SURE * error), gained / (MUCH * radius)))
+    unlike = max(0.0, min(2 * uneven, max(sizes) / (SURE * error), max(sizes) / (MUCH * radius)))
+    if credit * max(faster, unlike):
+        credit *= _off_the_scene(evidence, meeting)
     weigh = [
-        (credit * float(np.log1p(max(0.0, min(gained / (SURE * error), gained / (MUCH * radius))))),
+        (credit * float(np.log1p(faster)),
          f"Two things part after frame {t} {ratio:.1f} times as fast as they came together."),
-        (credit * float(np.log1p(max(0.0, min(2 * uneven, max(sizes) / (SURE * error), max(sizes) / (MUCH * radius))))),
+        (credit * float(np.log1p(unlike)),
          f"One of two things that meet at frame {t} changes its velocity by {max(sizes) / radius:.1f} of its radii a "
          f"second, the other by {min(sizes) / radius:.1f}."),
         (dead, f"Two things that meet at frame {t} both stop: what the one brought is lost."),

@@ -13,7 +13,7 @@ from evaluation.evidence.camera import Camera
 from evaluation.evidence.clip import Evidence
 from evaluation.evidence.tracks import Track
 from evaluation.physics.mending import Followed, followed
-from evaluation.physics.paths import Path, path_of
+from evaluation.physics.paths import Path, path_of, paths
 
 SPARSE = 4  # pixels between those of the scene whose motion is asked for
 
@@ -26,10 +26,15 @@ def moves(evidence: Evidence) -> tuple[Evidence, tuple[Path, ...]]:
     known: tuple[Evidence, tuple[Path, ...]] | None = evidence.__dict__.get("_moves")
     if known is None:
         seen = _steadied(evidence)
-        trusted = tuple(_trusted(one) for one in followed(seen))
-        seen.__dict__["_followed"] = trusted
-        found = [path for one in trusted if (path := path_of(seen, one)) is not None]
-        known = evidence.__dict__["_moves"] = seen, tuple(sorted(found, key=lambda path: -len(path.times)))
+        whose = {id(path.track): path for path in paths(evidence)} if seen.camera is evidence.camera else {}
+        both = [(one, _trusted(one)) for one in followed(seen)]
+        seen.__dict__["_followed"] = tuple(one for _, one in both)
+        found = [
+            replace(path, track=trusted.track) if (path := whose.get(id(one.track))) else path_of(seen, trusted)
+            for one, trusted in both
+        ]
+        kept = (path for path in found if path is not None)
+        known = evidence.__dict__["_moves"] = seen, tuple(sorted(kept, key=lambda path: -len(path.times)))
     return known
 
 
