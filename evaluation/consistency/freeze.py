@@ -45,10 +45,11 @@ REPEATED, QUIETEST = 0.03, 0.25  # share of pixels that change in the quietest s
 MOST_SIDE = 256  # pixels of the longer side that are compared one by one, about
 LAGS_SECONDS, MOST_LAGS, FIRST_LAG = 2.5, 75, 3  # how far back a repeat is looked for
 REPEAT_LENGTHS, FULL_REPEAT = (4, 6, 9, 14, 22), 9  # frames of a repeat, and of one that is as sure as can be
+APART_SECONDS = 0.06  # over which it moves: of 60 frames a second, neighbours hardly differ
 REPEAT_QUIET = 0.6  # levels: less motion than this tells no frame from another
 NEARER = 1.2  # times surer must be what is repeated from farther back: twice its period
 LIVELY, FEWEST_LIVELY = 0.1, 6  # share, and number, of the cells' channels that change most in a clip: they tell
-SURE, SURE_REPEAT = 3.6, 0.55  # a stop and a repeat as strong as few faultless clips have
+SURE, SURE_REPEAT = 3.6, 0.9  # a stop and a repeat as strong as few faultless clips have
 CERTAIN = 20.0  # a strength that one faultless clip in a million has
 RESTING = ("still", None)  # motions of a prompt that need not be seen
 
@@ -212,15 +213,21 @@ def repeated(small: np.ndarray, fps: float) -> Candidate | None:
     total, lags = len(small), min(MOST_LAGS, round(LAGS_SECONDS * fps))
     step = np.concatenate([[0.0], unlike(small, 1)])
     lengths = [length for length in REPEAT_LENGTHS if length <= total]
-    moved = {n: np.median(np.lib.stride_tricks.sliding_window_view(step, n), axis=1) + REPEAT_QUIET for n in lengths}
+    longest = max(1, round(APART_SECONDS * fps))
+    moved = {
+        (apart, n): np.median(np.lib.stride_tricks.sliding_window_view(_earlier(small, apart), n), axis=1)
+        + REPEAT_QUIET
+        for apart in range(1, longest + 1)
+        for n in lengths
+    }
     best = (0.0, 0, 0, 0)
     for lag in range(FIRST_LAG, min(lags, total - REPEAT_LENGTHS[0]) + 1):
-        away = unlike(small, lag)
+        away, apart = unlike(small, lag), min(longest, lag // FIRST_LAG)
         for length in lengths:
             if length > len(away):
                 break
             same = np.lib.stride_tricks.sliding_window_view(away, length).max(axis=1) + REPEAT_QUIET
-            gain = np.log(moved[length][lag:] / same) * min(1.0, length / FULL_REPEAT) ** 0.5
+            gain = np.log(moved[apart, length][lag:] / same) * min(1.0, length / FULL_REPEAT) ** 0.5
             start = lag + int(np.argmax(gain))
             if gain.max() > NEARER * best[0]:
                 best = (float(gain.max()), start, start + length - 1, lag)
@@ -238,6 +245,11 @@ def repeated(small: np.ndarray, fps: float) -> Candidate | None:
         f"{away[start : end + 1].mean():.1f} levels, neighbours by {step[start : end + 1].mean():.1f}."
     )
     return Candidate(start, end, strength / SURE_REPEAT, text)
+
+
+def _earlier(small: np.ndarray, lag: int) -> np.ndarray:
+    """Return `unlike` of all frames, 0 for those that have none so much earlier, `[T]`."""
+    return np.concatenate([np.zeros(lag), unlike(small, lag)])
 
 
 def unlike(small: np.ndarray, lag: int) -> np.ndarray:

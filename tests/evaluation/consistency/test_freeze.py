@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.consistency.freeze import freeze
+from evaluation.consistency.freeze import freeze, liveliest, repeated
 from evaluation.evidence.clip import gather
 from evaluation.findings import ClipInput
 from evaluation.proving.codec import compressed
@@ -110,6 +110,17 @@ def test_a_slow_loop_under_grain_is_found(rolling):
     _, found = strongest(slow[1])
     assert found.strength > 2 * strength(slow[0])
     assert abs(found.start_frame - 30) <= 2
+
+
+def test_a_loop_is_found_where_neighbouring_frames_hardly_differ(rolling):
+    path = 12 + 0.12 * np.arange(100)
+    path[60:] = path[30:60].tolist() + path[30:40].tolist()
+    found = {}
+    for looped in (False, True):
+        frames = rolling(path if looped else 12 + 0.12 * np.arange(100), grain=12)
+        candidate = repeated(liveliest(frames), 60.0)
+        found[looped] = candidate.strength if candidate else 0.0
+    assert found[True] > 1.2 > 3 * found[False]
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64, 3), (2, 8, 8, 3), (40, 8, 8, 3), (600, 16, 90, 3), (12, 120, 9, 3)])
