@@ -133,6 +133,7 @@ def _slow(view: View) -> list[Candidate]:
     H, W = view.small.shape[1:3]
     grid, by = pixel_grid(H, W), np.array([W / w, H / h], np.float32)
     scale = np.array([[by[0], 0, (by[0] - 1) / 2], [0, by[1], (by[1] - 1) / 2], [0, 0, 1]])
+    large = np.linalg.inv(scale)
     flows = [cv2.resize(flow, (W, H), interpolation=cv2.INTER_AREA) * by for flow in view.forward]
     threshold, found = view.threshold - 1.6 * view.noise, []
     for lag, stride in LAGS:
@@ -141,7 +142,7 @@ def _slow(view: View) -> list[Candidate]:
                 continue
             still = grid
             if view.moves:
-                still = cv2.perspectiveTransform(grid, scale @ view.between(t, t + lag) @ np.linalg.inv(scale))
+                still = cv2.perspectiveTransform(grid, scale @ view.between(t, t + lag) @ large)
             lost = beyond(view.small[t + lag], view.small[t], still, grid)
             mask = (lost > threshold).astype(np.uint8)
             if not mask.any():

@@ -84,16 +84,15 @@ def seen(
     Red, green and blue; their differences from the background; motion right and down against the camera, to the next
     frame; whether a pixel is of a region; whether the background is known.
     """
-    frame, background = evidence.rgb[t][place].astype(np.float32), evidence.background
-    channels = np.empty((*frame.shape[:2], CHANNELS), np.float32)
-    channels[..., :3] = frame - 128
-    channels[..., 3:6] = (frame - background.rgb[t][place]) * background.known[t][place][..., None]
-    if not background.reliable:
-        channels[..., 3:6] = 0
-    channels[..., 6:8] = MOTION * _motion(evidence, t)[place]
-    channels[..., 8] = 127 * (regions_THW[t][place] > 0)
-    channels[..., 9] = 127 * background.reliable
-    return np.asarray(channels.clip(-127, 127).round().transpose(2, 0, 1), np.int8)
+    frame, background = np.array(cv2.split(evidence.rgb[t][place].astype(np.float32))), evidence.background
+    channels = np.zeros((CHANNELS, *frame.shape[1:]), np.float32)
+    channels[:3] = frame - 128
+    if background.reliable:
+        channels[3:6] = (frame - background.rgb[t][place].transpose(2, 0, 1)) * background.known[t][place]
+        channels[9] = 127
+    channels[6:8] = MOTION * _motion(evidence, t)[place].transpose(2, 0, 1)
+    channels[8] = 127 * (regions_THW[t][place] > 0)
+    return np.asarray(np.rint(channels.clip(-127, 127)), np.int8)
 
 
 def parted(sure: np.ndarray, deep: np.ndarray, least: int, most: int) -> np.ndarray:
@@ -101,9 +100,8 @@ def parted(sure: np.ndarray, deep: np.ndarray, least: int, most: int) -> np.ndar
     there = cv2.medianBlur((sure > SURE).astype(np.uint8), 3)
     count, regions, boxes, _ = cv2.connectedComponentsWithStats(there, connectivity=4)
     within = there * (deep > DEEP).astype(np.uint8)
-    cored, cores, sizes, _ = cv2.connectedComponentsWithStats(within, connectivity=4)
-    names = np.where(sizes[:, cv2.CC_STAT_AREA] * SPECK >= least, np.arange(cored), 0)
-    cores = names[cores]
+    cored, cores = cv2.connectedComponents(within, connectivity=4)
+    cores = np.where(np.bincount(np.asarray(cores).ravel()) * SPECK >= least, np.arange(cored), 0)[cores]
     pieces: list[tuple[tuple[slice, slice], np.ndarray]] = []
     for region in range(1, count):
         x, y, wide, high, area = boxes[region]

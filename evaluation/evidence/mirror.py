@@ -126,8 +126,11 @@ def _lost(evidence: "Evidence", cut: np.ndarray) -> np.ndarray:
     """Return by how many levels the pixels of each frame are not in the next, float32 [T - 1, h, w]."""
     grid, flow = pixel_grid(*evidence.luma.shape[1:]), evidence.flow
     lost = np.zeros((len(cut), *evidence.luma.shape[1:]), np.float32)
-    for t in np.flatnonzero(~cut):
-        now, after = in_four(evidence.rgb[t]), in_four(evidence.rgb[t + 1])
+    after = in_four(evidence.rgb[0])
+    for t in range(len(cut)):
+        now, after = after, in_four(evidence.rgb[t + 1])
+        if cut[t]:
+            continue
         still = carried_along(evidence.camera.to_next[t], grid)
         on = flow.backward[t - 1] if t and not cut[t - 1] else None
         lost[t] = unexplained(after, now, still, flow.backward[t], flow.forward[t], on, grid)

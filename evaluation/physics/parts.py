@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ class Part:
         """Upper left corner of the box, x and y."""
         return np.array(self.box[:2], dtype=float)
 
-    @property
+    @cached_property
     def middle(self) -> np.ndarray:
         """Mean of the pixels."""
         y, x = np.nonzero(self.mask)
