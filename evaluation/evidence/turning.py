@@ -1,9 +1,9 @@
 """What turns into something else where it is: regions that neither frame shows of the other, and what surrounds that.
 
 Two searches give candidates: pixels of a frame that motion from the frame before does not explain, and pixels that two
-frames some way apart do not show of each other along the motion between them. Each region is followed by the flow for
-some frames before and after, so that it is measured whether it was one thing before, is one after, and how far apart
-the two are beside how much either varies.
+frames some way apart, seen in the same light, do not show of each other along the motion between them. Each region is
+followed by the flow for some frames before and after, so that it is measured whether it was one thing before, is one
+after, and how far apart the two are beside how much either varies.
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ LEAST, NOISES = 8.0, 3.0  # levels, and times the noise, beyond which something 
 SECONDS = (0.12, 0.3, 0.7, 1.2)  # between two frames that are compared
 OF_A_FRAME, SUDDEN, SLOW = 3, 6, 6  # regions of a pair of frames; candidates in all
 LARGEST = 0.4  # of the frame
+DARK = np.float32(8.0)  # levels added to tell ratios of light
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +114,15 @@ def _slow(evidence: "Evidence") -> Iterator[Turn]:
                     still = sample(small[b], cv2.perspectiveTransform(grid, matrix @ np.linalg.inv(scale)))
                 else:
                     still = small[b]
-                both = outside(small[a], still, 3)
+                light = _light(small[a], still)
+                both = outside(small[a], cv2.LUT(still, light), 3)
                 left, top, wide, high = cv2.boundingRect((both > threshold).view(np.uint8))
                 if not wide:
                     continue
                 x0, y0 = max(0, left - 1), max(0, top - 1)  # elsewhere nothing turns; with what is around it
                 place = slice(y0, top + high + 1), slice(x0, left + wide + 1)
                 there = carried(flows, a, b, grid[place], place)
-                shown = sample(small[b], there)
+                shown = cv2.LUT(sample(small[b], there), light)
                 apart = cv2.min(outside(small[a][place], shown, 3), outside(shown, small[a][place], 3))
                 x, y = cv2.split(there)
                 apart[(x < 0) | (y < 0) | (x > W - 1) | (y > H - 1)] = 0
@@ -133,6 +135,16 @@ def _slow(evidence: "Evidence") -> Iterator[Turn]:
                     large = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
                     centre = (from_ + 0.5) / by - 0.5
                     yield Turn(a, b, large, centre, centre + moved / by, level)
+
+
+def _light(frame: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """Return how bright each level of each channel would be in the light of an earlier frame, `uint8 [1, 256, 3]`.
+
+    The light of a scene changes most of it by one factor.
+    """
+    few, fewer = (picture[::2, ::2].reshape(-1, 3) + DARK for picture in (frame, later))
+    levels = (np.arange(256, dtype=np.float32)[:, None] + DARK) * median(few / fewer) - DARK
+    return np.asarray(levels.round().clip(0, 255).astype(np.uint8)[None])
 
 
 def median_flow(flow: np.ndarray, mask: np.ndarray, at: np.ndarray) -> np.ndarray:
