@@ -1,10 +1,11 @@
 """Momentum: nothing turns with nothing near it, leaves a wall faster than it came, or acts without a reaction.
 
-Velocities before and after a turn come from the paths (`paths.py`) with their errors. What turns alone needs something
+Velocities before and after a turn come from the paths (`moves.py`) with their errors. What turns alone needs something
 that it met: an edge of the scene, or the frame's, on the side from which it was pushed. How surely it met nothing is
-told by a logistic model of a few measures. A wall gives back at most the speed that came. Where two things meet, the
-changes of their velocities point away from each other, are to one another as the masses, which an eye guesses by the
-size, and they part at most as fast as they came together, and do not both stop.
+told by a logistic model of a few measures, and believed as far as its places tell what the flow does. A wall gives back
+at most the speed that came. Where two things meet, the changes of their velocities point away from each other, are to
+one another as the masses, which an eye guesses by the size, and they part at most as fast as they came together, and do
+not both stop.
 """
 
 from itertools import chain
