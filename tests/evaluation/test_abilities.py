@@ -8,8 +8,8 @@ import pytest
 from evaluation.abilities import ABILITIES, abilities
 from evaluation.findings import ClipInput
 from evaluation.objects.observation import observe
-from evaluation.proving.reconstruction import softened
 from kinora.worlds import WorldsConfig, draw_sample
+from tests.evaluation.softening import softened
 
 WORLDS = WorldsConfig(
     sizes=((48, 48),), frames=(17,), look="shaded", backgrounds=("black", "brown", "navy"), held_out=8

@@ -8,13 +8,13 @@ import pytest
 
 from evaluation.checkpoint import evaluate_checkpoint
 from evaluation.gate import decide
-from evaluation.proving.reconstruction import softened
 from kinora.data.clips import ClipDataset, table
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.stored_clip import store_clip
 from kinora.errors import KinoraError
 from kinora.recipes.recipe import GatePlan
 from kinora.worlds import Attributes, WorldsConfig, evaluation_prompts, simulate_prompt
+from tests.evaluation.softening import softened
 
 WORLDS = WorldsConfig()
 

@@ -9,10 +9,10 @@ import pytest
 from evaluation.evaluator import BLURRED, DETECTORS, GRADIENT, OF_OUTLINES, evaluate_clips
 from evaluation.findings import TYPES, ClipInput
 from evaluation.loading import read_clip
-from evaluation.proving.reconstruction import softened
 from kinora import recipes
 from kinora.media import write_clip
 from kinora.worlds import draw_sample
+from tests.evaluation.softening import softened
 
 
 @pytest.fixture(scope="module")
