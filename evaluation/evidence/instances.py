@@ -24,8 +24,8 @@ MOTION = 16.0  # steps of a channel in a pixel a frame
 UNIT = 48.0  # steps of a channel that are 1 to the network
 SIDES = 8  # pixels, of which the network takes multiples
 SMALLEST = 16  # pixels: on a smaller side the network sees nothing
-AROUND = 24  # pixels about the regions of a frame that the network sees
-ASKED = 16  # frames that tell whether it knows such pictures
+AROUND = 12  # pixels about all regions of some frames that the network sees
+BATCH = 16  # frames at once
 SURE, DEEP = 0.0, 0.0  # logits from which a pixel is of a thing, and of its core
 UNSURE = 2.0  # logits on both sides of 0 with which a pixel may be of a thing or not
 DOUBTFUL = 0.65  # of what may be of things, of which it is unsure, that is much
@@ -44,32 +44,36 @@ def find_instances(evidence: "Evidence", regions_THW: np.ndarray, least: int, mo
     T, h, w = regions_THW.shape
     if min(h, w) < SMALLEST:
         return None
-    places = {t: _place(mask) for t, mask in enumerate(regions_THW) if mask.any()}
-    asked = [t for t in np.unique(np.linspace(0, T - 1, ASKED).round().astype(int)).tolist() if t in places]
-    told = {t: _told(seen(evidence, regions_THW, t, places[t])) for t in asked}
-    if told and doubt(np.concatenate([sure.ravel() for sure, _ in told.values()])) >= DOUBTFUL:
-        return None
+    some = np.unique(np.linspace(0, T - 1, BATCH).round().astype(int))
+    rest = np.setdiff1d(np.arange(T), some)
     found = np.zeros_like(regions_THW)
-    for t, place in places.items():
-        sure, deep = told[t] if t in told else _told(seen(evidence, regions_THW, t, place))
-        things = parted(sure, deep, least, most)
-        also = np.bincount(things[regions_THW[t][place] > 0], minlength=most + 1) > 0
-        also[0] = False
-        found[t][place] = (np.cumsum(also) * also)[things]
+    for frames in [some, *(rest[start : start + BATCH] for start in range(0, len(rest), BATCH))]:
+        rows, columns = _place(regions_THW[frames].max(axis=0) > 0)
+        if rows.start == rows.stop:
+            continue
+        told = _told(np.stack([seen(evidence, regions_THW, t, (rows, columns)) for t in frames]))
+        if frames is some and doubt(told) >= DOUBTFUL:
+            return None
+        for t, (sure, deep) in zip(frames, told, strict=True):
+            things = parted(sure, deep, least, most)
+            also = np.bincount(things[regions_THW[t, rows, columns] > 0], minlength=most + 1) > 0
+            also[0] = False
+            found[t, rows, columns] = (np.cumsum(also) * also)[things]
     return found
 
 
-def doubt(sure: np.ndarray) -> float:
-    """Return the share of what may be of things of which logits, of any shape, are unsure; 1 where nothing may be."""
-    possible = np.count_nonzero(sure > -UNSURE)
-    return np.count_nonzero(np.abs(sure) < UNSURE) / possible if possible else 1.0
+def doubt(told: np.ndarray) -> float:
+    """Return the share of what may be of things of which logits `[n, 2, h, w]` are unsure, 1 where nothing may be."""
+    possible = int((told[:, 0] > -UNSURE).sum())
+    return int((np.abs(told[:, 0]) < UNSURE).sum()) / possible if possible else 1.0
 
 
-def _place(regions: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns of regions `uint8 [h, w]` and their surroundings."""
-    x, y, wide, high = cv2.boundingRect(regions)
-    h, w = regions.shape
-    return slice(max(0, y - AROUND), min(h, y + high + AROUND)), slice(max(0, x - AROUND), min(w, x + wide + AROUND))
+def _place(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns of a mask `bool [h, w]` and its surroundings; empty if it is."""
+    x, y, wide, high = cv2.boundingRect(mask.astype(np.uint8))
+    margin = AROUND if wide else 0
+    h, w = mask.shape
+    return slice(max(0, y - margin), min(h, y + high + margin)), slice(max(0, x - margin), min(w, x + wide + margin))
 
 
 def seen(
@@ -132,16 +136,16 @@ def _motion(evidence: "Evidence", t: int) -> np.ndarray:
     return np.zeros_like(grid)
 
 
-def _told(frame: np.ndarray) -> np.ndarray:
-    """Return what the network says of a frame `int8 [CHANNELS, h, w]`: logits `[2, h, w]`."""
-    channels, h, w = frame.shape
-    padded = np.pad(frame, ((0, 0), (0, -h % SIDES), (0, -w % SIDES)), mode="edge")
-    rows, columns = padded.shape[1] // 2, padded.shape[2] // 2
-    squares = padded.reshape(channels, rows, 2, columns, 2).transpose(0, 2, 4, 1, 3)
+def _told(frames: np.ndarray) -> np.ndarray:
+    """Return what the network says of frames `int8 [n, CHANNELS, h, w]`: logits `[n, 2, h, w]`."""
+    n, channels, h, w = frames.shape
+    padded = np.pad(frames, ((0, 0), (0, 0), (0, -h % SIDES), (0, -w % SIDES)), mode="edge")
+    rows, columns = padded.shape[2] // 2, padded.shape[3] // 2
+    squares = padded.reshape(n, channels, rows, 2, columns, 2).transpose(0, 1, 3, 5, 2, 4)
     network = _network()
-    network.setInput(squares.reshape(1, 4 * channels, rows, columns) / np.float32(UNIT))
-    told = network.forward().reshape(2, 2, 2, rows, columns).transpose(0, 3, 1, 4, 2)
-    return np.asarray(told.reshape(2, 2 * rows, 2 * columns)[:, :h, :w])
+    network.setInput(squares.reshape(n, 4 * channels, rows, columns) / np.float32(UNIT))
+    told = network.forward().reshape(n, 2, 2, 2, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+    return np.asarray(told.reshape(n, 2, 2 * rows, 2 * columns)[..., :h, :w])
 
 
 @lru_cache(maxsize=1)

@@ -84,9 +84,9 @@ def test_it_tells_things_but_nothing_of_noise(film):
 
 
 def test_doubt_is_the_share_of_what_may_be_of_things():
-    sure = np.full((4, 10), -2 * UNSURE)
+    sure = np.full((1, 2, 4, 10), -2 * UNSURE)
     assert doubt(sure) == 1
-    sure[0] = 2 * UNSURE
+    sure[0, 0, 0] = 2 * UNSURE
     assert doubt(sure) == 0
-    sure[1:4] = 0
+    sure[0, 0, 1:4] = 0
     assert doubt(sure) == 0.75
