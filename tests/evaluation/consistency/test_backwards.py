@@ -28,6 +28,11 @@ def test_a_turn_at_full_speed_is_found_where_it_is(shown_twice):
     assert "backward" in found.explanation
 
 
+def test_of_two_turns_the_first_is_told():
+    order = np.concatenate([T[:30], T[28:10:-1], T[12:24]])  # backward from frame 30 on, forward again from 48 on
+    assert turned_round(cells(2 + 0.6 * order)).start_frame == 30
+
+
 @pytest.mark.parametrize(
     "path",
     [
