@@ -1,5 +1,6 @@
 """`kinora evaluate`: find failures of physics and consistency in clips."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ from kinora.errors import UsageError
 from kinora.recipes.backends import NONE, Backends
 
 Optional = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(optional)")]
+
+Workers = Annotated[int | None, tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: one a core)")]
+MOST_WORKERS = 16
 
 Model = Annotated[str, tyro.conf.arg(metavar="hf:MODEL")]
 Network = Annotated[str, tyro.conf.arg(metavar="MODEL")]
@@ -56,7 +60,10 @@ def evaluate(argv: Sequence[str]) -> int:
 
 
 def clips(
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")], out: Out, backends: Helping = NONE
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")],
+    out: Out,
+    backends: Helping = NONE,
+    workers: Workers = None,
 ) -> int:
     """Find failures in videos and images of any origin; write report.html and report.json.
 
@@ -65,11 +72,14 @@ def clips(
     Args:
         path: A video, a folder of videos, or a clip dataset. The prompt of name.mp4 is read from name.txt.
         backends: Networks that help.
+        workers: Processes, of about 0.3 GB each; 1 where networks help, and 16 at most, if not given.
     """
     from evaluation.clips import evaluate_path
     from evaluation.report import clips_verdict
 
-    report = evaluate_path(path, out, backends)
+    if workers is None:
+        workers = 1 if backends.judge or backends.evidence else min(os.cpu_count() or 1, MOST_WORKERS)
+    report = evaluate_path(path, out, backends, workers)
     for row in report["unreadable"]:
         print(f"skipped {row['reason']}", file=sys.stderr)
     if report["passed_over"]:
@@ -133,7 +143,7 @@ def benchmark(
     generated: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 48,
     failures: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 4,
     seed: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 900,
-    workers: Annotated[int | None, tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: one a core)")] = None,
+    workers: Workers = None,
     model: Optional = None,
     again: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     fit: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(optional)")] = None,

@@ -37,7 +37,7 @@ def gate(argv: Sequence[str]) -> int:
         """
         from components.runtime.code_digest import code_digest
         from evaluation.checkpoint import joined
-        from evaluation.gate import decision_page
+        from evaluation.gate.page import decision_page
         from evaluation.selection import TrainedModels, choose, select_version
         from evaluation.task import evaluate_item
         from kinora.config import read_json

@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from evaluation.gate import Decision, already_deployed, budget, check_comparable, decide, measures
-from evaluation.gate.decision import INCUMBENT, UNTRAINED
+from evaluation.gate import budget, measures
+from evaluation.gate.decision import INCUMBENT, UNTRAINED, Decision, already_deployed, decide
+from evaluation.gate.measures import check_comparable
 from evaluation.prompts import decision_questions
 from evaluation.report_tables import rate_with_interval, share_of
 from evaluation.shards import asked_for_decision, work_items

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.gate_aa.models import Setting, evaluations
-from evaluation.gate import decide, measures
+from evaluation.gate import measures
 from evaluation.gate.budget import EARNED
+from evaluation.gate.decision import decide
 from evaluation.selection import ranked
 from kinora.recipes.recipe import GatePlan
 

@@ -28,7 +28,7 @@ def gate(
     with running("gate", artifact_root) as step:
         from components.runtime.code_digest import code_digest
         from evaluation.checkpoint import joined
-        from evaluation.gate import decision_page
+        from evaluation.gate.page import decision_page
         from evaluation.selection import Choice, TrainedModels, select_version
         from kinora import recipes
         from kinora.config import from_dict, read_json

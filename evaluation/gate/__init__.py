@@ -4,9 +4,3 @@ Checkpoints are chosen on one set of prompts and seeds; here the chosen one and 
 that nothing has touched (`evaluation.prompts`). One primary measure, named in the recipe, must be better by more than
 chance explains, and every guard no worse than by a stated margin. The rule and why it is so: docs/adr/0014.
 """
-
-from evaluation.gate.decision import Comparison, Decision, already_deployed, decide
-from evaluation.gate.measures import check_comparable
-from evaluation.gate.page import decision_page
-
-__all__ = ["Comparison", "Decision", "already_deployed", "check_comparable", "decide", "decision_page"]

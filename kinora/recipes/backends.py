@@ -49,8 +49,8 @@ class Backends:
             options = " ".join(f"--{name} {value}" for name, value in self.evidence.items())
             raise UsageError(
                 f"scores with {' and '.join(self.evidence)} of another network have no calibration yet; fit one with "
-                f"kinora evaluate benchmark --families paper real --half dev {options} --calibration none --fit FILE "
-                "--out FOLDER, and name it as calibration; or name none, and scores are not calibrated."
+                f"kinora evaluate benchmark --families paper clay real --half dev {options} --calibration none "
+                "--fit FILE --out FOLDER, and name it as calibration; or name none, and scores are not calibrated."
             )
         if self.calibration and not self.evidence:
             raise UsageError("a calibration is for segments, looks or depth of another network; name one of these too.")

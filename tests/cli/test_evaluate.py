@@ -1,6 +1,8 @@
 """`kinora evaluate`: both reports are written, and what cannot be judged is said in one sentence."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +70,8 @@ def test_a_run_that_was_interrupted_goes_on(folder, tmp_path, monkeypatch, capsy
         return real(clip, **named)
 
     monkeypatch.setattr(clips, "judge", judge)
-    words, out = ["evaluate", "clips", str(folder), "--out", str(tmp_path / "out")], tmp_path / "out"
+    out = tmp_path / "out"
+    words = ["evaluate", "clips", str(folder), "--workers", "1", "--out", str(out)]
     assert main(words) == 130
     assert "interrupted" in capsys.readouterr().err
     with (out / "judged.jsonl").open("a") as lines:
@@ -76,7 +79,7 @@ def test_a_run_that_was_interrupted_goes_on(folder, tmp_path, monkeypatch, capsy
     assert main(words) == 0
     assert judged == ["gone.mp4", "image.png", "image.png", "right.mp4"]
     assert [file.name for file in sorted(out.iterdir())] == ["report.html", "report.json"]
-    assert main([*words[:-1], str(tmp_path / "whole")]) == 0
+    assert main([*words[:3], "--workers", "2", "--out", str(tmp_path / "whole")]) == 0
     assert (tmp_path / "whole" / "report.json").read_bytes() == (out / "report.json").read_bytes()
     before = len(judged)
     (out / "judged.jsonl").write_text(json.dumps(["of other clips, or another evaluator", {}]))
@@ -93,7 +96,7 @@ def test_a_detector_that_fails_costs_one_clip(folder, tmp_path, monkeypatch, cap
         return real(clip, **named)
 
     monkeypatch.setattr(clips, "judge", judge)
-    assert main(["evaluate", "clips", str(folder), "--out", str(tmp_path / "out")]) == 0
+    assert main(["evaluate", "clips", str(folder), "--workers", "1", "--out", str(tmp_path / "out")]) == 0
     assert "skipped gone.mp4: a detector failed (MemoryError: too much)." in capsys.readouterr().err
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [row["clip"] for row in report["unreadable"]] == ["broken.mp4", "gone.mp4"]
@@ -214,3 +217,8 @@ def test_a_checkpoint_is_judged_by_clips_made_as_its_version_makes_them(model_fo
     for name in ("reference", "tiny"):
         assert main([*words, "--recipe", name]) == 0
     assert [(usual.width, usual.height, usual.frames) for usual in seen] == [(48, 48, 25), (32, 32, 17)]
+
+
+def test_judging_clips_does_not_wait_for_torch():
+    ask = "import sys, evaluation.clips; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", ask], check=False).returncode == 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation.checkpoint import evaluate_checkpoint
-from evaluation.gate import decide
+from evaluation.gate.decision import decide
 from kinora.data.clips import ClipDataset, table
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS
 from kinora.data.stored_clip import store_clip

@@ -14,7 +14,9 @@ from evaluation.evaluator import DETECTORS
 from evaluation.footage import continue_clips, held_out_videos, request_of, tasks_of
 from evaluation.footage_evaluation import blurred
 from evaluation.footage_report import side_by_side
-from evaluation.gate import decide, decision_page, measures
+from evaluation.gate import measures
+from evaluation.gate.decision import decide
+from evaluation.gate.page import decision_page
 from kinora.config import to_dict
 from kinora.data.clips import ClipDataset, table
 from kinora.data.columns import CLIP_COLUMNS, QUARANTINE_COLUMNS

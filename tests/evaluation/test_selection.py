@@ -9,7 +9,7 @@ import pytest
 
 from evaluation import checkpoint, task
 from evaluation.checkpoint import evaluate_checkpoint, joined
-from evaluation.gate import decide
+from evaluation.gate.decision import decide
 from evaluation.gate.measures import cluster
 from evaluation.prompts import decision_questions, selection_questions
 from evaluation.selection import TrainedModels, choice_page, choose, ranked, select_version

@@ -10,7 +10,7 @@ from evaluation.checkpoint import judge_prompts
 from evaluation.evaluator import clip_record, evaluate_clips, evaluator, failing, judge
 from evaluation.fidelity.judged import WHOLE
 from evaluation.findings import ClipInput
-from evaluation.gate import check_comparable
+from evaluation.gate.measures import check_comparable
 from evaluation.judges.judge import open_judge
 from evaluation.recent import judge_recent
 from kinora.data.drift import DriftConfig
