@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from evaluation.gate import already_deployed, decide, decision_page
+from evaluation.gate.decision import already_deployed, decide
+from evaluation.gate.page import decision_page
 from kinora.errors import KinoraError
 from kinora.generation.registry import Promotion
 from kinora.recipes.recipe import GatePlan

@@ -74,7 +74,7 @@ def test_captions_are_written_where_nobody_said_anything_and_say_who_wrote_them(
     assert figures == {"captioned": 6, "abstained": 2, "kept": 4} | {k: v for k, v in figures.items() if "_" in k}
     assert np.array_equal(captioned.frames(row["clip_id"]), dataset.frames(row["clip_id"]))
     html = page.write(tmp_path / "page.html").read_text()
-    assert "2 (25%)" in html
+    assert "2 <small>(25%)</small>" in html
     assert "Left without a caption" in html
     assert "could not be measured" in html
     versions = captioned.captions
