@@ -31,6 +31,20 @@ def hf_extra() -> Iterator[None]:
         raise KinoraError(f"this needs the extra 'hf' ({error.name} is missing): pip install 'kinora[hf]'") from error
 
 
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Say in a sentence that a model cannot be read, and why, where its files are damaged or of another kind.
+
+    Raises:
+        KinoraError: if the block raises what transformers does then.
+    """
+    try:
+        yield
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise KinoraError(f"{what} cannot be read: {reason}") from error
+
+
 def pretrained_folder(source: str, *parts: str) -> Path:
     """Return the folder of a model, or of the pipeline that its `parts` (such as "vae") are folders of.
 

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kinora.errors import KinoraError
-from kinora.models.hf import hf_extra, pretrained_folder
+from kinora.models.hf import hf_extra, pretrained_folder, readable
 from kinora.models.hf_pixels import pixels
 from kinora.models.precision import device
 
@@ -31,16 +30,13 @@ class InverseDepth:
         folder = pretrained_folder(source)
         with hf_extra():
             import transformers
-        try:
+        with readable(f"the depth network {source}"):
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             if config.model_type != "depth_anything":
                 raise ValueError(f"it is {config.model_type}, not Depth-Anything")
             self.network: Any = transformers.DepthAnythingForDepthEstimation.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True
             )
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise KinoraError(f"the depth network {source} cannot be read: {reason}") from error
         self.network.to(device()).eval().requires_grad_(False)
         self.patch = int(self.network.config.patch_size)
 

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kinora.errors import KinoraError
-from kinora.models.hf import hf_extra, pretrained_folder
+from kinora.models.hf import hf_extra, pretrained_folder, readable
 from kinora.models.hf_pixels import pixels
 from kinora.models.precision import device
 
@@ -27,16 +26,13 @@ class Masks:
         folder = pretrained_folder(source)
         with hf_extra():
             import transformers
-        try:
+        with readable(f"the segmenting network {source}"):
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             if config.model_type not in ("sam2", "sam2_video"):
                 raise ValueError(f"it is {config.model_type}, not SAM 2")
             self.network: Any = transformers.Sam2Model.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True
             )
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise KinoraError(f"the segmenting network {source} cannot be read: {reason}") from error
         self.network.to(device()).eval().requires_grad_(False)
         side = self.network.config.prompt_encoder_config.image_size
         self.side = int(side if isinstance(side, int) else side[0])

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kinora.errors import KinoraError
-from kinora.models.hf import hf_extra, pretrained_folder
+from kinora.models.hf import hf_extra, pretrained_folder, readable
 from kinora.models.hf_pixels import pixels
 from kinora.models.precision import device
 
@@ -26,13 +26,10 @@ class PatchFeatures:
         folder = pretrained_folder(source)
         with hf_extra():
             import transformers
-        try:
+        with readable(f"the vision network {source}"):
             self.network: Any = transformers.AutoModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True
             )
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise KinoraError(f"the vision network {source} cannot be read: {reason}") from error
         patch = getattr(self.network.config, "patch_size", None)
         if not isinstance(patch, int):
             raise KinoraError(f"{source} has no patches; name a vision transformer, such as DINOv2.")

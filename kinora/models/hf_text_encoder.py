@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from kinora.config import digest
 from kinora.errors import KinoraError, UsageError
 from kinora.files import file_digest
-from kinora.models.hf import FILES, PIPELINE, hf_extra, pretrained_folder
+from kinora.models.hf import FILES, PIPELINE, hf_extra, pretrained_folder, readable
 from kinora.models.precision import compute_dtype, device
 from kinora.models.text_encoder import Text, TextEncoder, TextEncoderConfig
 
@@ -46,7 +46,7 @@ class FrozenTextEncoder:
         parts = (root / NETWORK, root / TOKENIZER) if (root / PIPELINE).is_file() else (root, root)
         with hf_extra():
             import transformers
-        try:
+        with readable(f"the text encoder {source}"):
             kind = transformers.AutoConfig.from_pretrained(parts[0], local_files_only=True).model_type
             if kind not in CLASSES:
                 raise KinoraError(f"{source} is a '{kind}', which is no text encoder; there are {', '.join(CLASSES)}.")
@@ -54,9 +54,6 @@ class FrozenTextEncoder:
             self.network: Any = getattr(transformers, CLASSES[kind]).from_pretrained(
                 parts[0], local_files_only=True, use_safetensors=True, dtype=compute_dtype()
             )
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise KinoraError(f"the text encoder {source} cannot be read: {reason}") from error
         self.network.to(device()).eval().requires_grad_(False)
         config = getattr(self.network.config, "text_config", self.network.config)
         self.pools_last = "clip" in kind  # the last token of CLIP stands for the sentence (arXiv:2103.00020, 2.4)

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kinora.errors import KinoraError
-from kinora.models.hf import hf_extra, pretrained_folder
+from kinora.models.hf import hf_extra, pretrained_folder, readable
 from kinora.models.precision import device
 
 AT_ONCE = 32  # frames
@@ -29,14 +28,11 @@ class VisionFeatures:
         folder = pretrained_folder(source)
         with hf_extra():
             import transformers
-        try:
+        with readable(f"the vision network {source}"):
             self.images: Any = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
             self.network: Any = transformers.AutoModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True
             )
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise KinoraError(f"the vision network {source} cannot be read: {reason}") from error
         self.network.to(device()).eval().requires_grad_(False)
 
     @torch.inference_mode()
