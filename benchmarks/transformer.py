@@ -10,7 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -79,23 +81,33 @@ def trained_rate(latents: Path, config: TransformerTraining, folder: Path, compu
 
 
 def attention_rates(latents: Path, config: TransformerTraining) -> dict[str, float]:
-    """Return tokens a second, forward and backward, of attention by groups and with one dense mask."""
+    """Return tokens a second, forward and backward, of attention by groups and with one dense mask.
+
+    Where this machine multiplies bfloat16, also by groups in it, with each of the two ways back.
+    """
     dataset = LatentDataset.open(latents)
     config = resolve(config, dataset)
     layout = Batches(dataset, config).packs(0)[0].layout
     heads = config.model.heads
     q, k, v = (torch.randn(len(layout.segments), heads, config.model.width // heads) for _ in range(3))
+    metadata = VarlenMetadata(layout.cu_seq, layout.cu_seq, layout.longest, layout.longest)
 
-    def grouped() -> Tensor:
-        metadata = VarlenMetadata(layout.cu_seq, layout.cu_seq, layout.longest, layout.longest)
-        return varlen_attention(*(side.requires_grad_() for side in (q, k, v)), metadata)
+    def grouped(dtype: torch.dtype = torch.float32) -> Tensor:
+        return varlen_attention(*(side.to(dtype).requires_grad_() for side in (q, k, v)), metadata)
 
     def dense() -> Tensor:
         mask = layout.segments[:, None] == layout.segments
         sides = [side.requires_grad_().transpose(0, 1)[None] for side in (q, k, v)]
         return F.scaled_dot_product_attention(*sides, attn_mask=mask)
 
-    return {name: _rate(run, layout) for name, run in (("by groups", grouped), ("dense mask", dense))}
+    ways = {"by groups": grouped, "dense mask": dense}
+    if compute_dtype() is torch.bfloat16:
+        ways["by groups, bfloat16"] = partial(grouped, torch.bfloat16)
+    rates = {name: _rate(run, layout) for name, run in ways.items()}
+    if compute_dtype() is torch.bfloat16:
+        with patch("kinora.models.attention.SCORES", 0):
+            rates["by groups, bfloat16, backward by flash attention"] = _rate(ways["by groups, bfloat16"], layout)
+    return rates
 
 
 def _rate(run: Callable[[], Tensor], layout: Layout) -> float:

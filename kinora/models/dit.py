@@ -115,7 +115,11 @@ class DiT(nn.Module):
             nn.init.zeros_(zeroed.weight)
 
     def compile_blocks(self) -> None:
-        """Compile every block with `torch.compile`: once for the first pack's layout, once more for any other."""
+        """Compile every block with `torch.compile`: once for the first pack's layout, once more for any other.
+
+        All blocks have one code, whose compilations PyTorch counts together; gradients and none are two more of each.
+        """
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(self.blocks))
         for block in self.blocks:
             block.compile(fullgraph=True)
 

@@ -13,7 +13,8 @@ from kinora.training.reporting import WARNING
 
 SAID = "kinora: "  # begins the sentence of a process that knows why it ends
 PREFIX = re.compile(r"^(?:\[[^\]]*\]:\s*)+")  # which torchrun and PyTorch put before the lines of a rank
-ERROR = re.compile(r"^(?:\w+\.)*(?P<name>\w*(?:Error|Exception|Exit))(?:: (?P<said>.+))?$")  # ends a traceback
+# The end of a traceback: the class of the error, in most cases named as one, and what it says.
+ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit)(?:: .+)?$|^(?:\w+\.)+[A-Z]\w*: .+$")
 STATUS = re.compile(r"^\s*exitcode\s*: (-?\d+)")  # in torchrun's summary; negative is a signal
 CONNECTION = re.compile(
     r"DistBackendError|DistNetworkError|DistStoreError|Rendezvous\w*(Error|Exception)|SignalException|ncclRemoteError|"

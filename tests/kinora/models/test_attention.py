@@ -95,14 +95,23 @@ def test_the_operator_keeps_its_promises_to_autograd_and_compile():
     assert torch.autograd.gradcheck(lambda q, k, v: grouped_attention(q, k, v, *arguments[3:])[0], arguments[:3])
 
 
-def test_bfloat16_is_computed_in_float32_on_a_cpu():
-    metadata = itself([5, 4])
-    sides = sides_of(metadata)
-    small = [side.detach().bfloat16() for side in sides]
-    out = varlen_attention(*small, metadata)
-    assert out.dtype is torch.bfloat16
-    exact = dense(*(side.float() for side in small), metadata)
-    torch.testing.assert_close(out.float(), exact, rtol=2**-8, atol=1e-5)  # rounded once, at the end
+@pytest.mark.parametrize("most", [0, 2**20])
+@pytest.mark.parametrize("metadata", PACKS)
+def test_bfloat16_on_a_cpu_is_the_formula_to_its_precision(metadata, most, monkeypatch):
+    """Whether backward holds the scores (of segments with few enough) or goes through them a part at a time."""
+    monkeypatch.setattr("kinora.models.attention.SCORES", most)
+    small = [side.detach().bfloat16().requires_grad_() for side in sides_of(metadata)]
+    exact = [side.detach().float().requires_grad_() for side in small]
+    ours, theirs = varlen_attention(*small, metadata), dense(*exact, metadata)
+    assert ours.dtype is torch.bfloat16
+    grad = torch.randn_like(theirs).bfloat16()
+    pairs = zip(
+        (ours, *torch.autograd.grad(ours, small, grad)),
+        (theirs, *torch.autograd.grad(theirs, exact, grad.float())),
+        strict=True,
+    )
+    for mine, other in pairs:
+        torch.testing.assert_close(mine.float(), other, rtol=2**-6, atol=2**-6 * float(other.detach().abs().max()))
 
 
 def test_kernel_by_device_and_type(monkeypatch):

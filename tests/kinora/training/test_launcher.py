@@ -109,6 +109,7 @@ def test_tries_are_bounded(folder):
             "import torch; torch.empty(2**60)",
             r"the memory is full \(tried to allocate \d+ bytes\); lower .*tokens_per_pack",
         ),
+        ("raise type('Luck', (Exception,), {'__module__': 'a.b'})('all is gone')", r"a\.b\.Luck: all is gone"),
         ("die(signal.SIGSEGV)", r"a process crashed with SIGSEGV\."),
         ("sys.exit(3)", "a process failed"),
     ],
