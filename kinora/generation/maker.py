@@ -19,6 +19,7 @@ from kinora.generation.canvas import REACH, Canvas, canvas_of, frames_of, joined
 from kinora.generation.denoising import OnLatents, Sketch, sample_latents
 from kinora.generation.fitting import fitted
 from kinora.generation.full_size import STEPS, STRENGTH, enlarged, levels, with_detail
+from kinora.generation.pacing import RAMP, paced, steps_of, without_stairs
 from kinora.generation.request import ClipFormat, GenerationRequest, Task
 from kinora.generation.rolling import Plan, Roll, roll
 from kinora.generation.step import OnStep, Step
@@ -26,7 +27,7 @@ from kinora.media.tensors import to_frames
 from kinora.models.autoencoder import Autoencoder
 from kinora.models.world_model import WorldModel
 
-BETWEEN = 0.6  # the time from which frames between given ones are made, beginning as a blend of them
+BETWEEN = 0.5  # the time from which frames between given ones are made, beginning as a blend of them
 
 
 class Progress:
@@ -255,7 +256,23 @@ class Maker:
     def _frames(self, request: GenerationRequest, canvas: Canvas, latent: Tensor) -> np.ndarray:
         """Return the frames of a finished clip, of the latent of its canvas."""
         frames = frames_of(self.vae, latent, canvas.loop)
-        return canvas.pasted(canvas.cut(frames, (request.frames, request.height, request.width)))
+        size = (request.frames, request.height, request.width)
+        if request.task is not Task.CONNECT:
+            return canvas.pasted(canvas.cut(frames, size))
+        given = canvas.tokens_known(self.vae, self.patch)[0].all(dim=(1, 2))
+        temporal = self.vae.config.temporal
+        made = [t for t in range(1, len(given)) if temporal >= len(RAMP) and not given[t - 1 : t + 1].all()]
+        frames = without_stairs(frames, [1 + (t - 1) * temporal for t in made])
+        return self._between(request, canvas.pasted(canvas.cut(frames, size)))
+
+    def _between(self, request: GenerationRequest, frames: np.ndarray) -> np.ndarray:
+        """Return the frames of a connection whose way changes nowhere faster than the two videos do."""
+        assert request.video is not None
+        assert request.to_video is not None
+        first, last = len(request.video) - 1, len(frames) - len(request.to_video)
+        ends = np.concatenate([steps_of(frames[: first + 1]), steps_of(frames[last:])])
+        way = paced(frames[first : last + 1], max(ends, default=0.0))
+        return np.concatenate([frames[:first], way, frames[last + 1 :]])
 
 
 def replace_size(request: GenerationRequest, size: tuple[int, int]) -> GenerationRequest:
