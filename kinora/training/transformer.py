@@ -23,6 +23,7 @@ from kinora.diffusion.sampler import Sampling
 from kinora.errors import KinoraError, UsageError
 from kinora.files import atomic_folder, file_digest, folder_digest
 from kinora.models.dit import DiTConfig
+from kinora.models.growth import check_growth
 from kinora.models.sequence_parallel import SequenceShard
 from kinora.models.text_encoder import SPECIAL, TextEncoderConfig, split_words
 from kinora.models.vocabulary import build_vocabulary
@@ -45,7 +46,8 @@ class TransformerTraining(TrainingConfig):
     """How the transformer is trained; see `TrainingConfig` for the rest.
 
     initial: the folder of a trained transformer (a checkpoint, or the `dit` of a model version) whose weights training
-        begins from, with its vocabulary; "" to begin from nothing.
+        begins from, with its vocabulary and the words that captions add; "" to begin from nothing. Those of a smaller
+        transformer are grown, see `kinora.models.growth`.
     initial_digest: of those weights, which the training looks up itself.
     tokens_per_step: of all packs together; a step is the same on any number of processes.
     tokens_per_pack: of one packed sequence, which a process (or those that share its tokens) computes at once.
@@ -181,19 +183,21 @@ def resolve(config: TransformerTraining, dataset: LatentDataset) -> TransformerT
 
 
 def with_initial(config: TransformerTraining) -> TransformerTraining:
-    """Take the vocabulary and the digest of the initial weights; words that they do not know are the unknown token.
+    """Take the digest of the initial weights and their vocabulary, to which words that they do not know are added.
 
     Raises:
-        KinoraError: if there are none, or they are of another model.
+        KinoraError: if there are none, or the model cannot begin as theirs.
     """
     folder = Path(config.initial).resolve()
     initial = load_world_model(folder)
-    text = replace(config.text, vocabulary=initial.text_encoder.config.vocabulary)
-    if (initial.dit.config, initial.text_encoder.config) != (config.model, text):
+    known = initial.text_encoder.config.vocabulary
+    text = replace(config.text, vocabulary=tuple(dict.fromkeys((*known, *config.text.vocabulary))))
+    if initial.text_encoder.config != replace(text, vocabulary=known):
         raise KinoraError(
-            f"{folder} holds a transformer of another shape than the recipe's; set transformer.model and "
-            f"transformer.text as in its config.json, or train from nothing."
+            f"{folder} holds a text encoder of another shape than the recipe's; set transformer.text as in its "
+            "config.json, or train from nothing."
         )
+    check_growth(initial.dit.config, config.model)
     return replace(config, text=text, initial=str(folder), initial_digest=folder_digest(folder))
 
 

@@ -15,6 +15,7 @@ from kinora.data.packing import Segment, layout_of, pack, patch_grid, unpack
 from kinora.diffusion.sampler import sample_prompts
 from kinora.media.tensors import to_frames
 from kinora.models.autoencoder import load_autoencoder
+from kinora.models.growth import grow, learn_words
 from kinora.models.sequence_parallel import SequenceShard
 from kinora.models.world_model import load_world_model, save_world_model
 from kinora.report import Clip
@@ -172,7 +173,9 @@ def build(config: TransformerTraining, compute: Compute) -> TrainingStep:
     """Return the model that training begins with, ready to be computed as `compute` says."""
     model = TrainingStep(config.model, config.text)
     if config.initial:
-        model.load_state_dict(load_world_model(config.initial).state_dict())
+        initial = load_world_model(config.initial)
+        learn_words(initial.text_encoder.state_dict(), model.text_encoder)
+        grow(initial.dit.state_dict(), model.dit, torch.Generator().manual_seed(config.seed))
     if compute.activation_checkpointing:
         model.dit.checkpoint_blocks()
     if compute.compile:
