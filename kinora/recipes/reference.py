@@ -81,7 +81,7 @@ def reference() -> Recipe:
             save_every=200,
             validate_every=500,
         ),
-        sampling=Sampling(steps=25, guidance=2.0, shift=3.0),
+        sampling=Sampling(steps=25, guidance=3.0, shift=3.0),
         evaluation=EvaluationPlan(prompts=24, decision_prompts=72),
         gate=GatePlan(margin=0.15),
         compute=Compute(processes=2),
