@@ -8,8 +8,8 @@ import torch
 from kinora.data.packing import Segment, layout_of
 from kinora.errors import UsageError
 from kinora.models.dit import DiT, DiTConfig
-from kinora.models.growth import check_growth, grow
-from kinora.models.text_encoder import Text
+from kinora.models.growth import check_growth, grow, learn_words
+from kinora.models.text_encoder import SPECIAL, Text, TextEncoderConfig, WordEncoder
 
 SMALL = DiTConfig(latent_channels=4, width=32, depth=2, heads=2, cross_attention_blocks=(1,), text_width=8)
 
@@ -62,3 +62,13 @@ def test_copies_are_nearly_alike_and_have_gradients_of_their_own(trained):
 def test_what_cannot_begin_as_the_small_one_is_refused(other):
     with pytest.raises(UsageError, match="cannot begin as"):
         check_growth(SMALL, replace(SMALL, **other))
+
+
+def test_new_words_are_added_and_known_ones_mean_what_they_did():
+    known = TextEncoderConfig((*SPECIAL, "red", "ball"), width=8)
+    small = WordEncoder(known)
+    large = WordEncoder(replace(known, vocabulary=(*known.vocabulary, "dragon")))
+    learn_words(small.state_dict(), large)
+    told, before = (model(model.prepare(["red ball"])) for model in (large, small))
+    assert torch.equal(told.words, before.words)
+    assert not torch.equal(large(large.prepare(["dragon"])).words, large(large.prepare(["wyvern"])).words)
