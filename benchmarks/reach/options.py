@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from benchmarks.reach.figures import Figure, markdown, write
 from evaluation.checkpoint import request
 from kinora.config import from_dict, to_dict
 from kinora.generation import GenerationRequest, ModelVersion, Registry, VideoGenerator, read_version
+from kinora.generation.step import OnStep, Step
+from kinora.progress import Progress
 from kinora.storage import artifact_root
 from kinora.worlds import WORLDS, EvaluationPrompt, WorldsConfig, evaluation_prompts, simulate_prompt
 
@@ -62,12 +65,16 @@ class Subject:
         return simulate_prompt(prompt, self.worlds)
 
     def generate(self, prompts: Sequence[EvaluationPrompt], **changes: Any) -> list[np.ndarray]:
-        """Return one clip a prompt, one at a time; `changes` are of every request."""
-        return [self.make(replace(request(prompt), **changes)) for prompt in prompts]
+        """Return one clip a prompt, one at a time, and show how far they are; `changes` are of every request."""
+        with Progress("generate", len(prompts), "clips") as progress:
+            return [
+                self.make(replace(request(prompt), **changes), on_step=partial(tell, progress, done))
+                for done, prompt in enumerate(prompts)
+            ]
 
-    def make(self, wanted: GenerationRequest) -> np.ndarray:
+    def make(self, wanted: GenerationRequest, on_step: OnStep | None = None) -> np.ndarray:
         """Return the clip of one request."""
-        return self.generator.generate([wanted])[0]
+        return self.generator.generate([wanted], on_step)[0]
 
     def reconstructed(self, frames: np.ndarray) -> np.ndarray:
         """Return frames through the autoencoder alone, repeated at the end up to a length that it takes, then cut."""
@@ -77,6 +84,11 @@ class Subject:
         padded = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
         video = to_tensor(padded)[None].to(self.generator.device)
         return to_frames(vae.video_of(vae.latents_of(video), padded.shape[:3])[0])[: len(frames)]
+
+
+def tell(progress: Progress, done: int, step: Step) -> None:
+    """Show a step of the clip after the `done` ones."""
+    progress.update(done + step.done // step.steps, step=step.done, of=step.steps)
 
 
 def find_version(name: str) -> ModelVersion:

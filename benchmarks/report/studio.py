@@ -5,7 +5,7 @@ Prompts and seeds stand in the sections' scripts. They were written before any c
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ import tyro
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks import reach
-from benchmarks.reach.options import Subject
+from benchmarks.reach.options import Subject, tell
 from evaluation.checkpoint import request
 from evaluation.findings import ClipInput
 from kinora.errors import KinoraError
 from kinora.files import atomic_write
 from kinora.generation import GeneratedClip
+from kinora.progress import Progress
 from kinora.worlds import EvaluationPrompt
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -88,11 +89,13 @@ class Studio:
         return Subject(reach.options.Options(model=self.options.model))
 
     def clip(self, prompt: str, **options: Any) -> GeneratedClip:
-        """Make one clip; options are those of `VideoGenerator`."""
+        """Make one clip and show how far it is; options are those of `VideoGenerator`."""
         if size := options.get("size"):
             options["size"] = self.limited(*size)
         # Tried out with a model of few words, a script still runs; what is published has no word that is not known.
-        return self.subject.generator(prompt, **{"allow_unknown_words": bool(self.options.side), **options})
+        options = {"allow_unknown_words": bool(self.options.side), **options}
+        with Progress("generate", 1, "clips") as progress:
+            return self.subject.generator(prompt, on_step=partial(tell, progress, 0), **options)
 
     def limited(self, width: int, height: int) -> tuple[int, int]:
         """Return a size, made smaller where it is too large for a trial."""
