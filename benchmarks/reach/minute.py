@@ -23,7 +23,7 @@ from kinora.errors import KinoraError
 from kinora.worlds import EvaluationPrompt
 
 TITLE = "A minute"
-COUNT = 3
+COUNT = 6
 LONG, SHORT = 60, 5  # seconds
 LAST = 10  # seconds at the end that are looked at
 PRESENT = 0.80
@@ -41,7 +41,7 @@ for part in VideoGenerator.from_version(model).stream(wanted):
 
 def measure(subject: Subject) -> list[Figure]:
     """Return the objects and the motion in the last seconds, and the memory of a minute against five seconds."""
-    present, motion = [], []
+    present, motion, simulated = [], [], []
     prompts = subject.prompts(subject.options.count or COUNT, LASTING)
     for prompt in prompts:
         frames = round(LONG * prompt.fps)
@@ -51,17 +51,23 @@ def measure(subject: Subject) -> list[Figure]:
             part = ClipInput("", clip[start : start + second], prompt.fps, prompt.prompt)
             parts = judge(part)["prompt_mismatch"].parts
             present.append(parts.get("objects") == 1.0 and parts.get("colour") == 1.0)
-        first, last = (steps(part).mean() for part in (clip[: SHORT * second], clip[-SHORT * second :]))
-        motion.append(last / max(float(first), 1e-6))
+        motion.append(lasting(clip, SHORT * second))
+        simulated.append(lasting(subject.simulated(replace(prompt, frames=frames)), SHORT * second))
     short, long = (peak(subject.version.path, prompts[0], s) for s in (SHORT, LONG))
     more = long / short - 1
     return [
         share(f"the last {LAST} seconds: exactly the prompted objects, in their colours", present, PRESENT),
         mean(f"motion in the last {SHORT} seconds, against the first", motion, "times", at_least=1.0),
+        mean("the same, of the simulator's own minutes", simulated, "times"),
         single(f"peak memory, {SHORT} seconds", short / 2**20, "MiB"),
         single(f"peak memory, {LONG} seconds", long / 2**20, "MiB"),
         single("more memory for a minute", more, "%", f"within {MEMORY:.0%}", abs(more) <= MEMORY),
     ]
+
+
+def lasting(clip: np.ndarray, frames: int) -> float:
+    """Return the motion in the last frames of a clip against that in as many first ones."""
+    return float(steps(clip[-frames:]).mean() / max(steps(clip[:frames]).mean(), 1e-6))
 
 
 def peak(model: Path, prompt: EvaluationPrompt, seconds: int) -> float:

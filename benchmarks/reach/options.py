@@ -18,7 +18,7 @@ from kinora.progress import Progress
 from kinora.storage import artifact_root
 from kinora.worlds import WORLDS, EvaluationPrompt, WorldsConfig, evaluation_prompts, simulate_prompt
 
-LASTING = ("around", "bounce", "orbit right", "orbit left", "play")  # motions that go on for ever
+LASTING = ("around", "orbit right", "orbit left", "play")  # motions that go on for ever: what bounces comes to rest
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 python -m benchmarks.reach.prompts
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.reach.figures import Figure, share
 from benchmarks.reach.options import Subject, run, three_objects
 from evaluation.checkpoint import generate_clips, judge_prompts
+from evaluation.findings import ClipInput
 from kinora.worlds import EvaluationPrompt
 
 TITLE = "Prompts unseen"
@@ -19,28 +20,40 @@ THREE_RIGHT = 0.80
 
 
 def measure(subject: Subject) -> list[Figure]:
-    """Return the rates by attribute, over all worlds and in each, and those of three objects."""
-    count = subject.options.count or COUNT
-    records = judged(subject, subject.prompts(count))
+    """Return the rates by attribute, over all worlds and in each, and those of three objects.
+
+    Those of the simulator's own clips say what the judge lets pass of clips that are right.
+    """
+    prompts = subject.prompts(subject.options.count or COUNT)
+    records = generated(subject, prompts)
     figures = rates("", records, ATTRIBUTES)
+    figures += rates("the simulator's own clips: ", simulated(subject, prompts), dict.fromkeys(ATTRIBUTES))
     for world in subject.worlds.worlds:
         mine = [record for record in records if record["world"] == world]
         if mine:
             figures += rates(f"{world}: ", mine, ATTRIBUTES)
     changes = three_objects(subject.worlds)
     if changes["worlds"]:
-        three = judged(subject, subject.prompts(-(-count // THREE), **changes))
-        figures += rates("three objects: ", three, dict.fromkeys(ATTRIBUTES, THREE_RIGHT))
+        prompts = subject.prompts(-(-len(prompts) // THREE), **changes)
+        own = simulated(subject, prompts)
+        figures += rates("three objects: ", generated(subject, prompts), dict.fromkeys(ATTRIBUTES, THREE_RIGHT))
+        figures += rates("three objects, the simulator's own clips: ", own, dict.fromkeys(ATTRIBUTES))
     return figures
 
 
-def judged(subject: Subject, prompts: Sequence[EvaluationPrompt]) -> list[dict[str, Any]]:
-    """Return the judged records of one clip a prompt."""
+def generated(subject: Subject, prompts: Sequence[EvaluationPrompt]) -> list[dict[str, Any]]:
+    """Return the judged records of one clip of the model a prompt."""
     clips = generate_clips(subject.generator, prompts)
     return list(judge_prompts(clips, prompts, subject.version.name)["clips"])
 
 
-def rates(of: str, records: Sequence[dict[str, Any]], targets: dict[str, float]) -> list[Figure]:
+def simulated(subject: Subject, prompts: Sequence[EvaluationPrompt]) -> list[dict[str, Any]]:
+    """Return the judged records of the simulator's own clip of every prompt."""
+    clips = (ClipInput(f"{n:03d}", subject.simulated(p), p.fps, p.prompt) for n, p in enumerate(prompts))
+    return list(judge_prompts(clips, prompts, "simulator")["clips"])
+
+
+def rates(of: str, records: Sequence[dict[str, Any]], targets: Mapping[str, float | None]) -> list[Figure]:
     """Return one share an attribute; a clip that does not ask for the attribute is not counted."""
     figures = []
     for metric, target in targets.items():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.reach.measures import steps
+from benchmarks.reach.minute import lasting
 from benchmarks.reach.options import LASTING
 from benchmarks.report.studio import Section, Studio, Tile
 from evaluation.checkpoint import request
@@ -28,9 +28,8 @@ def make(studio: Studio) -> Section:
     caption = f"“{prompt.prompt}”, seed {prompt.seed}, {prompt.width}×{prompt.height}, {len(clip)} frames."
     shown = studio.show("minute", [[Tile(clip)]], prompt.fps, caption, quality=60)
     last = right[-max(1, len(right) // 6) :]
-    motion = steps(clip[-5 * second :]).mean() / max(steps(clip[: 5 * second]).mean(), 1e-6)
     note = (
         f"The prompted objects, in their colours, in {sum(right)} of {len(right)} seconds, in {sum(last)} of the last "
-        f"{len(last)}; motion in the last five seconds {motion:.2f} times that in the first five."
+        f"{len(last)}; motion in the last five seconds {lasting(clip, 5 * second):.2f} times that in the first five."
     )
     return Section([shown], [note])
