@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kinora.generation.fitting import fitted
 from kinora.generation.request import GenerationRequest, Task, missing_frames
-from kinora.media.tensors import to_frames, to_tensor
+from kinora.media.tensors import to_tensor
 from kinora.models.autoencoder import Autoencoder
 
 REACH = 8  # frames beside a known one that are made to meet it
@@ -133,13 +133,6 @@ def joined(frames: np.ndarray, video: np.ndarray, known: np.ndarray) -> np.ndarr
                 lost += share * (video[side].astype(np.float32) - frames[side])
         out[frame] = np.clip(np.rint(frames[frame] + lost), 0, 255)
     return out
-
-
-def frames_of(vae: Autoencoder, latent: Tensor, loop: bool = False) -> np.ndarray:
-    """Return the frames `uint8 [T, H, W, 3]` of a latent `[z, t, h, w]`."""
-    if loop:
-        return to_frames(vae.loop_of(latent[None])[0])
-    return np.concatenate([to_frames(part[0]) for part in vae.decode_stream([latent[None]])])
 
 
 def canvas_of(request: GenerationRequest, side: int, temporal: int, size: tuple[int, int]) -> Canvas:

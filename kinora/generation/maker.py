@@ -15,15 +15,15 @@ from torch import Tensor
 from kinora.data.grid import Grid
 from kinora.data.packing import Grid3
 from kinora.diffusion.sampler import Sampling
-from kinora.generation.canvas import REACH, Canvas, canvas_of, frames_of, joined, span_of
+from kinora.generation.canvas import REACH, Canvas, canvas_of, joined, span_of
+from kinora.generation.decoding import frames_of, frames_stream
 from kinora.generation.denoising import OnLatents, Sketch, sample_latents
 from kinora.generation.fitting import fitted
 from kinora.generation.full_size import STEPS, STRENGTH, enlarged, levels, with_detail
-from kinora.generation.pacing import RAMP, paced, steps_of, without_stairs
+from kinora.generation.pacing import paced, steps_of
 from kinora.generation.request import ClipFormat, GenerationRequest, Task
 from kinora.generation.rolling import Plan, Roll, roll
 from kinora.generation.step import OnStep, Step
-from kinora.media.tensors import to_frames
 from kinora.models.autoencoder import Autoencoder
 from kinora.models.world_model import WorldModel
 
@@ -129,9 +129,9 @@ class Maker:
         size = (canvas.before + request.frames, request.height, request.width)
         place = -canvas.before
         last = np.zeros((0, *given.shape[1:]), np.uint8)  # the last given frame as it was decoded
-        for chunk in self.vae.decode_stream((latent[None] for latent in latents), size):
-            frames = to_frames(chunk[0])[max(0, -place) :]
-            first, place = max(0, place), place + chunk.shape[2]
+        for chunk in frames_stream(self.vae, latents, size):
+            frames = chunk[max(0, -place) :]
+            first, place = max(0, place), place + len(chunk)
             own = given[first : first + len(frames)]
             if len(own):
                 last = frames[len(own) - 1 : len(own)]
@@ -255,15 +255,9 @@ class Maker:
 
     def _frames(self, request: GenerationRequest, canvas: Canvas, latent: Tensor) -> np.ndarray:
         """Return the frames of a finished clip, of the latent of its canvas."""
-        frames = frames_of(self.vae, latent, canvas.loop)
         size = (request.frames, request.height, request.width)
-        if request.task is not Task.CONNECT:
-            return canvas.pasted(canvas.cut(frames, size))
-        given = canvas.tokens_known(self.vae, self.patch)[0].all(dim=(1, 2))
-        temporal = self.vae.config.temporal
-        made = [t for t in range(1, len(given)) if temporal >= len(RAMP) and not given[t - 1 : t + 1].all()]
-        frames = without_stairs(frames, [1 + (t - 1) * temporal for t in made])
-        return self._between(request, canvas.pasted(canvas.cut(frames, size)))
+        frames = canvas.pasted(canvas.cut(frames_of(self.vae, latent, canvas.loop), size))
+        return self._between(request, frames) if request.task is Task.CONNECT else frames
 
     def _between(self, request: GenerationRequest, frames: np.ndarray) -> np.ndarray:
         """Return the frames of a connection whose way changes nowhere faster than the two videos do."""

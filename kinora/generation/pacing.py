@@ -1,45 +1,12 @@
-"""A way between two clips that changes evenly: no stairs where latents meet, and no part that hurries.
+"""A way between two clips of which no part hurries.
 
-An autoencoder with several frames a latent decodes a slow fade in stairs: frames of one latent are nearly alike, and
-all of the change lies between two latents. And a model that knows whole scenes only turns one into the other within a
-few frames, somewhere in the middle.
-
-Axes: T frames, H rows, W columns.
+A model that knows whole scenes only turns one into the other within a few frames, somewhere in the middle.
 """
 
 from itertools import pairwise
 
 import cv2
 import numpy as np
-
-RAMP = ((-2, 1 / 8), (-1, 3 / 8), (0, -3 / 8), (1, -1 / 8))  # frames beside a border, and their shares of its stair
-STILL = 0.5  # of a stair may be what moves there anyhow, times the largest step beside the border
-
-
-def without_stairs(frames: np.ndarray, borders: list[int]) -> np.ndarray:
-    """Return frames `uint8 [T, H, W, 3]` in which stairs are ramps of four steps: deblocking over time.
-
-    A stair is the step into a border frame beyond the mean of the two steps beside it. It stays where something moves:
-    spread over time, it would be seen twice.
-
-    Args:
-        frames: of latents of four frames or more; of fewer, ramps would meet.
-        borders: the first frames of latents, of those whose stairs are to be spread.
-    """
-    out = frames.astype(np.float32)
-    for border in borders:
-        if not 2 <= border <= len(frames) - 2:
-            continue
-        near = frames[border - 2 : border + 2].astype(np.float32)
-        before, step, after = np.diff(near, axis=0)
-        stair = step - (before + after) / 2
-        moving = np.maximum(np.abs(before), np.abs(after)).mean(axis=2)
-        moving = cv2.dilate(moving, np.ones((3, 3), np.uint8))
-        size = np.abs(stair).mean(axis=2)
-        share = cv2.blur(np.clip(1 - STILL * moving / np.maximum(size, 1e-3), 0, 1), (3, 3))
-        for place, part in RAMP:
-            out[border + place] += part * share[..., None] * stair
-    return np.clip(np.rint(out), 0, 255).astype(np.uint8)
 
 
 def steps_of(frames: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kinora.generation.pacing import paced, steps_of, without_stairs
+from kinora.generation.pacing import paced, steps_of
 
 
 @pytest.fixture
@@ -11,28 +11,6 @@ def stairs():
     """A fade from black to 96 levels in stairs of 8 every four frames, the first of them at frame 1."""
     levels = 8 * np.repeat(np.arange(13), 4)[3:]
     return np.broadcast_to(levels[:, None, None, None], (len(levels), 16, 16, 3)).astype(np.uint8)
-
-
-def test_stairs_become_a_ramp(stairs):
-    borders = list(range(1, len(stairs), 4))
-    ramp = without_stairs(stairs, borders)
-    assert steps_of(stairs).max() == 8
-    assert set(steps_of(ramp)[3:-3]) == {2.0}
-    assert (ramp[-1] == stairs[-1]).all()
-
-
-def test_only_named_borders_are_spread(stairs):
-    spread = without_stairs(stairs, [17])
-    assert (spread[:15] == stairs[:15]).all()
-    assert (spread[19:] == stairs[19:]).all()
-    assert steps_of(spread)[16] == 2
-
-
-def test_what_moves_is_not_seen_twice():
-    frames = np.full((12, 24, 48, 3), 40, np.uint8)
-    for t, frame in enumerate(frames):  # a square that crosses the picture, over a background that is still
-        frame[8:16, 3 * t : 3 * t + 8] = 200
-    assert np.abs(without_stairs(frames, [1, 5, 9]).astype(int) - frames).mean() < 1
 
 
 def test_a_hurried_part_takes_more_time():
