@@ -9,7 +9,7 @@ from evaluation.findings import ClipInput
 from kinora.generation.request import Task
 from kinora.worlds.language import sentences
 
-STRENGTHS = (0.3, 0.5, 0.7, 0.9)
+STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def make(studio: Studio) -> Section:

@@ -17,7 +17,8 @@ from kinora.models.autoencoder import Autoencoder
 
 SHARES = (1 / 8, 3 / 8, -3 / 8, -1 / 8)  # of a stair, which the two frames before it and the two after it take
 BESIDE = len(SHARES) // 2  # frames on each side
-CUT = 32.0  # grey levels: a larger mean stair is a cut, which stays
+AROUND = (5, 5)  # pixels over which stairs and motion are compared
+PULSE = 16.0  # grey levels: stairs of up to so many are spread; those of twice as many are edges that moved, or a cut
 
 
 def frames_of(vae: Autoencoder, latent: Tensor, loop: bool = False) -> np.ndarray:
@@ -59,7 +60,7 @@ def spread_stairs(frames: np.ndarray, borders: Sequence[int]) -> None:
     """Make stairs in frames `uint8 [T, H, W, 3]` ramps of four steps, in place.
 
     A stair is the step into a border frame beyond the mean of the two steps beside it. It stays where something moves
-    as much: spread over time, that would be seen twice.
+    as much, and where it is large: spread over time, what moves would be seen twice.
 
     Args:
         frames: of latents of four frames or more; of fewer, ramps would meet.
@@ -69,12 +70,10 @@ def spread_stairs(frames: np.ndarray, borders: Sequence[int]) -> None:
         near = frames[border - BESIDE : border + BESIDE].astype(np.float32)
         before, step, after = np.diff(near, axis=0)
         stair = step - (before + after) / 2
-        if np.abs(stair).mean() > CUT:
-            continue
-        moving = np.maximum(np.abs(before), np.abs(after)).mean(axis=2)
-        moving = cv2.dilate(moving, np.ones((3, 3), np.uint8))
-        size = np.abs(stair).mean(axis=2)
-        share = cv2.blur(np.clip(1 - moving / np.maximum(size, 1e-3), 0, 1), (3, 3))
+        moving, size = np.maximum(np.abs(before), np.abs(after)).mean(axis=2), np.abs(stair).mean(axis=2)
+        still = 1 - cv2.blur(moving, AROUND) / np.maximum(cv2.blur(size, AROUND), 1e-3)
+        small = 2 - cv2.dilate(size, np.ones((3, 3), np.uint8)) / PULSE
+        share = np.clip(np.minimum(still, small), 0, 1)
         for place, part in enumerate(SHARES):
             near[place] += part * share[..., None] * stair
         frames[border - BESIDE : border + BESIDE] = np.clip(np.rint(near), 0, 255)

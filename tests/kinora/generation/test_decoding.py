@@ -39,7 +39,7 @@ def test_what_moves_is_not_seen_twice():
     frames = np.full((12, 24, 48, 3), 40, np.uint8)
     for t, frame in enumerate(frames):  # a square that crosses the picture, over a background that is still
         frame[8:16, 3 * t : 3 * t + 8] = 200
-    assert np.abs(spread(frames, [5, 9]).astype(int) - frames).mean() < 0.5
+    assert (spread(frames, [5, 9]) == frames).all()
 
 
 def test_a_cut_stays_a_cut():
@@ -63,7 +63,7 @@ class Fades:
         return latent.repeat_interleave(self.config.temporal, dim=2).expand(1, 3, -1, 8, 8)
 
 
-LEVELS = torch.linspace(-0.5, 0.5, 8)[None, :, None, None]
+LEVELS = torch.linspace(-0.4, 0.4, 8)[None, :, None, None]
 
 
 @pytest.mark.parametrize("parts", [(8,), (1,) * 8, (3, 1, 4), (1, 7)])
@@ -72,8 +72,8 @@ def test_parts_of_any_length_make_the_same_frames(parts):
     whole = frames_of(Fades(), LEVELS)
     assert (parted == whole).all()
     assert whole.shape == (29, 8, 8, 3)
-    assert steps_of(whole).max() < 19  # the first one, which has no two frames before it
-    assert steps_of(whole)[1:].max() < 6
+    assert steps_of(whole).max() < 16  # the first one, which has no two frames before it
+    assert steps_of(whole)[1:].max() < 5
 
 
 def test_a_loop_is_spread_all_around():
@@ -87,4 +87,4 @@ def test_a_loop_is_spread_all_around():
 def test_latents_of_few_frames_are_left():
     video = frames_of(Fades(temporal=2), LEVELS)
     assert len(video) == 15
-    assert steps_of(video).max() == pytest.approx(18, abs=1)
+    assert steps_of(video).max() == pytest.approx(14.5, abs=1)
