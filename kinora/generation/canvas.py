@@ -18,6 +18,7 @@ from kinora.media.tensors import to_tensor
 from kinora.models.autoencoder import Autoencoder
 
 REACH = 8  # frames beside a known one that are made to meet it
+ALIKE = 16.0  # grey levels by which what is the same may differ; what differs by twice as many is something else
 LOOP_MEMORY = 4  # latent frames of a loop that are encoded before its first, so that this follows the last
 
 
@@ -116,7 +117,8 @@ def joined(frames: np.ndarray, video: np.ndarray, known: np.ndarray) -> np.ndarr
     """Return made frames `uint8 [T, H, W, 3]` that meet the `known` ones, bool `[T]`, of `video` without a jump.
 
     An autoencoder loses a little of every frame. What it lost of a known frame is added to the made ones beside it,
-    less with every frame, and not at all from `REACH` on.
+    less with every frame, not at all from `REACH` on, and only where both show the same: of what has moved on, an
+    outline would stay behind.
     """
     held = np.flatnonzero(known)
     if not len(held) or known.all():
@@ -130,7 +132,11 @@ def joined(frames: np.ndarray, video: np.ndarray, known: np.ndarray) -> np.ndarr
         for side in sides:
             share = 1 - abs(side - int(frame)) / min(REACH, gap)
             if share > 0:
-                lost += share * (video[side].astype(np.float32) - frames[side])
+                seen = frames[side].astype(np.float32)
+                other = cv2.blur(np.abs(frames[frame] - seen).mean(axis=2), (3, 3))
+                other = cv2.dilate(other, np.ones((5, 5), np.uint8))  # an edge is lost on both of its sides
+                same = np.clip(2 - other / ALIKE, 0, 1)[..., None]
+                lost += share * same * (video[side] - seen)
         out[frame] = np.clip(np.rint(frames[frame] + lost), 0, 255)
     return out
 

@@ -77,3 +77,16 @@ def test_a_loop_begins_between_two_latents_and_its_end_meets_a_given_first_frame
     assert levels[0] == 100
     assert levels[-1] == levels[1] == 98
     assert levels[8] == 84
+
+
+def test_what_moves_on_leaves_no_outline():
+    decoded = np.full((6, 16, 32, 3), 60, np.uint8)
+    decoded[:2, 4:12, 4:12] = 200
+    decoded[2:, 4:12, 20:28] = 200  # made: the thing is elsewhere
+    true = decoded.copy()
+    true[:2] += 10  # of everything a little was lost, and of the thing its texture
+    true[:2, 4:12:2, 4:12] += 30
+    met = joined(decoded, true, np.arange(6) < 2)
+    assert (met[2, :, 15:17] == 69).all()  # the ground meets what was given
+    assert (met[2:, 5:11, 5:11] == 60).all()
+    assert (met[2:, 5:11, 21:27] == 200).all()
